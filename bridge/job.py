@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user asks for: the contents of ``job.json``.
+
+The same type is filled by the Blender panel, by the command line and by the Python API. A setting left at None follows
+from the canvas, the count and the bitmaps; the engine works it out and reports what it took.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from .errors import SmaltiError
+from .schema import read_json, write_json
+
+FORMAT = "smalti-job"
+VERSION = 1
+FILE_NAME = "job.json"
+
+MAX_COUNT = 1_000_000
+MAX_SIZE = 16_384
+
+BlendSpace = Literal["srgb", "linear"]
+Mask = Literal["auto", "alpha", "background", "luminance", "none"]
+Device = Literal["auto", "cpu", "cuda", "reference"]
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """One job.
+
+    Attributes:
+        target: path of an image, or of a folder of frames (every picture in it, in natural order of the names).
+        primitives: path of a folder of bitmaps, or of one bitmap.
+        count: number of sprites, 1 to 1,000,000.
+        size: longer side of the canvas in pixels (16 to 16,384); None takes the target's own, at most 1024.
+        steps: gradient steps for a still or for the first frame; None chooses from the count.
+        frame_steps: gradient steps for each later frame; None chooses from `steps`.
+        frame_rate: frames per second of the result, more than 0 and at most 1000.
+        mask: how a bitmap without transparency gets its alpha (see `smalti.engine.templates.load_templates`).
+        colour_mix: 0 paints every sprite in one free tint, 1 keeps the bitmap's own colours, between mixes them.
+        lock_rotation: keep every bitmap upright (theta = 0).
+        lock_scale: keep every sprite at the size that it starts with.
+        min_size, max_size: bounds on a sprite's longer side in canvas pixels; None chooses from the canvas.
+        alpha_max: upper bound of a sprite's opacity, more than 0 and at most 1.
+        background: ``"auto"`` (transparent where the target has transparency, else the target's mean colour),
+            ``"transparent"``, a colour ``"#rrggbb"`` (sRGB), or the path of an image that is stretched over the canvas.
+        blend_space: where layers are composited: in ``"srgb"`` as image editors do, in ``"linear"`` as renderers do.
+        target_mask: path of a grey image (white: rebuild, black: leave empty), stretched over the canvas; None for all.
+        seed: seed of every random choice, 0 to 2**63 - 1. One seed, one machine: the same result bit for bit.
+        device: where to compute. ``"auto"`` takes the fastest back end present.
+    """
+
+    target: str
+    primitives: str
+    count: int = 1000
+    size: int | None = None
+    steps: int | None = None
+    frame_steps: int | None = None
+    frame_rate: float = 24.0
+    mask: Mask = "auto"
+    colour_mix: float = 0.0
+    lock_rotation: bool = False
+    lock_scale: bool = False
+    min_size: float | None = None
+    max_size: float | None = None
+    alpha_max: float = 1.0
+    background: str = "auto"
+    blend_space: BlendSpace = "srgb"
+    target_mask: str | None = None
+    seed: int = 0
+    device: Device = "auto"
+
+    def checked(self) -> JobSpec:
+        """Return self, or raise SmaltiError (code ``"bad_setting"``) that names the first setting out of its range."""
+
+        def require(good: bool, name: str, rule: str) -> None:
+            if not good:
+                raise SmaltiError(f"{name} is {getattr(self, name)!r}, but must be {rule}.", code="bad_setting")
+
+        require(bool(self.target), "target", "the path of an image or of a folder of frames")
+        require(bool(self.primitives), "primitives", "the path of a folder of bitmaps")
+        require(1 <= self.count <= MAX_COUNT, "count", f"from 1 to {MAX_COUNT:,}")
+        require(self.size is None or 16 <= self.size <= MAX_SIZE, "size", f"from 16 to {MAX_SIZE:,} pixels")
+        require(self.steps is None or 1 <= self.steps <= 1_000_000, "steps", "from 1 to 1,000,000")
+        require(self.frame_steps is None or 1 <= self.frame_steps <= 1_000_000, "frame_steps", "from 1 to 1,000,000")
+        require(0 < self.frame_rate <= 1000, "frame_rate", "more than 0 and at most 1000")
+        require(0 <= self.colour_mix <= 1, "colour_mix", "from 0 (tint) to 1 (the bitmap's own colours)")
+        require(0 < self.alpha_max <= 1, "alpha_max", "more than 0 and at most 1")
+        require(self.min_size is None or 1 <= self.min_size < math.inf, "min_size", "at least 1 pixel")
+        require(self.max_size is None or 1 <= self.max_size < math.inf, "max_size", "at least 1 pixel")
+        require(
+            self.min_size is None or self.max_size is None or self.min_size <= self.max_size,
+            "min_size",
+            f"at most max_size ({self.max_size})",
+        )
+        require(
+            not self.background.startswith("#") or bool(re.fullmatch("#[0-9a-fA-F]{6}", self.background)),
+            "background",
+            "auto, transparent, a colour as #rrggbb, or the path of an image",
+        )
+        require(bool(self.background), "background", "auto, transparent, a colour as #rrggbb, or the path of an image")
+        require(0 <= self.seed < 2**63, "seed", "from 0 to 2**63 - 1")
+        return self
+
+    def replaced(self, **changes: object) -> JobSpec:
+        """A copy with some settings changed."""
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+
+def read_job(path: Path) -> JobSpec:
+    """Read and check a ``job.json``.
+
+    Raises:
+        SmaltiError: the file is missing, damaged or of a newer version, has an unknown key, NaN, or a setting out of
+            range.
+    """
+    return read_json(path, JobSpec, FORMAT, VERSION).checked()
+
+
+def write_job(path: Path, job: JobSpec) -> None:
+    """Write a ``job.json`` (not atomic)."""
+    write_json(path, job, FORMAT, VERSION)

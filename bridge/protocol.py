@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The messages between a client (Blender, a script) and the engine's worker.
+
+One message is one line of JSON in UTF-8: requests go to the worker's stdin, events come from its stdout. Each dataclass
+below is one kind of message; its ``type`` on the wire is the name in `REQUESTS` or `EVENTS`. The worker says `Hello`
+first, works on one request at a time in the order of arrival, and answers every request that has an ``id`` with any
+number of `Progress`, `Preview` and `Log` and exactly one of `Result`, `Cancelled` and `Error`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from .errors import SmaltiError
+from .schema import from_mapping, parse_json
+
+PROTOCOL = 1
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Start a job. `job` is the mapping of a `JobSpec`; `out` the job folder to create (see `smalti.engine.fit`)."""
+
+    id: str
+    job: dict[str, Any]
+    out: str
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Go on with the job in the folder `out` from its last checkpoint."""
+
+    id: str
+    out: str
+
+
+@dataclass(frozen=True)
+class Export:
+    """Write a hand-off file of the finished job in the folder `job`, to `path` or under the format's usual name."""
+
+    id: str
+    job: str
+    format: str
+    path: str | None = None
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Stop the request `id`; a fit keeps the best so far. Acknowledged at once by `Cancelling`."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Shutdown:
+    """Leave (the same as closing the worker's stdin)."""
+
+
+@dataclass(frozen=True)
+class Hello:
+    """The worker is ready. `device` is what ``auto`` means here, `devices` all that can be asked for."""
+
+    protocol: int
+    engine_version: str
+    device: str
+    devices: tuple[str, ...]
+    python: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a request is: `done` of `total` steps of the stage, the loss if there is one, seconds to go if known."""
+
+    id: str
+    stage: str
+    done: int
+    total: int
+    loss: float | None = None
+    eta: float | None = None
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A picture of the job so far was written to `path`."""
+
+    id: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Log:
+    """Something worth telling: a bitmap that was skipped, a setting that was chosen."""
+
+    level: Literal["info", "warning"]
+    message: str
+    id: str | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """Done. `path` is the job folder (fit, resume) or the file (export), `report` what report.json says."""
+
+    id: str
+    path: str
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cancelling:
+    """The cancel of `id` was heard; `Cancelled` follows when its files are written."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """A request was stopped. `path` is a valid job folder with the best so far, or None if nothing was worth it."""
+
+    id: str
+    path: str | None = None
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Error:
+    """A request failed (`id`), or the worker could not read a line (`id` None)."""
+
+    code: str
+    message: str
+    hint: str = ""
+    id: str | None = None
+
+
+Request = Fit | Resume | Export | Cancel | Shutdown
+Event = Hello | Progress | Preview | Log | Result | Cancelling | Cancelled | Error
+REQUESTS: dict[str, type] = {"fit": Fit, "resume": Resume, "export": Export, "cancel": Cancel, "shutdown": Shutdown}
+EVENTS: dict[str, type] = {
+    "hello": Hello,
+    "progress": Progress,
+    "preview": Preview,
+    "log": Log,
+    "result": Result,
+    "cancelling": Cancelling,
+    "cancelled": Cancelled,
+    "error": Error,
+}
+_NAMES = {kind: name for name, kind in {**REQUESTS, **EVENTS}.items()}
+
+
+def encode(message: Request | Event) -> bytes:
+    """One message as a line of JSON, with its line feed. Raises ValueError for numbers that are not finite."""
+    mapping = {"type": _NAMES[type(message)], **dataclasses.asdict(message)}
+    # ASCII escapes, because any text survives them: also file names with lone surrogates, which UTF-8 cannot hold.
+    return json.dumps(mapping, allow_nan=False).encode("ascii") + b"\n"
+
+
+def decode(line: bytes, kinds: dict[str, type]) -> Any:
+    """The message in one line, one of `kinds` (`REQUESTS` or `EVENTS`).
+
+    Raises:
+        SmaltiError: code ``"bad_message"``: not JSON, unknown type, unknown or missing key, wrong type of a value.
+    """
+    text = line.decode("utf-8", "surrogateescape").strip()
+    try:
+        data = parse_json(text)
+    except ValueError as fault:
+        raise SmaltiError(f"not a message: {text[:120]!r} ({fault}).", code="bad_message") from fault
+    if not isinstance(data, dict) or not isinstance(data.get("type"), str) or data["type"] not in kinds:
+        raise SmaltiError(f"not a known message: {text[:120]!r}.", code="bad_message")
+    kind = kinds[data.pop("type")]
+    try:
+        return from_mapping(kind, data, f"message {kind.__name__}")
+    except SmaltiError as fault:
+        raise SmaltiError(fault.message, fault.hint, "bad_message") from fault

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "composite.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "pool.h"
+#include "tiles.h"
+
+namespace smalti {
+namespace {
+
+TileKernels choose() {
+#if defined(SMALTI_X86)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl"))
+        return avx512_kernels();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2_kernels();
+#endif
+    return baseline_kernels();
+}
+
+const TileKernels& kernels() {
+    static const TileKernels chosen = choose();
+    return chosen;
+}
+
+// One sprite's gradient from those of its pairs, always added in the same order.
+void merge(const Plan& plan, const PairGradient* pairs, std::int64_t k, double* grad_affine, double* grad_opacity,
+           double* grad_tint) {
+    const Sprite& s = plan.sprites[k];
+    double du = 0, du_x = 0, du_y = 0, dv = 0, dv_x = 0, dv_y = 0, lod = 0, opacity = 0, tint[3] = {0, 0, 0};
+    for (std::int64_t p = plan.pair_start[k]; p < plan.pair_start[k + 1]; ++p) {
+        const PairGradient& g = pairs[p];
+        const double x = (plan.pair_tile[p] % plan.tiles_x) * kTile + 0.5;
+        const double y = (plan.pair_tile[p] / plan.tiles_x) * kTile + 0.5;
+        du += g.du, du_x += g.du_column + x * g.du, du_y += g.du_row + y * g.du;
+        dv += g.dv, dv_x += g.dv_column + x * g.dv, dv_y += g.dv_row + y * g.dv;
+        lod += g.lod, opacity += g.opacity;
+        for (int i = 0; i < 3; ++i) tint[i] += g.tint[i];
+    }
+    if (s.lod_free && plan.pair_start[k] < plan.pair_start[k + 1]) {
+        // lod = log2(|det| * constant) / 2
+        const double scale = 0.5 / std::log(2.0) * lod / (s.a * s.e - s.b * s.d);
+        du_x += scale * s.e, du_y -= scale * s.d, dv_x -= scale * s.b, dv_y += scale * s.a;
+    }
+    double* out = grad_affine + 6 * k;
+    out[0] = du_x, out[1] = du_y, out[2] = du, out[3] = dv_x, out[4] = dv_y, out[5] = dv;
+    grad_opacity[k] = opacity;
+    for (int i = 0; i < 3; ++i) grad_tint[3 * k + i] = tint[i];
+}
+
+}  // namespace
+
+const char* instruction_set() { return kernels().name; }
+
+Plan forward(const Scene& scene, int threads, float* image) {
+    Plan plan = make_plan(scene, threads);
+    parallel_for(static_cast<std::int64_t>(plan.tiles_x) * plan.tiles_y, threads, [&](std::int64_t tile, int) {
+        kernels().forward(scene, plan, static_cast<int>(tile), image);
+    });
+    return plan;
+}
+
+void backward(const Scene& scene, const Plan& plan, int threads, const float* grad_image, double* grad_affine,
+              double* grad_opacity, double* grad_tint) {
+    std::vector<PairGradient> pairs(plan.pair_tile.size());
+    std::vector<Scratch> scratch(std::max(threads, 1));
+    parallel_for(static_cast<std::int64_t>(plan.tiles_x) * plan.tiles_y, threads, [&](std::int64_t tile, int worker) {
+        kernels().backward(scene, plan, static_cast<int>(tile), grad_image, pairs.data(), scratch[worker]);
+    });
+    constexpr std::int64_t kChunk = 256;
+    parallel_for((scene.sprites + kChunk - 1) / kChunk, threads, [&](std::int64_t chunk, int) {
+        for (std::int64_t k = chunk * kChunk; k < std::min(scene.sprites, (chunk + 1) * kChunk); ++k)
+            merge(plan, pairs.data(), k, grad_affine, grad_opacity, grad_tint);
+    });
+}
+
+}  // namespace smalti

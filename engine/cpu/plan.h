@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// From sprites to tiles: what each sprite samples, which tiles it touches, and each tile's sprites in stacking order.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "../kernels/sprite.h"
+
+namespace smalti {
+
+constexpr int kTile = 16;
+constexpr int kTilePixels = kTile * kTile;
+
+// Borrowed views of the caller's arrays, in the units of `composite` in engine/raster.
+struct Scene {
+    std::int64_t sprites;
+    const double* affine;              // [sprites, 6]: u = a x + b y + c, v = d x + e y + f
+    const double* opacity;             // [sprites]
+    const double* tint;                // [sprites, 3]
+    const std::int32_t* templates;     // [sprites]
+    const std::uint32_t* alpha_pairs;  // [texels], see sample_alpha
+    const std::uint32_t* texels;       // [texels, 2], see fetch
+    const std::int32_t* first_level;   // [templates + 1], into levels
+    const Level* levels;
+    int width;
+    int height;
+    const float* background;  // [height, width, 4] premultiplied, or null for transparent
+    float mix;
+    double lod_bias;
+    float stop;  // a pixel is finished once its transmittance is below this
+};
+
+// One sprite, ready to be drawn.
+struct Sprite {
+    double a, b, c, d, e, f;
+    float extent_u, extent_v;  // |u| and |v| beyond which the sprite is 0
+    float fraction;            // weight of the coarse level
+    bool lod_free;             // whether the level of detail follows the scale (it is not clamped)
+    Sampler fine, coarse;
+    float opacity;
+    float tint[3];
+};
+
+// Pairs of (sprite, tile) are numbered sprite by sprite, so that the backward pass can give each its own place for
+// gradients: merging them needs no atomics and no locks, and its order never depends on the number of threads.
+struct Plan {
+    int tiles_x = 0;
+    int tiles_y = 0;
+    std::vector<Sprite> sprites;
+    std::vector<std::int64_t> pair_start;   // [sprites + 1]
+    std::vector<std::int32_t> pair_tile;    // [pairs]
+    std::vector<std::int64_t> tile_start;   // [tiles + 1]
+    std::vector<std::uint32_t> tile_pair;   // [pairs], each tile's pairs, bottom of the stack first
+    std::vector<std::int32_t> pair_sprite;  // [pairs]
+};
+
+// Throws std::length_error where the pairs would not fit into 32-bit numbers.
+Plan make_plan(const Scene& scene, int threads);
+
+}  // namespace smalti

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The work inside one tile, compiled once for each instruction set.
+#pragma once
+
+#include <vector>
+
+#include "plan.h"
+
+namespace smalti {
+
+// Gradients of one (sprite, tile) pair. Those of the map are taken over the tile's own pixel coordinates (column, row),
+// counted from its first pixel's centre, which keeps single precision exact enough on any canvas.
+struct PairGradient {
+    float du, du_column, du_row;
+    float dv, dv_column, dv_row;
+    float lod;
+    float opacity;
+    float tint[3];
+};
+
+// What a backward pass remembers between its two walks through a tile; grows to the deepest tile and is kept.
+struct Scratch {
+    std::vector<float> values;
+    std::vector<int> rows;
+};
+
+struct TileKernels {
+    const char* name;
+    // Composites one tile into image [height, width, 4], premultiplied.
+    void (*forward)(const Scene& scene, const Plan& plan, int tile, float* image);
+    // Writes the gradients of the tile's pairs into gradients[pair]; grad_image has the image's shape.
+    void (*backward)(const Scene& scene, const Plan& plan, int tile, const float* grad_image, PairGradient* gradients,
+                     Scratch& scratch);
+};
+
+// One function for each instruction set that was built, see tiles.cpp and CMakeLists.txt.
+TileKernels baseline_kernels();
+TileKernels avx2_kernels();
+TileKernels avx512_kernels();
+
+}  // namespace smalti

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The differentiable rasteriser: one operation, `composite`, and the back ends that compute it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+import torch
+from torch import Tensor
+
+from .atlas import Atlas, build_atlas
+
+__all__ = ["BACK_ENDS", "Atlas", "build_atlas", "composite"]
+
+BACK_ENDS = {"cpu": "smalti.engine.cpu", "reference": "smalti.engine.raster.reference"}
+"""Name of a back end -> module that has its `composite`. Imported when first asked for."""
+
+
+def composite(
+    affine: Tensor, opacity: Tensor, tint: Tensor, template: Tensor, atlas: Atlas, size: tuple[int, int],
+    background: Tensor | None = None, mix: float = 0.0, lod_bias: float = 0.0, stop: float = 1e-4,
+    back_end: str = "cpu",
+) -> Tensor:
+    """Composite N sprites, index 0 at the bottom, over a background.
+
+    The formula is that of "The forward model" in docs/forward-model.md. Differentiable in `affine`, `opacity` and `tint`,
+    once (no second derivatives); the background, the atlas and the numbers are constants.
+
+    Args:
+        affine: [N, 6] float, rows (a, b, c, d, e, f): u = a x + b y + c, v = d x + e y + f maps canvas pixels (x right,
+            y down, pixel centres at halves) to template coordinates, in which the bitmap fills [-1, 1]^2. A sprite
+            whose numbers are not finite, or whose map cannot be inverted, is not drawn and has gradient 0.
+        opacity: [N] float, 0 to 1.
+        tint: [N, 3] float, RGB in the blend space, 0 to 1, straight.
+        template: [N] integer, index into the atlas.
+        atlas: the templates' pyramids, in the same blend space.
+        size: (height, width) of the canvas in pixels.
+        background: [height, width, 4] float, premultiplied, in the blend space; None is transparent.
+        mix: 0 paints templates in their tint, 1 keeps their own colours.
+        lod_bias: added to the level of detail; above 0 it blurs every template (soft rasterisation).
+        stop: a pixel ignores all sprites below the point where less than this much light passes; 0 for never.
+        back_end: a key of `BACK_ENDS`.
+
+    Returns:
+        [height, width, 4] premultiplied RGBA in the blend space: float32 from the CPU, the type of `affine` from the
+        reference.
+
+    Raises:
+        ValueError: shapes do not fit together, a template index or the canvas is out of range, unknown back end.
+    """
+    n = len(affine)
+    if affine.shape != (n, 6) or opacity.shape != (n,) or tint.shape != (n, 3) or template.shape != (n,):
+        raise ValueError(
+            f"need affine [N, 6], opacity [N], tint [N, 3], template [N], not {tuple(affine.shape)}, "
+            f"{tuple(opacity.shape)}, {tuple(tint.shape)}, {tuple(template.shape)}")
+    if min(size) < 1:
+        raise ValueError(f"the canvas must not be empty: {size}")
+    if n and (int(template.min()) < 0 or int(template.max()) >= atlas.count):
+        raise ValueError(f"a sprite refers to a template outside 0 .. {atlas.count - 1}")
+    if background is not None and background.shape != (*size, 4):
+        raise ValueError(f"the background must have shape {(*size, 4)}, not {tuple(background.shape)}")
+    if back_end not in BACK_ENDS:
+        raise ValueError(f"no back end {back_end!r}; there are {', '.join(BACK_ENDS)}")
+    function: Callable[..., Tensor] = import_module(BACK_ENDS[back_end]).composite
+    if background is not None and background.requires_grad and torch.is_grad_enabled():
+        raise ValueError("the background is a constant: it has no gradient")
+    return function(affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop)

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The atlas: every template's mip pyramid in one array that all back ends read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MARGIN = 2
+"""Transparent texels stored around every level (`kMargin` in engine/kernels/sprite.h, where the reason stands)."""
+
+TEXEL_ONE = 65535
+
+
+def area_resample(plane: NDArray[np.floating[Any]], length: int, axis: int) -> NDArray[np.float64]:
+    """Shrink `plane` along `axis` to `length` entries, each the exact mean over the interval that it covers.
+
+    The outer edges stay where they are, whatever the ratio, so that all levels of a pyramid cover the same square.
+    """
+    old = plane.shape[axis]
+    # The integral from the first edge, and its value at the new edges by linear interpolation (the plane is a step function).
+    integral = np.cumsum(np.moveaxis(plane, axis, 0), axis=0, dtype=np.float64)
+    integral = np.concatenate([np.zeros_like(integral[:1]), integral])
+    edges = np.linspace(0.0, old, length + 1)
+    below = np.minimum(edges.astype(np.int64), old - 1)
+    fraction = (edges - below).reshape(-1, *[1] * (plane.ndim - 1))
+    at_edges = integral[below] + fraction * (integral[below + 1] - integral[below])
+    return np.moveaxis(np.diff(at_edges, axis=0) * (length / old), 0, axis)
+
+
+@dataclass(frozen=True, eq=False)
+class Atlas:
+    """Mip pyramids of T templates.
+
+    Attributes:
+        texels: [K, 4] uint16, premultiplied RGBA in the blend space of the composition, 65535 is 1. Each level is stored
+            row by row with a transparent margin of `MARGIN` texels on every side.
+        levels: [L, 3] int32: index of the level's first stored texel, its width, its height (both without margin).
+        first_level: [T + 1] int32: template t owns levels first_level[t] to first_level[t + 1] - 1, finest first.
+            Every level is half the one before, rounded up, and the last is a single texel.
+    """
+
+    texels: NDArray[np.uint16]
+    levels: NDArray[np.int32]
+    first_level: NDArray[np.int32]
+
+    @property
+    def count(self) -> int:
+        """Number of templates, T."""
+        return len(self.first_level) - 1
+
+    @cached_property
+    def alpha_pairs(self) -> NDArray[np.uint32]:
+        """[K] uint32: each texel's alpha in the low half, its right neighbour's in the high half (CPU layout)."""
+        alpha = self.texels[:, 3].astype(np.uint32)
+        pairs = alpha.copy()
+        pairs[:-1] |= alpha[1:] << 16
+        return pairs
+
+    @cached_property
+    def words(self) -> NDArray[np.uint32]:
+        """[K, 2] uint32: red | green << 16 and blue | alpha << 16 (CPU layout)."""
+        t = self.texels.astype(np.uint32)
+        return np.ascontiguousarray(np.stack([t[:, 0] | t[:, 1] << 16, t[:, 2] | t[:, 3] << 16], axis=1))
+
+
+def build_atlas(bitmaps: Sequence[NDArray[np.floating[Any]]], largest: int | None = None) -> Atlas:
+    """Build the pyramids.
+
+    Args:
+        bitmaps: each [height, width, 4], premultiplied, 0 to 1, in the blend space of the composition.
+        largest: longer side, in texels, above which no level is kept: a sprite never needs more texels than it has
+            pixels. None keeps all.
+
+    Raises:
+        ValueError: no bitmaps, or one that is empty or not RGBA.
+    """
+    if not bitmaps:
+        raise ValueError("an atlas needs at least one bitmap")
+    stored: list[NDArray[np.uint16]] = []
+    levels: list[tuple[int, int, int]] = []
+    first_level = [0]
+    at = 0
+    for bitmap in bitmaps:
+        if bitmap.ndim != 3 or bitmap.shape[2] != 4 or 0 in bitmap.shape:
+            raise ValueError(f"a bitmap must have shape [height, width, 4], not {bitmap.shape}")
+        level: NDArray[Any] = bitmap
+        height, width = level.shape[:2]
+        if largest is not None and max(height, width) > largest:
+            scale = largest / max(height, width)
+            height, width = max(1, round(height * scale)), max(1, round(width * scale))
+        while True:
+            if level.shape[0] != height:
+                level = area_resample(level, height, 0)
+            if level.shape[1] != width:
+                level = area_resample(level, width, 1)
+            padded = np.zeros((height + 2 * MARGIN, width + 2 * MARGIN, 4), np.uint16)
+            rounded = np.rint(np.clip(level, 0.0, 1.0) * TEXEL_ONE)
+            padded[MARGIN:-MARGIN, MARGIN:-MARGIN] = rounded
+            stored.append(padded.reshape(-1, 4))
+            levels.append((at, width, height))
+            at += len(stored[-1])
+            if width == height == 1:
+                break
+            width, height = (width + 1) // 2, (height + 1) // 2
+        first_level.append(len(levels))
+    if at > np.iinfo(np.int32).max // 2:
+        raise ValueError("the bitmaps are too large together for one atlas")
+    return Atlas(np.concatenate(stored), np.array(levels, np.int32), np.array(first_level, np.int32))
