@@ -96,7 +96,7 @@ def read_header(folder: Path) -> Header:
 
 
 def write_header(folder: Path, header: Header) -> None:
-    """Write ``composition.json`` (not atomic)."""
+    """Write ``composition.json`` in one step. Raises SmaltiError, code ``"cannot_write"``."""
     write_json(folder / FILE_NAME, header, FORMAT, VERSION)
 
 

@@ -123,5 +123,5 @@ def read_job(path: Path) -> JobSpec:
 
 
 def write_job(path: Path, job: JobSpec) -> None:
-    """Write a ``job.json`` (not atomic)."""
+    """Write a ``job.json`` in one step. Raises SmaltiError, code ``"cannot_write"``."""
     write_json(path, job, FORMAT, VERSION)

@@ -164,6 +164,22 @@ def read_json(path: Path, kind: type[T], format_name: str, version: int) -> T:
 
 
 def write_json(path: Path, value: Any, format_name: str, version: int) -> None:
-    """Write a dataclass as a versioned JSON file that `read_json` reads. Not atomic: how to replace is the caller's."""
+    """Write a dataclass as a versioned JSON file that `read_json` reads. A file that was there is replaced in one step.
+
+    Raises:
+        SmaltiError: code ``"cannot_write"``.
+    """
     text = json.dumps({"format": format_name, "version": version, **to_mapping(value)}, indent=1, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    staged = path.with_name(f".{path.name}.new")
+    try:
+        try:
+            staged.write_text(text + "\n", encoding="utf-8")
+            staged.replace(path)
+        finally:
+            staged.unlink(missing_ok=True)
+    except OSError as fault:
+        raise SmaltiError(
+            f"{path}: cannot be written ({fault.strerror}).",
+            "Free some space or choose another folder.",
+            "cannot_write",
+        ) from fault

@@ -7,6 +7,8 @@ together, and engine/kernels/sprite.h holds the mathematics of a pixel.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,36 @@ from torch import Tensor
 
 from ..raster.atlas import Atlas
 from . import _native
+
+_threads: int | None = None
+
+
+def instruction_set() -> str:
+    """Which build of the kernels runs here: ``"avx512"``, ``"avx2"`` or ``"baseline"``."""
+    return str(_native.instruction_set())
+
+
+def threads() -> int:
+    """Number of threads that the kernels use: torch's setting, also inside `threads_to_kernels`."""
+    return torch.get_num_threads() if _threads is None else _threads
+
+
+@contextmanager
+def threads_to_kernels() -> Iterator[None]:
+    """Within, the kernels keep torch's number of threads, and torch's own operations run on one.
+
+    Between two calls of the kernels torch has little to do, and its OpenMP threads, which spin while they wait, cost
+    more than they give: on a machine that is busy otherwise, a step took five times as long.
+    """
+    global _threads
+    before = torch.get_num_threads()
+    outer, _threads = _threads, threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        _threads = outer
+        torch.set_num_threads(before)
 
 
 class _Composite(torch.autograd.Function):
@@ -28,7 +60,7 @@ class _Composite(torch.autograd.Function):
             _array(affine), _array(opacity), _array(tint), template.detach().to(torch.int32).contiguous().numpy(),
             atlas.alpha_pairs, atlas.words, atlas.first_level, atlas.levels,
             None if background is None else background.detach().to(torch.float32).contiguous().numpy(),
-            image.numpy(), mix, lod_bias, stop, torch.get_num_threads())
+            image.numpy(), mix, lod_bias, stop, threads())
         ctx.types = affine.dtype, opacity.dtype, tint.dtype
         return image
 
@@ -37,7 +69,7 @@ class _Composite(torch.autograd.Function):
         n = ctx.drawing.sprites
         by_affine, by_opacity, by_tint = np.empty((n, 6)), np.empty(n), np.empty((n, 3))
         _native.backward(ctx.drawing, grads[0].to(torch.float32).contiguous().numpy(), by_affine, by_opacity, by_tint,
-                         torch.get_num_threads())
+                         threads())
         found = (torch.from_numpy(g).to(kind) for g, kind in zip((by_affine, by_opacity, by_tint), ctx.types))
         return (*found, *[None] * 7)
 

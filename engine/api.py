@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fitting from Python, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from smalti.bridge.job import JobSpec
+
+from .composition import Composition
+from .cpu import threads_to_kernels
+from .inputs import read_inputs
+from .run import compose
+from .templates import Template
+
+
+def fit(
+    target: Path | str, templates: Sequence[Template], *, progress: Callable[[int, int, float], None] | None = None,
+    **settings: Any,
+) -> Composition:
+    """Rebuild a picture, or a folder of frames, out of templates. Writes nothing; see `Composition.save`.
+
+    Args:
+        target: path of an image, or of a folder of frames.
+        templates: what `load_templates` returned.
+        progress: called after every step with steps done, steps in all, and the loss; whatever it raises ends the fit.
+        settings: the fields of `smalti.bridge.job.JobSpec`: count, size, steps, colour_mix, background, seed, ...
+
+    Raises:
+        SmaltiError: a picture or a setting is unusable.
+        TypeError: there is no such setting.
+    """
+    inputs = read_inputs(JobSpec(target=str(target), primitives="(in memory)", **settings), templates)
+    with threads_to_kernels():
+        fitting = inputs.fitting()
+        while not fitting.finished:
+            loss = fitting.step()
+            if progress is not None:
+                progress(fitting.steps_done, fitting.steps, loss)
+    return compose(inputs, fitting.result())

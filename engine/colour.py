@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Between the two blend spaces: sRGB-encoded values (what files hold) and linear light (IEC 61966-2-1).
+
+Compositing happens in the space that the numbers are in; only reading and writing pictures converts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from smalti.bridge.job import BlendSpace
+
+
+def linear_from_srgb(encoded: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Decode values in 0..1, any shape."""
+    encoded = np.asarray(encoded, np.float32)
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def srgb_from_linear(linear: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+    """Encode values in 0..1, any shape; values below 0 are taken as 0."""
+    linear = np.maximum(np.asarray(linear, np.float32), 0)
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055).astype(np.float32)
+
+
+def encoded(colour: Tensor, space: BlendSpace) -> Tensor:
+    """The display-encoded values of `colour` (any shape, in `space`), differentiable."""
+    if space == "srgb":
+        return colour
+    # Keeps the power's slope finite where its result is not used.
+    safe = colour.clamp(min=0.0031308)
+    return torch.where(colour <= 0.0031308, colour * 12.92, 1.055 * safe ** (1 / 2.4) - 0.055)
+
+
+def into_space(premultiplied: NDArray[np.floating[Any]], space: BlendSpace) -> NDArray[np.float32]:
+    """[..., 4] premultiplied sRGB-encoded values -> premultiplied values in `space`."""
+    pixels = np.asarray(premultiplied, np.float32)
+    if space == "srgb":
+        return pixels
+    alpha = pixels[..., 3:]
+    straight = pixels[..., :3] / np.maximum(alpha, 1e-6)
+    return np.concatenate([linear_from_srgb(straight) * alpha, alpha], axis=-1)
+
+
+def out_of_space(premultiplied: NDArray[np.floating[Any]], space: BlendSpace) -> NDArray[np.float32]:
+    """[..., 4] premultiplied values in `space` -> premultiplied sRGB-encoded values (inverse of `into_space`)."""
+    pixels = np.asarray(premultiplied, np.float32)
+    if space == "srgb":
+        return pixels
+    alpha = pixels[..., 3:]
+    straight = pixels[..., :3] / np.maximum(alpha, 1e-6)
+    return np.concatenate([srgb_from_linear(straight) * alpha, alpha], axis=-1)
+
+
+def parse_hex(colour: str) -> tuple[float, float, float]:
+    """``"#rrggbb"`` -> sRGB-encoded values in 0..1."""
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return red, green, blue
+
+
+def hex_of(colour: NDArray[np.floating[Any]]) -> str:
+    """sRGB-encoded RGB in 0..1 -> ``"#rrggbb"``, rounded."""
+    return "#" + "".join(f"{round(float(np.clip(c, 0, 1)) * 255):02x}" for c in colour[:3])

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A composition: sprites over a background, and its files in a job folder (see `smalti.bridge.composition`)."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.bridge.composition import (
+    ARRAYS_NAME,
+    FILE_NAME,
+    PER_FRAME,
+    Header,
+    check_arrays,
+    read_header,
+    write_header,
+)
+from smalti.bridge.errors import SmaltiError
+
+from .atomic import write_atomic
+from .colour import into_space, parse_hex
+from .images import premultiply, read_image, resize, write_png
+from .raster import Atlas, build_atlas
+from .templates import Template, read_template, save_template
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Composition:
+    """F frames of N sprites, index 0 at the bottom. Units are those of `smalti.bridge.composition`.
+
+    Attributes:
+        header: canvas, blend space, colour mix and names.
+        templates: T bitmaps.
+        template: [N] int32, index into `templates`.
+        x, y, scale, aspect, theta, opacity: [F, N] float32.
+        tint: [F, N, 3] float32, in the blend space.
+        background_image: [h, w, 4] uint8 straight sRGB where the header names an image, stretched over the canvas.
+    """
+
+    header: Header
+    templates: list[Template]
+    template: NDArray[np.int32]
+    x: Floats
+    y: Floats
+    scale: Floats
+    aspect: Floats
+    theta: Floats
+    opacity: Floats
+    tint: Floats
+    background_image: NDArray[np.uint8] | None = None
+    _atlases: dict[int, Atlas] = field(default_factory=dict, repr=False)
+
+    @property
+    def frames(self) -> int:
+        """Number of frames, F (1 for a still)."""
+        return self.header.frames
+
+    def background(self, width: int, height: int) -> Floats | None:
+        """[height, width, 4] premultiplied, in the blend space; None where the background is transparent."""
+        return background_pixels(self.header.background, self.background_image, width, height, self.header.blend_space)
+
+    def atlas(self, largest: int) -> Atlas:
+        """The templates' pyramids up to `largest` texels on the longer side, in the blend space; kept between calls."""
+        if largest not in self._atlases:
+            self._atlases.clear()
+            self._atlases[largest] = build_atlas(
+                [into_space(premultiply(t.rgba), self.header.blend_space) for t in self.templates], largest)
+        return self._atlases[largest]
+
+
+    def save(self, folder: Path | str) -> None:
+        """Write the composition and its bitmaps into a folder, which is created: what `load_composition` reads.
+
+        Raises:
+            SmaltiError: code ``"cannot_write"``.
+        """
+        folder = Path(folder)
+        for template, entry in zip(self.templates, self.header.templates):
+            try:
+                (folder / entry.file).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as fault:
+                raise SmaltiError(f"{folder}: cannot be created ({fault.strerror}).", code="cannot_write") from fault
+            save_template(template, folder / entry.file)
+        if self.background_image is not None:
+            write_png(folder / self.header.background, self.background_image)
+        save_composition(folder, self)
+
+
+def background_pixels(
+    background: str, image: NDArray[np.uint8] | None, width: int, height: int, space: Any,
+) -> Floats | None:
+    """[height, width, 4] premultiplied, in the blend space `space`; None for ``"transparent"``.
+
+    Args:
+        background: ``"transparent"``, ``"#rrggbb"`` or anything else for `image`.
+        image: [h, w, 4] uint8 straight sRGB.
+    """
+    if background == "transparent":
+        return None
+    if background.startswith("#"):
+        flat = np.array([*parse_hex(background), 1.0], np.float32)
+        return np.broadcast_to(into_space(flat, space), (height, width, 4)).copy()
+    if image is None:
+        raise ValueError("a background image is named but not given")
+    return into_space(resize(image, width, height), space)
+
+
+def load_composition(folder: Path | str) -> Composition:
+    """Read the finished composition of a job folder.
+
+    Raises:
+        SmaltiError: it is missing, damaged, of a newer version, or one of its bitmaps cannot be read.
+    """
+    folder = Path(folder)
+    header = read_header(folder)
+    path = folder / ARRAYS_NAME
+    arrays = read_arrays(path)
+    check_arrays(header, arrays, str(path))
+    templates = []
+    for entry in header.templates:
+        template = read_template(folder / entry.file, entry.name)
+        if (template.width, template.height) != (entry.width, entry.height):
+            raise SmaltiError(
+                f"{folder / entry.file}: is {template.width} x {template.height} pixels, but {FILE_NAME} says "
+                f"{entry.width} x {entry.height}.", "Restore the bitmap of the job.", "bad_file")
+        templates.append(template)
+    named = header.background != "transparent" and not header.background.startswith("#")
+    image = read_image(folder / header.background) if named else None
+    kept = {name: arrays[name].astype(np.float32) for name in (*PER_FRAME, "tint")}
+    return Composition(header, templates, arrays["template"].astype(np.int32), **kept, background_image=image)
+
+
+def save_composition(folder: Path, composition: Composition) -> None:
+    """Write ``frames.npz`` and then ``composition.json``, each replaced atomically; the bitmaps are in place already."""
+    arrays = {name: getattr(composition, name) for name in ("template", *PER_FRAME, "tint")}
+    write_arrays(folder / ARRAYS_NAME, arrays)
+    write_header(folder, composition.header)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """All arrays of an .npz file; nothing in it is ever executed.
+
+    Raises:
+        SmaltiError: the file is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return {name: data[name] for name in data.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as fault:
+        raise SmaltiError(f"{path}: cannot be read ({fault}).", "Restore it, or fit again.", "bad_file") from fault
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write an .npz file, replaced atomically."""
+    def save(file: BinaryIO) -> None:
+        # Through memory: np.savez seeks, and a full disk then fails in one place, the write.
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]
+        file.write(buffer.getbuffer())
+
+    write_atomic(path, save)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hand-off files of finished jobs. A format is one module in this folder and one line in `FORMATS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from smalti.bridge.errors import SmaltiError
+
+
+@dataclass(frozen=True)
+class Format:
+    """One hand-off format.
+
+    Attributes:
+        module: module in this folder, imported when it is first asked for. Its function `write(job, path, frame)`
+            writes one frame (from 0) of the finished job in the folder `job` as the file `path`, in one step.
+        file_name: the file's usual name in the job folder.
+        title: what the format is, for help texts.
+    """
+
+    module: str
+    file_name: str
+    title: str
+
+
+FORMATS: dict[str, Format] = {
+    "psd": Format("psd", "layers.psd", "a layered PSD for Photoshop and other image editors"),
+}
+
+
+def export(job: Path, name: str, path: Path | None = None, frame: int = 0) -> Path:
+    """Write a hand-off file of a finished job.
+
+    Args:
+        job: the job folder.
+        name: a key of `FORMATS`.
+        path: the file; None takes the format's usual name in the job folder. An older file is replaced in one step.
+        frame: which frame of a sequence, from 0.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        SmaltiError: code ``"unknown_format"``, or what the format's `write` raises.
+    """
+    if name not in FORMATS:
+        raise SmaltiError(
+            f"{name!r} is not a hand-off format.", f"The formats are {', '.join(FORMATS)}.", "unknown_format"
+        )
+    chosen = FORMATS[name]
+    path = path or job / chosen.file_name
+    write: Callable[[Path, Path, int], None] = import_module(f".{chosen.module}", __name__).write
+    write(job, path, frame)
+    return path

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A finished job as a layered PSD: one trimmed layer per sprite, its opacity on the layer, over a background layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from smalti.bridge.errors import SmaltiError
+
+from ..atomic import write_atomic
+from ..composition import Composition, load_composition
+from ..images import straight_from_premultiplied
+from ..render import SpriteBitmap, render, sprite_bitmaps
+from .psd_file import Layer, write_psd
+
+_FAINT = 32
+"""Of opacities below this (of 255), many layers make up a picture, and the errors of rounding them to 8 bits would add
+up to a visible one. So they are rounded up, and the pixels' alpha is reduced by what that is too much."""
+
+
+def write(job: Path, path: Path, frame: int) -> None:
+    """Write one frame of the job in the folder `job` as a PSD file, in one step.
+
+    Image editors composite sRGB-encoded numbers, so the layers give the job's picture in the blend space ``"srgb"``
+    only; a ``"linear"`` job is refused. A sprite gets no layer where nothing of it is to be seen at 8 bits: its opacity
+    rounds to 0, or it lies off the canvas. One that is partly on the canvas keeps its pixels beyond the edge. Pixels
+    have their alpha at full range, the layer the sprite's opacity, unless that is faint (see `_FAINT`).
+
+    Args:
+        frame: which frame of a sequence, from 0. Frames never become layers of one file.
+
+    Raises:
+        SmaltiError: the folder holds no finished composition, or a damaged one; it blends in ``"linear"`` (code
+            ``"blend_space"``); there is no such frame (code ``"no_such_frame"``); there are too many layers, or the
+            file would be too large (see `write_psd`); it cannot be written (code ``"cannot_write"``).
+    """
+    composition = load_composition(job)
+    header = composition.header
+    if header.blend_space != "srgb":
+        raise SmaltiError(
+            f"{job}: was fitted in the blend space {header.blend_space!r}, and a PSD of it would look different, "
+            "because image editors composite in sRGB.",
+            "Fit again in the blend space srgb (--blend-space srgb).",
+            "blend_space",
+        )
+    if not 0 <= frame < header.frames:
+        # Users count frames from 1, as the files in render/ do.
+        raise SmaltiError(f"{job}: has no frame {frame + 1}.", f"Its frames are 1 to {header.frames}.", "no_such_frame")
+    merged = render(composition, frame)
+    write_atomic(
+        path,
+        lambda stream: write_psd(
+            stream,
+            header.width,
+            header.height,
+            _layers(composition, frame),
+            merged,
+            scratch=path.parent,
+            name=str(path),
+        ),
+    )
+
+
+def _layers(composition: Composition, frame: int) -> Iterator[Layer]:
+    header = composition.header
+    background = composition.background(header.width, header.height)
+    if background is not None:
+        yield Layer("Background", 0, 0, straight_from_premultiplied(background))
+    digits = max(4, len(str(header.sprites)))
+    for sprite in sprite_bitmaps(composition, frame):
+        template = composition.templates[composition.template[sprite.index]]
+        name = f"{sprite.index + 1:0{digits}d} {template.name}"
+        layer = _layer(name, sprite)
+        if layer is not None and layer.rgba[_canvas_part(layer, header.width, header.height)][..., 3].any():
+            yield layer
+
+
+def _layer(name: str, sprite: SpriteBitmap) -> Layer | None:
+    """The sprite as a layer, trimmed to its alpha; None where 8 bits show nothing of it."""
+    wanted = 255 * sprite.opacity
+    if wanted < 0.5:
+        return None
+    level = round(wanted)
+    rgba = straight_from_premultiplied(sprite.rgba)
+    if wanted < _FAINT:
+        level = math.ceil(wanted)
+        alpha = np.rint(sprite.rgba[..., 3] * (255 * wanted / level))
+        rgba[..., 3] = np.where(rgba[..., 3] > 0, alpha, 0)
+    rows, columns = np.flatnonzero(rgba[..., 3].any(axis=1)), np.flatnonzero(rgba[..., 3].any(axis=0))
+    if rows.size == 0:
+        return None
+    top, left = int(rows[0]), int(columns[0])
+    rgba = rgba[top : rows[-1] + 1, left : columns[-1] + 1]
+    return Layer(name, sprite.left + left, sprite.top + top, rgba, level)
+
+
+def _canvas_part(layer: Layer, width: int, height: int) -> tuple[slice, slice]:
+    """The rows and columns of the layer's pixels that lie on the canvas."""
+    return (
+        slice(max(0, -layer.top), max(0, height - layer.top)),
+        slice(max(0, -layer.left), max(0, width - layer.left)),
+    )

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Turns any exception into the one kind that is shown to a user."""
+
+from __future__ import annotations
+
+import errno
+import re
+
+from smalti.bridge.errors import SmaltiError
+
+_NO_MEMORY = re.compile("out of memory|allocate memory|not enough memory", re.IGNORECASE)  # what torch's errors say
+
+
+def explained(fault: BaseException) -> SmaltiError:
+    """Say in one sentence what went wrong.
+
+    Codes besides those of a SmaltiError, which is returned as it is: ``"disk_full"``, ``"out_of_memory"``, and
+    ``"internal"`` for everything that only a programmer can put right.
+    """
+    if isinstance(fault, SmaltiError):
+        return fault
+    if isinstance(fault, OSError) and fault.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f"{fault.filename}: the" if fault.filename else "The"
+        return SmaltiError(f"{where} disk is full.", "Free some space, or choose another output folder.", "disk_full")
+    if isinstance(fault, MemoryError) or (isinstance(fault, RuntimeError) and _NO_MEMORY.search(str(fault))):
+        return SmaltiError(
+            "There is not enough memory for this job.",
+            "Choose a smaller size or count, or close other programs.",
+            "out_of_memory",
+        )
+    text = " ".join(str(fault).split())
+    return SmaltiError(
+        f"Smalti failed unexpectedly: {type(fault).__name__}{': ' if text else ''}{text[:500]}.".replace("..", "."),
+        "This is a fault in Smalti; the details are in its log.",
+        "internal",
+    )

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The optimiser of one picture: parameters, loss, schedules, and a state that can be saved and taken up again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from smalti.bridge.job import BlendSpace
+
+from ..colour import encoded
+from ..geometry import affine_maps, half_sizes
+from ..raster import Atlas, composite
+
+PARAMETERS = ("x", "y", "log_scale", "theta", "opacity", "tint")
+"""What is optimised. Opacity and tint are logits."""
+
+RATES = {"x": 1.5, "y": 1.5, "log_scale": 0.08, "theta": 0.1, "opacity": 0.12, "tint": 0.12}
+"""Adam's rates at the first step: pixels on a canvas of 512, log of pixels, radians, logits."""
+
+SATURATION = 6.0
+"""Bound on logits: beyond it a sigmoid's slope is too small to find a way back."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to fit.
+
+    Attributes:
+        steps: number of steps, after which the rates have fallen to `rate_end` of their start.
+        rate: factor on all rates (1 for a start from scratch, less for a warm start).
+        blur: level-of-detail bias at the first step; it falls to 0 over the first 60 % of the steps (soft rasterisation).
+        colour_mix, blend_space, alpha_max: as in `smalti.bridge.job.JobSpec`.
+        lock_rotation, lock_scale: keep theta, keep scale.
+        size_range: smallest and largest longer side of a sprite in canvas pixels.
+        back_end: see `smalti.engine.raster.composite`.
+    """
+
+    steps: int
+    rate: float
+    blur: float
+    colour_mix: float
+    blend_space: BlendSpace
+    alpha_max: float
+    lock_rotation: bool
+    lock_scale: bool
+    size_range: tuple[float, float]
+    back_end: str
+    rate_end: float = 0.05
+
+
+class Optimiser:
+    """Fits N sprites to one target.
+
+    Args:
+        target: [H, W, 4] float32, premultiplied, in the blend space.
+        background: [H, W, 4] float32, premultiplied, in the blend space; None where the sprites must stand alone: then
+            every step lays them and the target on fresh noise, so that covering exactly what the target covers is the
+            only way to match (the noisy canvas of DiffBMP, arXiv 2602.22625).
+        atlas: the templates.
+        shapes: [T, 2] width and height of each template.
+        sprites: the start, as `smalti.engine.fit.start.start` returns it.
+        settings: see `Settings`.
+        seed: seed of the noise.
+    """
+
+    def __init__(
+        self, target: NDArray[np.float32], background: NDArray[np.float32] | None, atlas: Atlas,
+        shapes: NDArray[np.float64], sprites: Mapping[str, NDArray[np.generic]], settings: Settings, seed: int,
+    ) -> None:
+        self.settings = settings
+        self.done = 0
+        self.loss = math.nan
+        self._atlas = atlas
+        self._background = None if background is None else torch.from_numpy(background)
+        self._target = torch.from_numpy(target)
+        self._size = (target.shape[0], target.shape[1])
+        self._goal = None if self._background is None else self._seen(self._over(self._target, self._background))
+        self._noise = torch.Generator().manual_seed(seed)
+        self._template = torch.from_numpy(sprites["template"].astype(np.int32))
+        self._shape = torch.from_numpy(shapes)[self._template.long()]
+        self._aspect = torch.from_numpy(sprites["aspect"].astype(np.float64))
+        opacity = np.clip(sprites["opacity"].astype(np.float64) / settings.alpha_max, 1e-4, 1 - 1e-4)
+        start = {
+            "x": sprites["x"], "y": sprites["y"], "log_scale": np.log(sprites["scale"].astype(np.float64)),
+            "theta": sprites["theta"], "opacity": _logit(opacity),
+            "tint": _logit(np.clip(sprites["tint"].astype(np.float64), 1e-3, 1 - 1e-3))}
+        self.parameters = {
+            name: torch.from_numpy(np.array(start[name], np.float64)).requires_grad_(name not in self._locked())
+            for name in PARAMETERS}
+        groups = [{"params": [p], "lr": 0.0, "name": name} for name, p in self.parameters.items() if p.requires_grad]
+        # A short memory of squared gradients: noise and the falling blur change their size from step to step.
+        self._adam = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-12)
+
+    def step(self) -> float:
+        """One gradient step. Returns the loss before it: mean squared error of display-encoded values, 0 to 1."""
+        progress = self.done / max(self.settings.steps, 1)
+        rate = self.settings.rate * self.settings.rate_end**progress
+        for group in self._adam.param_groups:
+            pixels = max(self._size) / 512 if group["name"] in ("x", "y") else 1.0
+            group["lr"] = rate * RATES[group["name"]] * pixels
+        loss = self._loss(self.settings.blur * max(0.0, 1 - progress / 0.6))
+        self._adam.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._adam.step()
+        self._keep_in_range()
+        self.done += 1
+        self.loss = float(loss.detach())
+        return self.loss
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done."""
+        return self.done >= self.settings.steps
+
+    def sprites(self) -> dict[str, NDArray[Any]]:
+        """The sprites now, in the units of `smalti.bridge.composition`: one frame, float32."""
+        with torch.no_grad():
+            p = self.parameters
+            values = {
+                "x": p["x"], "y": p["y"], "scale": p["log_scale"].exp(), "aspect": self._aspect, "theta": p["theta"],
+                "opacity": self.settings.alpha_max * p["opacity"].sigmoid(), "tint": p["tint"].sigmoid()}
+            return {"template": self._template.numpy().copy(),
+                    **{name: value.numpy().astype(np.float32) for name, value in values.items()}}
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Everything that a later `restore` needs to go on as if nothing had happened."""
+        state: dict[str, NDArray[Any]] = {"done": np.array(self.done), "noise": self._noise.get_state().numpy()}
+        for name, parameter in self.parameters.items():
+            state[f"parameter.{name}"] = parameter.detach().numpy().copy()
+            for key, value in self._adam.state.get(parameter, {}).items():
+                state[f"adam.{name}.{key}"] = value.numpy().copy()
+        return state
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go back to what `state` returned. Raises KeyError or ValueError where it does not fit this problem."""
+        for name, parameter in self.parameters.items():
+            saved = torch.from_numpy(state[f"parameter.{name}"])
+            if saved.shape != parameter.shape:
+                raise ValueError(f"{name} has shape {tuple(saved.shape)}, not {tuple(parameter.shape)}")
+            with torch.no_grad():
+                parameter.copy_(saved)
+            keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"adam.{name}.{key}" in state]
+            if keys:
+                self._adam.state[parameter] = {
+                    key: torch.from_numpy(np.array(state[f"adam.{name}.{key}"])) for key in keys}
+        self._noise.set_state(torch.from_numpy(state["noise"]))
+        self.done = int(state["done"])
+
+    def _locked(self) -> set[str]:
+        locked = {"theta"} if self.settings.lock_rotation else set()
+        if self.settings.lock_scale:
+            locked.add("log_scale")
+        if self.settings.colour_mix == 1:
+            locked.add("tint")
+        return locked
+
+    def _loss(self, blur: float) -> Tensor:
+        p = self.parameters
+        affine = affine_maps(p["x"], p["y"], p["log_scale"].exp(), self._aspect, p["theta"], self._shape)
+        background, goal = self._background, self._goal
+        if background is None:
+            background = torch.rand((*self._size, 4), generator=self._noise)
+            background[..., 3] = 1
+            goal = self._seen(self._over(self._target, background))
+        image = composite(
+            affine, self.settings.alpha_max * p["opacity"].sigmoid(), p["tint"].sigmoid(), self._template, self._atlas,
+            self._size, background, self.settings.colour_mix, blur, back_end=self.settings.back_end)
+        assert goal is not None
+        # All four channels at once are faster than three; where both are opaque the fourth adds nothing.
+        return (self._seen(image) - goal).square().mean() * (4 / 3)
+
+    def _seen(self, image: Tensor) -> Tensor:
+        """What a display shows of an image over an opaque background: colours encoded, alpha as it is."""
+        if self.settings.blend_space == "srgb":
+            return image
+        return torch.cat([encoded(image[..., :3], self.settings.blend_space), image[..., 3:]], dim=-1)
+
+    @staticmethod
+    def _over(image: Tensor, background: Tensor) -> Tensor:
+        return image + (1 - image[..., 3:]) * background
+
+    def _keep_in_range(self) -> None:
+        """Project the parameters back to where they have a gradient."""
+        p = self.parameters
+        low, high = (math.log(0.5 * bound) for bound in self.settings.size_range)
+        with torch.no_grad():
+            if p["log_scale"].requires_grad:
+                p["log_scale"].clamp_(low, high)
+            reach = torch.stack(half_sizes(p["log_scale"].exp(), self._aspect, self._shape)).amax(dim=0)
+            # At least a good part of every sprite stays on the canvas: outside, nothing would pull it back.
+            for name, length in (("x", self._size[1]), ("y", self._size[0])):
+                p[name].copy_(torch.minimum(torch.maximum(p[name], -0.5 * reach), length + 0.5 * reach))
+            p["opacity"].clamp_(-SATURATION, SATURATION)
+            p["tint"].clamp_(-SATURATION, SATURATION)
+
+
+def _logit(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.log(values / (1 - values))

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Frames one after another: each is fitted from the one before, with the same sprites. A still is a sequence of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..raster import build_atlas
+from .optimiser import Optimiser, Settings
+from .start import shape_of, start
+
+WARM_RATE = 0.4
+"""Rates of a frame that starts from the one before, against those of a first frame."""
+
+PER_FRAME = ("x", "y", "scale", "aspect", "theta", "opacity", "tint")
+
+
+class Fitting:
+    """Fits N sprites to F targets, step by step, so that whoever drives it can show, save and stop at any step.
+
+    Args:
+        target: function of the frame's index (from 0): [H, W, 4] float32, premultiplied, in the blend space.
+        frames: F.
+        background: [H, W, 4] float32 premultiplied, in the blend space, or None (see `Optimiser`).
+        bitmaps: the templates, each [h, w, 4] premultiplied, in the blend space.
+        count: N.
+        settings: for the first frame.
+        frame_steps: steps of each later frame.
+        seed: seed of every random choice.
+    """
+
+    def __init__(
+        self, target: Callable[[int], NDArray[np.float32]], frames: int, background: NDArray[np.float32] | None,
+        bitmaps: Sequence[NDArray[np.float32]], count: int, settings: Settings, frame_steps: int, seed: int,
+    ) -> None:
+        self.frames = frames
+        self.frame = 0
+        self._target = target
+        self._background = background
+        self._settings = settings
+        self._frame_settings = replace(settings, steps=frame_steps, rate=settings.rate * WARM_RATE, blur=0.0)
+        self._seed = seed
+        self._done: list[dict[str, NDArray[Any]]] = []
+        # A sprite never needs more texels than it can have pixels.
+        largest = int(2 ** np.ceil(np.log2(max(settings.size_range[1], 16))))
+        self._atlas = build_atlas(bitmaps, largest)
+        self._shapes = np.array([[b.shape[1], b.shape[0]] for b in bitmaps], np.float64)
+        first = target(0)
+        sprites = start(
+            first.astype(np.float64), count, [shape_of(b) for b in bitmaps], settings.colour_mix, settings.size_range,
+            settings.lock_rotation, np.random.default_rng(seed))
+        self.optimiser = self._begin(first, sprites)
+
+    @property
+    def steps(self) -> int:
+        """Steps of all frames together."""
+        return self._settings.steps + (self.frames - 1) * self._frame_settings.steps
+
+    @property
+    def steps_done(self) -> int:
+        """Steps done so far, over all frames."""
+        before = self._settings.steps + (self.frame - 1) * self._frame_settings.steps if self.frame else 0
+        return before + self.optimiser.done
+
+    @property
+    def finished(self) -> bool:
+        """Whether every frame has had its steps."""
+        return self.frame == self.frames - 1 and self.optimiser.finished
+
+    @property
+    def frame_finished(self) -> bool:
+        """Whether the frame at hand has had its steps; the next `step` then begins the frame after it."""
+        return self.optimiser.finished
+
+    def step(self) -> float:
+        """One gradient step, of the next frame where this one is finished. Returns the loss (see `Optimiser.step`)."""
+        if self.optimiser.finished:
+            sprites = self.optimiser.sprites()
+            self._done.append(sprites)
+            self.frame += 1
+            self.optimiser = self._begin(self._target(self.frame), sprites)
+        return self.optimiser.step()
+
+    def result(self) -> dict[str, NDArray[Any]]:
+        """The arrays of `smalti.bridge.composition` for all frames up to the one at hand."""
+        frames = [*self._done, self.optimiser.sprites()]
+        return {"template": frames[0]["template"], **{n: np.stack([f[n] for f in frames]) for n in PER_FRAME}}
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Everything that a later `restore` needs to go on as if nothing had happened."""
+        state = {"frame": np.array(self.frame), "template": self.optimiser.sprites()["template"]}
+        if self._done:
+            state |= {f"done.{name}": np.stack([f[name] for f in self._done]) for name in PER_FRAME}
+        return state | self.optimiser.state()
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go back to what `state` returned. Raises KeyError, ValueError or IndexError where it does not fit."""
+        self.frame = int(state["frame"])
+        if not 0 <= self.frame < self.frames:
+            raise ValueError(f"frame {self.frame} of {self.frames}")
+        template = state["template"].astype(np.int32)
+        self._done = [{"template": template, **{n: state[f"done.{n}"][i] for n in PER_FRAME}} for i in range(self.frame)]
+        if self._done:
+            self.optimiser = self._begin(self._target(self.frame), self._done[-1])
+        self.optimiser.restore(state)
+
+    def _begin(self, target: NDArray[np.float32], sprites: Mapping[str, NDArray[Any]]) -> Optimiser:
+        settings = self._frame_settings if self.frame else self._settings
+        return Optimiser(target, self._background, self._atlas, self._shapes, sprites, settings, self._seed + self.frame)

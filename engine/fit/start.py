@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the sprites start: large and calm at the bottom, small and detailed on top.
+
+The structure-aware start of DiffBMP (arXiv 2602.22625) draws positions by local variance. Here positions are drawn
+evenly along a space-filling curve weighted by detail, which spreads them like blue noise instead of clumping, and each
+sprite's size follows from the room that the draw left it; bitmaps with a long axis lie along the edges of the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+OVERLAP = 2.2
+"""Mean number of sprites over a point at the start."""
+FLATNESS = 0.12
+"""Share of the draw that a region without any detail keeps."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the start needs to know of a template.
+
+    Attributes:
+        width, height: texels.
+        coverage: mean alpha, 0 to 1.
+        axis: angle of the long axis of its alpha, radians, +x towards +y.
+        elongation: 0 for a disc or a square, towards 1 for a line.
+        colour: mean RGB, in the blend space.
+    """
+
+    width: int
+    height: int
+    coverage: float
+    axis: float
+    elongation: float
+    colour: tuple[float, float, float]
+
+
+def shape_of(premultiplied: NDArray[np.floating]) -> Shape:
+    """Measure a template, [height, width, 4] premultiplied in the blend space, by the moments of its alpha."""
+    height, width = premultiplied.shape[:2]
+    alpha = premultiplied[..., 3].astype(np.float64)
+    total = max(alpha.sum(), 1e-9)
+    y, x = np.mgrid[0:height, 0:width]
+    x, y = x - (alpha * x).sum() / total, y - (alpha * y).sum() / total
+    xx, yy, xy = (alpha * x * x).sum() / total, (alpha * y * y).sum() / total, (alpha * x * y).sum() / total
+    spread, mean = np.hypot(0.5 * (xx - yy), xy), 0.5 * (xx + yy)
+    minor, major = max(mean - spread, 0.0), mean + spread
+    colour = premultiplied[..., :3].reshape(-1, 3).sum(axis=0, dtype=np.float64) / total
+    return Shape(width, height, float(total / alpha.size), float(0.5 * np.arctan2(2 * xy, xx - yy)),
+                 float(1 - np.sqrt(minor / major)) if major > 0 else 0.0,
+                 (float(colour[0]), float(colour[1]), float(colour[2])))
+
+
+def box_mean(plane: Floats, radius: int) -> Floats:
+    """Mean over a window of 2 radius + 1 pixels a side; edges repeat. plane [H, W] or [H, W, C]."""
+    window = 2 * radius + 1
+    for _ in (0, 1):
+        pad = [(radius + 1, radius), *[(0, 0)] * (plane.ndim - 1)]
+        sums = np.cumsum(np.pad(plane, pad, mode="edge"), axis=0)
+        plane = ((sums[window:] - sums[:-window]) / window).swapaxes(0, 1)
+    return plane
+
+
+def detail_of(picture: Floats) -> Floats:
+    """[H, W, C] -> [H, W], 0 to 1: local standard deviation over two window sizes, the busiest 5 % at 1."""
+    total = np.zeros(picture.shape[:2])
+    for radius in (2, max(3, min(picture.shape[:2]) // 64)):
+        mean = box_mean(picture, radius)
+        total += np.sqrt(np.maximum(box_mean(picture**2, radius) - mean**2, 0).sum(axis=2))
+    top = np.quantile(total, 0.95)
+    return np.clip(total / top, 0, 1) if top > 1e-6 else np.zeros_like(total)
+
+
+def edges_of(picture: Floats) -> tuple[Floats, Floats]:
+    """Structure tensor of [H, W, C]: the direction along edges [H, W] (radians) and its coherence [H, W], 0 to 1."""
+    dy, dx = np.gradient(picture, axis=(0, 1))
+    radius = max(2, min(picture.shape[:2]) // 100)
+    xx, yy, xy = (box_mean(p.sum(axis=2), radius) for p in (dx * dx, dy * dy, dx * dy))
+    along = 0.5 * np.arctan2(2 * xy, xx - yy) + 0.5 * np.pi
+    return along, np.hypot(xx - yy, 2 * xy) / (xx + yy + 1e-4)
+
+
+def _hilbert(width: int, height: int) -> NDArray[np.int64]:
+    """The pixels (row * width + column) of a canvas in the order of Hilbert's curve."""
+    order = max(1, int(np.ceil(np.log2(max(width, height)))))
+    y, x = (g.ravel().astype(np.int64) for g in np.mgrid[0:height, 0:width])
+    index = np.zeros_like(x)
+    # The usual conversion from (x, y) to the distance along the curve, quadrant by quadrant.
+    side = 1 << (order - 1)
+    while side:
+        right, lower = ((x & side) > 0).astype(np.int64), ((y & side) > 0).astype(np.int64)
+        index += side * side * ((3 * right) ^ lower)
+        flip = (lower == 0) & (right == 1)
+        x, y = np.where(flip, side - 1 - (x & (side - 1)), x & (side - 1)), np.where(
+            flip, side - 1 - (y & (side - 1)), y & (side - 1))
+        x, y = np.where(lower == 0, y, x), np.where(lower == 0, x, y)
+        side >>= 1
+    return np.argsort(index, kind="stable")
+
+
+def start(
+    target: Floats, count: int, shapes: Sequence[Shape], mix: float, size_range: tuple[float, float],
+    upright: bool, rng: np.random.Generator,
+) -> dict[str, NDArray[np.generic]]:
+    """Choose the starting sprites, bottom of the stack first.
+
+    Args:
+        target: [H, W, 4] premultiplied, in the blend space.
+        count: N.
+        shapes: the templates.
+        mix: colour mix.
+        size_range: smallest and largest longer side of a sprite, canvas pixels.
+        upright: no rotation.
+        rng: source of every random choice.
+
+    Returns:
+        ``template`` [N] int32; ``x``, ``y``, ``scale``, ``aspect``, ``theta``, ``opacity`` [N] and ``tint`` [N, 3]
+        float64, in the units of `smalti.bridge.composition`.
+    """
+    height, width = target.shape[:2]
+    alpha = target[..., 3]
+    density = (FLATNESS + (1 - FLATNESS) * detail_of(target)) * alpha + 1e-9
+    order = _hilbert(width, height)
+    reached = np.cumsum(density.ravel()[order])
+    draw = (np.arange(count) + rng.uniform(0, 1, count)) / count * reached[-1]
+    pixel = order[np.minimum(np.searchsorted(reached, draw), len(order) - 1)]
+    row, column = np.divmod(pixel, width)
+
+    # Room for one sprite here, in pixels, and from it the radius of a disc that covers it OVERLAP times over.
+    room = reached[-1] / (count * box_mean(density, 2)[row, column])
+    radius = np.sqrt(OVERLAP * room / np.pi) * np.exp(rng.uniform(-0.35, 0.35, count))
+
+    template = _choose(target, row, column, radius, shapes, mix, rng)
+    longer = np.array([max(s.width, s.height) for s in shapes], np.float64)
+    filled = np.array([s.coverage * s.width * s.height for s in shapes]) / longer**2
+    # A bitmap with holes or a slim one is made larger, so that it covers as much; within reason.
+    scale = radius * np.minimum(np.sqrt(np.pi / 4 / np.maximum(filled, 1e-6)), 2.5)[template]
+    scale = np.clip(scale, 0.5 * size_range[0], 0.5 * size_range[1])
+
+    along, coherence = edges_of(target[..., :3])
+    axis, elongation = (np.array([getattr(s, name) for s in shapes])[template] for name in ("axis", "elongation"))
+    aligned = rng.uniform(0, 1, count) < coherence[row, column] * np.minimum(2 * elongation, 1)
+    half_turn = np.pi * rng.integers(0, 2, count)
+    theta = np.where(aligned, along[row, column] - axis + half_turn, rng.uniform(-np.pi, np.pi, count))
+    theta = np.zeros(count) if upright else (theta + np.pi) % (2 * np.pi) - np.pi
+
+    stack = np.argsort(-scale, kind="stable")
+    colour = _colour_under(target, row, column, radius)
+    own = np.array([s.colour for s in shapes])[template]
+    tint = (colour - mix * own) / max(1 - mix, 0.05)
+    tint = np.clip(tint + rng.normal(0, 0.02, tint.shape), 0.02, 0.98)
+    parts = {
+        "template": template.astype(np.int32), "x": column + rng.uniform(0, 1, count),
+        "y": row + rng.uniform(0, 1, count), "scale": scale, "aspect": np.zeros(count), "theta": theta,
+        "opacity": np.full(count, 0.8), "tint": tint}
+    return {name: values[stack] for name, values in parts.items()}
+
+
+def _colour_under(target: Floats, row: NDArray[np.int64], column: NDArray[np.int64], radius: Floats) -> Floats:
+    """[N, 3] straight mean colour of the target about each position, over roughly the sprite's radius."""
+    colours = np.zeros((len(row), 3))
+    steps = np.clip(np.rint(np.log2(np.maximum(0.5 * radius, 1))), 0, 6).astype(int)
+    for step in np.unique(steps):
+        mean = box_mean(target, int(2**step) // 2)
+        here = steps == step
+        picked = mean[row[here], column[here]]
+        colours[here] = picked[:, :3] / np.maximum(picked[:, 3:], 1e-3)
+    return colours
+
+
+def _choose(
+    target: Floats, row: NDArray[np.int64], column: NDArray[np.int64], radius: Floats, shapes: Sequence[Shape],
+    mix: float, rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Templates for N sprites: in equal shares where only their alpha shows, by likeness where their colours do."""
+    count = len(row)
+    shares = rng.permutation(np.arange(count) % len(shapes))
+    if mix == 0 or len(shapes) == 1:
+        return shares
+    own = np.array([s.colour for s in shapes])
+    distance = ((_colour_under(target, row, column, radius)[:, None] - own[None]) ** 2).sum(axis=2)
+    # Gumbel's trick draws from exp(-distance / spread) without a loop; a small mix chooses nearly freely.
+    spread = 0.02 / mix**2
+    return np.argmax(-distance / spread + rng.gumbel(size=distance.shape), axis=1)

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that a job reads, checked before anything is written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.bridge.errors import SmaltiError
+from smalti.bridge.job import MAX_SIZE, JobSpec
+
+from .colour import hex_of, into_space, out_of_space
+from .composition import background_pixels
+from .devices import available_devices, default_device
+from .fit.optimiser import Settings
+from .fit.sequence import Fitting
+from .images import canvas_size, list_images, premultiply, read_image, resize
+from .templates import Template, load_templates
+
+logger = logging.getLogger("smalti")
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """A job's pictures, and its settings with every open one filled in.
+
+    Attributes:
+        job: the job.
+        frames: paths of the target's frames (one for a still).
+        width, height: canvas in pixels.
+        templates: the bitmaps.
+        background: ``"transparent"``, ``"#rrggbb"``, or the name of the file that keeps `background_image` in the job.
+        background_image: [h, w, 4] uint8 straight sRGB, or None.
+        target_mask: [height, width] float32, 0 to 1, or None.
+        steps, frame_steps, size_range, device: the job's, or what follows from canvas, count and templates.
+    """
+
+    job: JobSpec
+    frames: tuple[Path, ...]
+    width: int
+    height: int
+    templates: list[Template]
+    background: str
+    background_image: NDArray[np.uint8] | None
+    target_mask: Floats | None
+    steps: int
+    frame_steps: int
+    size_range: tuple[float, float]
+    device: str
+
+    def target(self, frame: int) -> Floats:
+        """[height, width, 4] premultiplied, in the blend space: one frame of the target, under its mask.
+
+        Raises:
+            SmaltiError: the picture cannot be read, or has other proportions than the first.
+        """
+        return into_space(_target(self.frames[frame], self.width, self.height, self.target_mask), self.job.blend_space)
+
+    def background_pixels(self) -> Floats | None:
+        """[height, width, 4] premultiplied, in the blend space; None where it is transparent."""
+        return background_pixels(
+            self.background, self.background_image, self.width, self.height, self.job.blend_space)
+
+    def goal(self, frame: int) -> Floats:
+        """What a picture of the result is measured against: the target over the background, premultiplied sRGB."""
+        target, background = self.target(frame), self.background_pixels()
+        if background is not None:
+            target = target + (1 - target[..., 3:]) * background
+        return out_of_space(target, self.job.blend_space)
+
+    def fitting(self) -> Fitting:
+        """The fit of these inputs, at its first step."""
+        job = self.job
+        first = self.target(0)
+        # Where the target has holes, sprites must leave them open whatever lies behind: they are fitted on noise.
+        alone = self.background == "transparent" or float(first[..., 3].min()) < 1 - 1 / 255
+        settings = Settings(
+            steps=self.steps, rate=1.0, blur=3.0, colour_mix=job.colour_mix, blend_space=job.blend_space,
+            alpha_max=job.alpha_max, lock_rotation=job.lock_rotation, lock_scale=job.lock_scale,
+            size_range=self.size_range, back_end=self.device)
+        bitmaps = [into_space(premultiply(t.rgba), job.blend_space) for t in self.templates]
+        return Fitting(self.target, len(self.frames), None if alone else self.background_pixels(), bitmaps, job.count,
+                       settings, self.frame_steps, job.seed)
+
+
+def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> Inputs:
+    """Read and check all that a job needs.
+
+    Args:
+        job: its paths may be relative to the current folder.
+        templates: the bitmaps where they are at hand already; None loads `job.primitives`.
+
+    Raises:
+        SmaltiError: a setting or one of the files is unusable; nothing has been written.
+    """
+    job = job.checked()
+    device = default_device() if job.device == "auto" else job.device
+    if device not in available_devices():
+        raise SmaltiError(f"device is {job.device!r}, but this machine offers {', '.join(available_devices())}.",
+                          "Choose one of them, or auto.", "device_missing")
+    frames = _frames(Path(job.target))
+    first = read_image(frames[0], MAX_SIZE)
+    width, height = canvas_size(first.shape[1], first.shape[0], job.size)
+    if min(first.shape[:2]) < 2 or min(width, height) < 4:
+        raise SmaltiError(
+            f"{frames[0]}: is too small or too narrow to be rebuilt ({first.shape[1]} x {first.shape[0]} pixels, canvas "
+            f"{width} x {height}).", "Choose a larger picture.", "target_too_small")
+    mask = None
+    if job.target_mask is not None:
+        grey = resize(read_image(Path(job.target_mask), MAX_SIZE), width, height)
+        mask = grey[..., :3].mean(axis=2)
+        if mask.max() < 1 / 255:
+            raise SmaltiError(f"{job.target_mask}: the target mask is black everywhere, so there is nothing to rebuild.",
+                              "White marks what to rebuild.", "mask_empty")
+    target = _target(frames[0], width, height, mask)
+    if target[..., 3].max() < 1 / 255:
+        raise SmaltiError(f"{frames[0]}: is transparent everywhere, so there is nothing to rebuild.",
+                          "Choose another picture.", "target_transparent")
+    chosen = list(templates) if templates is not None else load_templates(Path(job.primitives), mask=job.mask)
+    background, image = _background(job.background, target)
+
+    steps = job.steps or _default_steps(job.count)
+    typical = float(np.sqrt(width * height / job.count))
+    smallest = job.min_size or max(3.0, 0.4 * typical)
+    largest = job.max_size or max(0.5 * max(width, height), 1.5 * typical)
+    if job.min_size is None:
+        smallest = min(smallest, largest)
+    if job.max_size is None:
+        largest = max(smallest, largest)
+    return Inputs(
+        job, tuple(frames), width, height, chosen, background, image, mask, steps,
+        job.frame_steps or max(20, round(steps / 6)), (smallest, largest), device)
+
+
+def _default_steps(count: int) -> int:
+    """More sprites hide each other more, and take longer to find their places: 300 for 100, 500 for 1,000, 700 for 10,000."""
+    return int(np.clip(round(-100 + 200 * np.log10(count), -1), 200, 1000))
+
+
+def _frames(target: Path) -> list[Path]:
+    if target.is_dir():
+        return list_images(target)
+    return [target]
+
+
+def _target(path: Path, width: int, height: int, mask: Floats | None) -> Floats:
+    """[height, width, 4] premultiplied sRGB."""
+    image = read_image(path, MAX_SIZE)
+    own = image.shape[1] / image.shape[0]
+    if abs(np.log(own * height / width)) > 0.02 and min(width, height) > 50:
+        raise SmaltiError(
+            f"{path}: is {image.shape[1]} x {image.shape[0]} pixels, which does not fit the first frame's proportions.",
+            "Give all frames the same size.", "frame_size")
+    resized = resize(image, width, height)
+    return resized if mask is None else resized * mask[..., None]
+
+
+def _background(asked: str, target: Floats) -> tuple[str, NDArray[np.uint8] | None]:
+    if asked == "auto":
+        if float(target[..., 3].min()) < 1 - 1 / 255:
+            return "transparent", None
+        return hex_of(target[..., :3].mean(axis=(0, 1))), None
+    if asked == "transparent" or asked.startswith("#"):
+        return asked.lower(), None
+    return "background.png", read_image(Path(asked), MAX_SIZE)

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The artist's bitmaps as templates: true alpha, trimmed, a transparent margin all round."""
+
+from __future__ import annotations
+
+import logging
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.bridge.errors import SmaltiError
+from smalti.bridge.job import Mask
+
+from .images import list_images, premultiply, read_image, read_size, straight_from_premultiplied, write_png
+from .matte import border_colour, dark_as_opaque, ink, without_background
+
+logger = logging.getLogger("smalti")
+
+MAX_SIDE = 4096
+"""Longer side of a template in texels; larger bitmaps are reduced."""
+MAX_TEXELS = 128_000_000
+"""Texels of all templates together; with more, the limit on the longer side falls for all."""
+NEARLY_OPAQUE = 250
+"""A file whose alpha nowhere falls below this (of 255) counts as opaque: lossy formats leave such noise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """One bitmap.
+
+    Attributes:
+        name: unique among the templates of a job, also where case does not count.
+        rgba: [height, width, 4] uint8, straight alpha, sRGB-encoded, with a transparent margin of one texel all round.
+            Transparent texels carry the colour of their neighbours, so that interpolation elsewhere shows no dark halo.
+    """
+
+    name: str
+    rgba: NDArray[np.uint8]
+
+    @property
+    def width(self) -> int:
+        """Texels, margin included."""
+        return int(self.rgba.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Texels, margin included."""
+        return int(self.rgba.shape[0])
+
+    @cached_property
+    def coverage(self) -> float:
+        """Mean alpha, 0 to 1, margin included."""
+        return float(self.rgba[..., 3].mean()) / 255
+
+    @cached_property
+    def mean_colour(self) -> tuple[float, float, float]:
+        """Mean colour weighted by alpha, sRGB-encoded, 0 to 1."""
+        mean = premultiply(self.rgba).reshape(-1, 4).mean(axis=0, dtype=np.float64)
+        red, green, blue = (mean[:3] / max(mean[3], 1e-9)).tolist()
+        return red, green, blue
+
+
+def load_templates(path: Path | str, *, mask: Mask = "auto") -> list[Template]:
+    """Make templates of one bitmap, or of all bitmaps in a folder (in natural order of their names).
+
+    Args:
+        path: a folder or a file.
+        mask: where alpha comes from.
+            ``"auto"``: the file's own transparency, kept soft, where it has any. Else, where the border is plain, the
+            background is keyed out: between the strokes too where the picture is one ink on paper, otherwise only what
+            is connected to the border. Else the bitmap is an opaque rectangle (a photograph as a tile).
+            ``"alpha"``: the file's own alpha and nothing else; opaque where it has none.
+            ``"background"``: always key out the border's prevailing colour where it is connected to the border.
+            ``"luminance"``: black is opaque, white transparent, times the file's own alpha.
+            ``"none"``: an opaque rectangle; what is transparent in the file is laid on white.
+
+    Returns:
+        At least one template. Bitmaps larger than `MAX_SIDE` are reduced, and all are reduced further where together
+        they would pass `MAX_TEXELS`.
+
+    Raises:
+        SmaltiError: `path` is missing, an empty folder, or a folder without pictures; a single bitmap is unusable
+            (codes of `read_image`, or ``"bitmap_transparent"``); or no bitmap of the folder is usable
+            (``"no_usable_bitmap"``). A folder's other broken bitmaps are left out with one warning each.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        limit = _side_limit([read_size(path)])
+        return [Template(path.stem, _prepared(path, mask, limit))]
+    files, first = list_images(path), None
+    sizes: dict[Path, tuple[int, int]] = {}
+    pixels: dict[Path, NDArray[np.uint8]] = {}
+    for file in files:
+        try:
+            sizes[file] = read_size(file)
+        except SmaltiError as fault:
+            first = first or fault
+            logger.warning("Left out: %s", fault.message)
+    limit = _side_limit(list(sizes.values()))
+    for file in sizes:
+        try:
+            pixels[file] = _prepared(file, mask, limit)
+        except SmaltiError as fault:
+            first = first or fault
+            logger.warning("Left out: %s", fault.message)
+    if not pixels:
+        reason = f" First reason: {first.message}" if first else ""
+        raise SmaltiError(
+            f"{path}: holds no usable bitmap.{reason}",
+            "Choose a folder with at least one good picture.",
+            "no_usable_bitmap",
+        )
+    return [Template(name, rgba) for name, rgba in zip(_unique(file.stem for file in pixels), pixels.values())]
+
+
+def save_template(template: Template, path: Path) -> None:
+    """Write a template as PNG, margin included, in one step.
+
+    Raises:
+        SmaltiError: code ``"cannot_write"``.
+    """
+    write_png(path, template.rgba)
+
+
+def read_template(path: Path, name: str) -> Template:
+    """Read what `save_template` wrote, texel for texel.
+
+    Raises:
+        SmaltiError: as `read_image`.
+    """
+    return Template(name, read_image(path))
+
+
+def _side_limit(sizes: list[tuple[int, int]]) -> int:
+    """The largest longer side, at most `MAX_SIDE`, with which all bitmaps together stay within `MAX_TEXELS`."""
+    own = np.array(sizes, np.float64).reshape(-1, 2)
+    longer = own.max(axis=1)
+
+    def texels(limit: int) -> float:
+        return float((own.prod(axis=1) * np.minimum(1, limit / longer) ** 2).sum())
+
+    low, high = 1, MAX_SIDE
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if texels(middle) <= MAX_TEXELS else (low, middle - 1)
+    reduced = int((longer > low).sum())
+    if reduced:
+        logger.info("%d of %d bitmaps are reduced to %d pixels on the longer side.", reduced, len(sizes), low)
+    return low
+
+
+def _prepared(path: Path, mask: Mask, limit: int) -> NDArray[np.uint8]:
+    rgba = _cut_out(read_image(path, limit), mask, path)
+    rgba = _with_margin(_trimmed(rgba))
+    return bled(rgba)
+
+
+def _cut_out(rgba: NDArray[np.uint8], mask: Mask, path: Path) -> NDArray[np.uint8]:
+    """Straight RGBA of the same size, with the alpha that `mask` asks for."""
+    alpha = rgba[..., 3]
+    if not alpha.any():
+        raise SmaltiError(f"{path}: is fully transparent.", "Leave it out, or export it again.", "bitmap_transparent")
+    if mask == "alpha" or (mask == "auto" and alpha.min() < NEARLY_OPAQUE):
+        return rgba
+    if mask == "none":
+        return _on_white(rgba)
+    if mask == "luminance":
+        result = dark_as_opaque(rgba)
+    else:
+        colour, plain = border_colour(rgba)
+        if mask == "background":
+            result = without_background(rgba, colour)
+        elif plain:
+            as_ink = ink(rgba, colour)
+            result = without_background(rgba, colour) if as_ink is None else as_ink
+            if not result[..., 3].any():
+                return rgba  # one plain colour all over: a tile
+        else:
+            return rgba
+    if not result[..., 3].any():
+        raise SmaltiError(
+            f"{path}: nothing is left of it with the mask {mask!r}.", "Choose another mask.", "bitmap_transparent"
+        )
+    return result
+
+
+def _on_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    flat = premultiply(rgba)
+    flat += 1 - flat[..., 3:]
+    return straight_from_premultiplied(flat)
+
+
+def _trimmed(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    rows = np.flatnonzero(rgba[..., 3].any(axis=1))
+    columns = np.flatnonzero(rgba[..., 3].any(axis=0))
+    return rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _with_margin(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.pad(rgba, ((1, 1), (1, 1), (0, 0)))
+
+
+def bled(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Straight RGBA whose fully transparent texels take the mean colour of what is visible near them; alpha stays."""
+    if not rgba[..., 3].any():
+        return rgba
+    height, width = rgba.shape[:2]
+    blocks = np.rint(_surroundings(_block_sums(premultiply(rgba))) * 255).astype(np.uint8)
+    near = blocks.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
+    result = rgba.copy()
+    np.copyto(result[..., :3], near, where=rgba[..., 3:] == 0)
+    return result
+
+
+def _surroundings(sums: NDArray[np.float32]) -> NDArray[np.float32]:
+    """For each cell of summed premultiplied RGBA [H, W, 4], the straight mean colour of the 3 x 3 round it, [H, W, 3].
+
+    Where all of them are empty, the same of blocks of 2 x 2 cells, and so on. Some cell must not be empty.
+    """
+    padded = np.pad(sums, ((1, 1), (1, 1), (0, 0)))
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    total = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    colours = np.asarray(total[..., :3] / np.maximum(total[..., 3:], 1e-9))
+    empty = total[..., 3] == 0
+    if empty.any():
+        coarse = _surroundings(_block_sums(sums)).repeat(2, axis=0).repeat(2, axis=1)
+        np.copyto(colours, coarse[: empty.shape[0], : empty.shape[1]], where=empty[..., None])
+    return colours
+
+
+def _block_sums(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sums over blocks of 2 x 2: [H, W, 4] to [ceil(H / 2), ceil(W / 2), 4]."""
+    even = np.pad(values, ((0, values.shape[0] % 2), (0, values.shape[1] % 2), (0, 0)))
+    return np.asarray(even[0::2, 0::2] + even[1::2, 0::2] + even[0::2, 1::2] + even[1::2, 1::2])
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    """Names as they are, with ``_2``, ``_3`` ... where they repeat but for case and Unicode composition."""
+
+    def key(name: str) -> str:
+        return unicodedata.normalize("NFC", name).casefold()
+
+    names = list(names)
+    taken = {key(name) for name in names}
+    used: set[str] = set()
+    result = []
+    for name in names:
+        unique, number = name, 2
+        while key(unique) in used or (unique != name and key(unique) in taken):
+            unique, number = f"{name}_{number}", number + 1
+        used.add(key(unique))
+        result.append(unique)
+    return result
