@@ -15,6 +15,7 @@ from .composition import Composition
 from .geometry import affine_maps, half_sizes
 from .images import straight_from_premultiplied
 from .raster import composite
+from .raster.atlas import TEXELS_PER_PIXEL
 
 MAX_SIZE = 32_768
 """Longer side of a rendered picture, pixels."""
@@ -38,10 +39,12 @@ def _frame(composition: Composition, frame: int, zoom: float) -> dict[str, torch
 def _largest(parts: dict[str, torch.Tensor]) -> int:
     """Texels on the longer side that the largest sprite can show; a power of two, so that few atlases are built."""
     half = torch.stack(half_sizes(parts["scale"], parts["aspect"], parts["shape"]))
-    return int(2 ** np.ceil(np.log2(max(float(half.max()) * 2, 16.0))))
+    return int(2 ** np.ceil(np.log2(max(float(half.max()) * 2 * TEXELS_PER_PIXEL, 16.0))))
 
 
-def render(composition: Composition, frame: int = 0, size: int | None = None, back_end: str = "cpu") -> NDArray[np.float32]:
+def render(
+    composition: Composition, frame: int = 0, size: int | None = None, back_end: str = "cpu"
+) -> NDArray[np.float32]:
     """Draw one frame.
 
     Args:

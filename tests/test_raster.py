@@ -5,14 +5,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
-from scenes import Scene, affine_of, make_atlas, random_scene, stacked_scene
 from torch import Tensor
 
-from smalti.engine.raster import build_atlas, composite
-from smalti.engine.raster.atlas import area_resample
+from scenes import Scene, random_scene, stacked_scene
 
 MIXES = (0.0, 0.5, 1.0)
 

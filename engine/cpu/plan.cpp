@@ -31,7 +31,7 @@ Sprite prepare(const Scene& scene, std::int64_t k) {
     const Level* levels = scene.levels + first;
     // Texels per pixel, as the square root of the ratio of areas.
     const double texels = std::fabs(s.a * s.e - s.b * s.d) * 0.25 * levels[0].width * levels[0].height;
-    const double wanted = 0.5 * std::log2(texels) + scene.lod_bias;
+    const double wanted = 0.5 * std::log2(texels) + kLodOffset + scene.lod_bias;
     const double lod = std::min(std::max(wanted, 0.0), static_cast<double>(count - 1));
     s.lod_free = wanted > 0.0 && wanted < count - 1;
     const int fine = std::min(static_cast<int>(lod), count - 1);

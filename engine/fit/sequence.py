@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..raster import build_atlas
+from ..raster.atlas import TEXELS_PER_PIXEL
 from .optimiser import Optimiser, Settings
 from .start import shape_of, start
 
@@ -46,8 +47,7 @@ class Fitting:
         self._frame_settings = replace(settings, steps=frame_steps, rate=settings.rate * WARM_RATE, blur=0.0)
         self._seed = seed
         self._done: list[dict[str, NDArray[Any]]] = []
-        # A sprite never needs more texels than it can have pixels.
-        largest = int(2 ** np.ceil(np.log2(max(settings.size_range[1], 16))))
+        largest = int(2 ** np.ceil(np.log2(max(settings.size_range[1] * TEXELS_PER_PIXEL, 16))))
         self._atlas = build_atlas(bitmaps, largest)
         self._shapes = np.array([[b.shape[1], b.shape[0]] for b in bitmaps], np.float64)
         first = target(0)

@@ -24,6 +24,11 @@ namespace smalti {
 // one, and interpolation then reads one texel further.
 constexpr int kMargin = 2;
 
+// Added to the level of detail. At 0 a sprite would sample the level with one texel to a pixel, and bilinear interpolation
+// blurs that by a texel more; a little finer is nearest to the area average that renderers and image editors converge to
+// (of sprites of flowers and of brush marks at 512 pixels: 40.8 and 37.6 dB at 0, 48.0 and 40.5 dB at -0.6).
+constexpr double kLodOffset = -0.6;
+
 constexpr float kTexelScale = 1.0f / 65535.0f;
 
 // One mip level of one template. `base` is the index of its first stored texel, margin included.

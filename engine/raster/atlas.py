@@ -14,6 +14,12 @@ from numpy.typing import NDArray
 MARGIN = 2
 """Transparent texels stored around every level (`kMargin` in engine/kernels/sprite.h, where the reason stands)."""
 
+LOD_OFFSET = -0.6
+"""Added to the level of detail (`kLodOffset` in engine/kernels/sprite.h, where the reason stands)."""
+
+TEXELS_PER_PIXEL = 2 ** (-LOD_OFFSET)
+"""Texels that a sprite samples per pixel of its length, where its template has them."""
+
 TEXEL_ONE = 65535
 
 
@@ -23,7 +29,8 @@ def area_resample(plane: NDArray[np.floating[Any]], length: int, axis: int) -> N
     The outer edges stay where they are, whatever the ratio, so that all levels of a pyramid cover the same square.
     """
     old = plane.shape[axis]
-    # The integral from the first edge, and its value at the new edges by linear interpolation (the plane is a step function).
+    # The integral from the first edge, and its value at the new edges by linear interpolation: the plane is a step
+    # function.
     integral = np.cumsum(np.moveaxis(plane, axis, 0), axis=0, dtype=np.float64)
     integral = np.concatenate([np.zeros_like(integral[:1]), integral])
     edges = np.linspace(0.0, old, length + 1)
@@ -38,8 +45,8 @@ class Atlas:
     """Mip pyramids of T templates.
 
     Attributes:
-        texels: [K, 4] uint16, premultiplied RGBA in the blend space of the composition, 65535 is 1. Each level is stored
-            row by row with a transparent margin of `MARGIN` texels on every side.
+        texels: [K, 4] uint16, premultiplied RGBA in the blend space of the composition, 65535 is 1. Each level is
+            stored row by row with a transparent margin of `MARGIN` texels on every side.
         levels: [L, 3] int32: index of the level's first stored texel, its width, its height (both without margin).
         first_level: [T + 1] int32: template t owns levels first_level[t] to first_level[t + 1] - 1, finest first.
             Every level is half the one before, rounded up, and the last is a single texel.
@@ -74,7 +81,7 @@ def build_atlas(bitmaps: Sequence[NDArray[np.floating[Any]]], largest: int | Non
 
     Args:
         bitmaps: each [height, width, 4], premultiplied, 0 to 1, in the blend space of the composition.
-        largest: longer side, in texels, above which no level is kept: a sprite never needs more texels than it has
+        largest: longer side, in texels, above which no level is kept. A sprite needs `TEXELS_PER_PIXEL` for each of its
             pixels. None keeps all.
 
     Raises:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .atlas import MARGIN, TEXEL_ONE, Atlas
+from .atlas import LOD_OFFSET, MARGIN, TEXEL_ONE, Atlas
 
 
 def _sample(texels: Tensor, level: Tensor, u: Tensor, v: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ def composite(
     determinant = (affine[:, 0] * affine[:, 4] - affine[:, 1] * affine[:, 3]).abs()
     area = levels[first, 1] * levels[first, 2]
     last = (count - 1).to(kind)
-    lod = torch.minimum((0.5 * torch.log2(determinant * 0.25 * area) + lod_bias).clamp(min=0), last)
+    lod = torch.minimum((0.5 * torch.log2(determinant * 0.25 * area) + LOD_OFFSET + lod_bias).clamp(min=0), last)
     fine = torch.minimum(lod.detach().floor().long(), count - 1)
     fraction = (lod - fine).reshape(n, 1, 1, 1)
     coarse = torch.where(fraction.detach().reshape(n) > 0, torch.minimum(fine + 1, count - 1), fine)
