@@ -41,25 +41,43 @@ def main() -> None:
     rng = np.random.default_rng(0)
     n, size = options.sprites, options.size
     sprites = {
-        "template": rng.integers(0, 4, n), "x": rng.uniform(0, size, n), "y": rng.uniform(0, size, n),
-        "scale": options.half_size * rng.uniform(0.3, 1.7, n), "aspect": np.zeros(n),
-        "theta": rng.uniform(-np.pi, np.pi, n), "opacity": rng.uniform(0.3, 0.9, n), "tint": rng.uniform(0, 1, (n, 3))}
+        "template": rng.integers(0, 4, n),
+        "x": rng.uniform(0, size, n),
+        "y": rng.uniform(0, size, n),
+        "scale": options.half_size * rng.uniform(0.3, 1.7, n),
+        "aspect": np.zeros(n),
+        "theta": rng.uniform(-np.pi, np.pi, n),
+        "opacity": rng.uniform(0.3, 0.9, n),
+        "tint": rng.uniform(0, 1, (n, 3)),
+    }
     target = np.ones((size, size, 4), np.float32)
     target[..., :3] = rng.uniform(0, 1, (size, size, 3))
     settings = Settings(
-        steps=options.steps, rate=1e-3, blur=0.0, colour_mix=options.mix, blend_space="srgb", alpha_max=1.0,
-        lock_rotation=False, lock_scale=False, size_range=(1.0, float(size)), back_end="cpu")
-    optimiser = Optimiser(target, np.ones_like(target), build_atlas([disc()] * 4), np.full((4, 2), 64.0), sprites,
-                          settings, 0)
+        steps=options.steps,
+        rate=1e-3,
+        blur=0.0,
+        colour_mix=options.mix,
+        blend_space="srgb",
+        alpha_max=1.0,
+        lock_rotation=False,
+        lock_scale=False,
+        size_range=(1.0, float(size)),
+        back_end="cpu",
+    )
+    optimiser = Optimiser(
+        target, np.ones_like(target), build_atlas([disc()] * 4), np.full((4, 2), 64.0), sprites, settings, 0
+    )
     times = []
     with threads_to_kernels():
         for _ in range(options.steps):
             began = time.perf_counter()
             optimiser.step()
             times.append(1000 * (time.perf_counter() - began))
-    print(f"{n} sprites of half-size {options.half_size:g} at {size} x {size}, mix {options.mix:g}, "
-          f"{torch.get_num_threads()} threads, {instruction_set()}: median {statistics.median(times):.1f} ms a step, "
-          f"{min(times):.1f} to {max(times):.1f}")
+    print(
+        f"{n} sprites of half-size {options.half_size:g} at {size} x {size}, mix {options.mix:g}, "
+        f"{torch.get_num_threads()} threads, {instruction_set()}: median {statistics.median(times):.1f} ms a step, "
+        f"{min(times):.1f} to {max(times):.1f}"
+    )
 
 
 if __name__ == "__main__":

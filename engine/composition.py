@@ -57,7 +57,7 @@ class Composition:
     opacity: Floats
     tint: Floats
     background_image: NDArray[np.uint8] | None = None
-    _atlases: dict[int, Atlas] = field(default_factory=dict, repr=False)
+    _atlases: dict[int, Atlas] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def frames(self) -> int:

@@ -16,14 +16,16 @@ def half_sizes(scale: Tensor, aspect: Tensor, shape: Tensor) -> tuple[Tensor, Te
         shape: [N, 2] width and height of each sprite's template, any unit.
     """
     longer = shape.amax(dim=1)
-    return (scale * shape[:, 0] / longer * torch.exp(0.5 * aspect),
-            scale * shape[:, 1] / longer * torch.exp(-0.5 * aspect))
+    return (
+        scale * shape[:, 0] / longer * torch.exp(0.5 * aspect),
+        scale * shape[:, 1] / longer * torch.exp(-0.5 * aspect),
+    )
 
 
 def affine_maps(x: Tensor, y: Tensor, scale: Tensor, aspect: Tensor, theta: Tensor, shape: Tensor) -> Tensor:
     """[N, 6] maps (a, b, c, d, e, f) from canvas pixels to template coordinates, differentiable.
 
-    u = a x + b y + c runs along the template's width, v = d x + e y + f down its height, both -1 to 1 over the template.
+    u = a x + b y + c runs along the template's width, v = d x + e y + f down its height; both go from -1 to 1 over it.
 
     Args:
         x, y: [N] centre, canvas pixels, x right, y down.

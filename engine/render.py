@@ -25,8 +25,10 @@ def _frame(composition: Composition, frame: int, zoom: float) -> dict[str, torch
     """One frame's parameters in pixels of the rendered picture, as float64."""
     if not 0 <= frame < composition.frames:
         raise IndexError(f"frame {frame} of {composition.frames}")
-    parts = {name: torch.from_numpy(getattr(composition, name)[frame].astype(np.float64))
-             for name in ("x", "y", "scale", "aspect", "theta", "opacity", "tint")}
+    parts = {
+        name: torch.from_numpy(getattr(composition, name)[frame].astype(np.float64))
+        for name in ("x", "y", "scale", "aspect", "theta", "opacity", "tint")
+    }
     for name in ("x", "y", "scale"):
         parts[name] *= zoom
     sizes = torch.tensor([[t.width, t.height] for t in composition.templates], dtype=torch.float64)
@@ -70,9 +72,16 @@ def render(
     background = composition.background(width, height)
     with torch.no_grad():
         image = composite(
-            parts["affine"], parts["opacity"], parts["tint"], parts["template"], composition.atlas(_largest(parts)),
-            (height, width), None if background is None else torch.from_numpy(background), header.colour_mix,
-            back_end=back_end)
+            parts["affine"],
+            parts["opacity"],
+            parts["tint"],
+            parts["template"],
+            composition.atlas(_largest(parts)),
+            (height, width),
+            None if background is None else torch.from_numpy(background),
+            header.colour_mix,
+            back_end=back_end,
+        )
     return image.to(torch.float32).numpy()
 
 
@@ -117,9 +126,17 @@ def sprite_bitmaps(composition: Composition, frame: int = 0) -> Iterator[SpriteB
             affine = parts["affine"][k : k + 1].clone()
             affine[:, 2] += affine[:, 0] * left + affine[:, 1] * top
             affine[:, 5] += affine[:, 3] * left + affine[:, 4] * top
-            rgba = composite(affine, one, parts["tint"][k : k + 1], parts["template"][k : k + 1], atlas,
-                             (height, width), mix=composition.header.colour_mix).numpy()
-            rows, columns = rgba[..., 3].any(axis=1).nonzero()[0], rgba[..., 3].any(axis=0).nonzero()[0]
+            rgba = composite(
+                affine,
+                one,
+                parts["tint"][k : k + 1],
+                parts["template"][k : k + 1],
+                atlas,
+                (height, width),
+                mix=composition.header.colour_mix,
+            ).numpy()
+            drawn = rgba[..., 3] > 0
+            rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
             if not len(rows):
                 yield SpriteBitmap(k, left, top, rgba[:0, :0], float(parts["opacity"][k]))
                 continue

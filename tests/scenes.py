@@ -28,8 +28,19 @@ class Scene:
     weight: Tensor
 
     def image(self, back_end: str, stop: float = 0.0) -> Tensor:
-        return composite(self.affine, self.opacity, self.tint, self.template, self.atlas, self.size, self.background,
-                         self.mix, self.lod_bias, stop, back_end)
+        return composite(
+            self.affine,
+            self.opacity,
+            self.tint,
+            self.template,
+            self.atlas,
+            self.size,
+            self.background,
+            self.mix,
+            self.lod_bias,
+            stop,
+            back_end,
+        )
 
     def with_gradients(self, back_end: str, stop: float = 0.0) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         """The image, and the gradients of sum(weight * image) by affine, opacity and tint."""
@@ -62,8 +73,14 @@ def affine_of(x: Tensor, y: Tensor, half_width: Tensor, half_height: Tensor, the
 
 
 def random_scene(
-    seed: int, n: int = 40, size: tuple[int, int] = (37, 53), mix: float = 0.0, lod_bias: float = 0.0,
-    background: bool = True, half_size: tuple[float, float] = (0.3, 60.0), opaque: float = 0.2,
+    seed: int,
+    n: int = 40,
+    size: tuple[int, int] = (37, 53),
+    mix: float = 0.0,
+    lod_bias: float = 0.0,
+    background: bool = True,
+    half_size: tuple[float, float] = (0.3, 60.0),
+    opaque: float = 0.2,
 ) -> Scene:
     """Sprites on and off the canvas, below a pixel and larger than the canvas, some fully opaque, at every angle."""
     rng = np.random.default_rng(seed)
@@ -79,12 +96,23 @@ def random_scene(
     opacity[uniform(0, 1, n) < opaque] = 1.0
     atlas = make_atlas(rng)
     return Scene(
-        affine=affine_of(uniform(-0.3 * width, 1.3 * width, n), uniform(-0.3 * height, 1.3 * height, n), half,
-                         half * uniform(0.4, 1.6, n), theta),
-        opacity=opacity, tint=uniform(0, 1, n, 3), template=torch.from_numpy(rng.integers(0, atlas.count, n)),
-        atlas=atlas, size=size,
+        affine=affine_of(
+            uniform(-0.3 * width, 1.3 * width, n),
+            uniform(-0.3 * height, 1.3 * height, n),
+            half,
+            half * uniform(0.4, 1.6, n),
+            theta,
+        ),
+        opacity=opacity,
+        tint=uniform(0, 1, n, 3),
+        template=torch.from_numpy(rng.integers(0, atlas.count, n)),
+        atlas=atlas,
+        size=size,
         background=uniform(0, 1, height, width, 4).float() if background else None,
-        mix=mix, lod_bias=lod_bias, weight=uniform(-1, 1, height, width, 4))
+        mix=mix,
+        lod_bias=lod_bias,
+        weight=uniform(-1, 1, height, width, 4),
+    )
 
 
 def stacked_scene(seed: int, depth: int = 300, mix: float = 0.0) -> Scene:
@@ -94,5 +122,8 @@ def stacked_scene(seed: int, depth: int = 300, mix: float = 0.0) -> Scene:
     centre = torch.from_numpy(rng.uniform(8, 16, (2, depth)))
     half = torch.from_numpy(rng.uniform(8, 20, (2, depth)))
     theta = torch.from_numpy(rng.uniform(-4, 4, depth))
-    return replace(scene, affine=affine_of(centre[0], centre[1], half[0], half[1], theta),
-                   opacity=torch.from_numpy(rng.uniform(0.01, 0.1, depth)))
+    return replace(
+        scene,
+        affine=affine_of(centre[0], centre[1], half[0], half[1], theta),
+        opacity=torch.from_numpy(rng.uniform(0.01, 0.1, depth)),
+    )

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from scenes import Scene, random_scene, stacked_scene
+from scenes import Scene, affine_of, make_atlas, random_scene, stacked_scene
+from smalti.engine.raster import build_atlas, composite
+from smalti.engine.raster.atlas import area_resample
 
 MIXES = (0.0, 0.5, 1.0)
 
@@ -50,8 +53,11 @@ def test_reference_gradients_are_those_of_central_differences(mix: float, lod_bi
 
 
 SCENES = {
-    **{f"mixed bag, mix {m}, bias {b}": (random_scene, {"seed": 1, "mix": m, "lod_bias": b})
-       for m in MIXES for b in (0.0, 2.0)},
+    **{
+        f"mixed bag, mix {m}, bias {b}": (random_scene, {"seed": 1, "mix": m, "lod_bias": b})
+        for m in MIXES
+        for b in (0.0, 2.0)
+    },
     **{f"300 deep, mix {m}": (stacked_scene, {"seed": 2, "mix": m}) for m in MIXES},
     "below a pixel": (random_scene, {"seed": 3, "n": 200, "half_size": (0.05, 0.8), "lod_bias": 1.0}),
     "larger than the canvas": (random_scene, {"seed": 4, "half_size": (80, 4000), "mix": 0.5}),
@@ -74,3 +80,151 @@ def test_cpu_equals_reference(name: str) -> None:
         # Each sprite by itself as well: a small one must not hide behind a large one.
         error, size = (f - t).reshape(len(t), -1).norm(dim=1), t.reshape(len(t), -1).norm(dim=1)
         assert (error <= 1e-3 * size + 1e-5 * size.mean()).all(), part
+
+
+def test_stop_rule_is_the_same_in_every_back_end_and_changes_little() -> None:
+    scene = stacked_scene(21, depth=120, mix=0.5)
+    scene = replace(scene, opacity=scene.opacity * 5)
+    all_of_it = scene.image("cpu", stop=0.0)
+    stopped = scene.image("cpu", stop=1e-4)
+    assert (stopped - all_of_it).abs().max() < 2e-4
+    assert not torch.equal(stopped, all_of_it), "the stop rule never fired, so this test shows nothing"
+    assert (stopped.double() - scene.image("reference", stop=1e-4)).abs().max() < 2e-4
+
+
+def test_result_does_not_depend_on_the_number_of_threads() -> None:
+    scene = random_scene(22, n=300, size=(130, 170), mix=0.4, half_size=(2, 40))
+    before = torch.get_num_threads()
+    try:
+        results = []
+        for threads in (1, 2, 3, 7):
+            torch.set_num_threads(threads)
+            results.append(scene.with_gradients("cpu", stop=1e-4))
+    finally:
+        torch.set_num_threads(before)
+    for image, grads in results[1:]:
+        assert torch.equal(image, results[0][0])
+        assert all(torch.equal(a, b) for a, b in zip(grads, results[0][1]))
+
+
+def test_sprite_that_is_not_finite_is_not_drawn_and_spoils_nothing() -> None:
+    scene = random_scene(23, n=12, mix=0.5)
+    clean = replace(
+        scene,
+        **{name: getattr(scene, name)[3:] for name in ("affine", "opacity", "tint", "template")},
+    )
+    affine, opacity = scene.affine.clone(), scene.opacity.clone()
+    affine[0] = float("nan")
+    affine[1] = 0.0
+    opacity[2] = float("inf")
+    image, grads = replace(scene, affine=affine, opacity=opacity).with_gradients("cpu")
+    true, true_grads = clean.with_gradients("cpu")
+    assert torch.equal(image, true)
+    for found, expected in zip(grads, true_grads):
+        assert (found[:3] == 0).all()
+        assert torch.equal(found[3:], expected)
+
+
+def test_opaque_sprite_learns_what_it_hides() -> None:
+    """A red opaque square over a green one, where the target wants green: its opacity must want to fall."""
+    affine = affine_of(*torch.tensor([[8.0, 8.0], [8.0, 8.0], [6.0, 6.0], [6.0, 6.0], [0.0, 0.0]]).double())
+    tint = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]).double()
+    opacity = torch.ones(2).double().requires_grad_()
+    atlas = build_atlas([np.ones((8, 8, 4))])
+    image = composite(affine, opacity, tint, torch.zeros(2, dtype=torch.int32), atlas, (16, 16), stop=0.0)
+    goal = torch.zeros(16, 16, 4)
+    goal[..., 1] = goal[..., 3] = 1
+    ((image - goal)[4:12, 4:12] ** 2).sum().backward()
+    assert opacity.grad is not None
+    assert opacity.grad[1] > 1
+    assert opacity.grad[0] == 0
+
+
+def test_opaque_template_has_soft_edges_at_the_right_place() -> None:
+    """A white rectangle from 2.5 to 13.5: pixels 3 to 12 are full, 2 and 13 half, and nothing lies beyond."""
+    affine = affine_of(*(torch.tensor([v], dtype=torch.float64) for v in (8.0, 8.0, 5.5, 5.5, 0.0)))
+    one = torch.ones(1)
+    for texels in (11, 22, 44, 7):
+        atlas = build_atlas([np.ones((texels, texels, 4))])
+        image = composite(affine, one, torch.ones(1, 3), torch.zeros(1, dtype=torch.int32), atlas, (16, 16))
+        profile = image[8, :, 3]
+        assert profile.sum() == pytest.approx(11, abs=0.15)
+        assert (profile[4:12] > 0.999).all()
+        assert profile[2] == pytest.approx(0.5, abs=0.1)
+        assert (profile[:1] == 0).all()
+        assert (profile[15:] == 0).all()
+
+
+def test_every_mip_level_covers_the_same_square() -> None:
+    rng = np.random.default_rng(5)
+    bitmap = rng.uniform(0, 1, (45, 70, 4))
+    atlas = build_atlas([bitmap])
+    ramp_x, ramp_y = [], []
+    for base, width, height in atlas.levels:
+        stored = atlas.texels[base : base + (width + 4) * (height + 4)].reshape(height + 4, width + 4, 4) / 65535
+        level = stored[2:-2, 2:-2]
+        assert level.mean() == pytest.approx(bitmap.mean(), abs=1e-4), "a mean is lost from one level to the next"
+        assert (stored > 0).sum() == (level > 0).sum(), "the margin is not transparent"
+        mass = level[..., 3]
+        ramp_x.append((mass * (np.arange(width) + 0.5) / width).sum() / mass.sum())
+        ramp_y.append(((np.arange(height) + 0.5) / height * mass.T).sum() / mass.sum())
+    assert (width, height) == (1, 1)
+    # The centre of gravity may only move by what blurring to coarse texels does to it.
+    assert np.abs(np.diff(ramp_x[:4])).max() < 2e-3
+    assert np.abs(np.diff(ramp_y[:4])).max() < 2e-3
+
+
+def test_area_resampling_is_exact_for_odd_ratios() -> None:
+    line = np.arange(5.0)
+    assert area_resample(line, 2, 0) == pytest.approx([(0 + 1 + 0.5 * 2) / 2.5, (0.5 * 2 + 3 + 4) / 2.5])
+    assert area_resample(line, 3, 0) == pytest.approx([(0 + 2 / 3) / (5 / 3), 2, (4 + 2) / (5 / 3)])
+
+
+def test_bitmap_larger_than_needed_draws_the_same_small_sprite() -> None:
+    rng = np.random.default_rng(6)
+    y, x = np.mgrid[0:256, 0:256] / 256
+    alpha = np.clip(2 - 4 * np.hypot(x - 0.5, y - 0.5), 0, 1)[..., None]
+    bitmap = np.concatenate([alpha * rng.uniform(0, 1, 3), alpha], axis=2)
+    affine = affine_of(*(torch.tensor([v], dtype=torch.float64) for v in (10.3, 9.6, 7.0, 7.0, 0.4)))
+    images = [
+        composite(affine, torch.ones(1), torch.ones(1, 3), torch.zeros(1).int(), atlas, (20, 20), mix=1.0)
+        for atlas in (build_atlas([bitmap]), build_atlas([bitmap], largest=32))
+    ]
+    assert (images[0] - images[1]).abs().max() < 1e-4
+
+
+BAD_CALLS = {
+    "opacity has shape": {"opacity": torch.ones(3)},
+    "template index": {"template": torch.full((40,), 99)},
+    "empty canvas": {"size": (0, 5)},
+    "background": {"background": torch.ones(3, 3, 4)},
+}
+
+
+@pytest.mark.parametrize("name", BAD_CALLS)
+def test_call_that_does_not_fit_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"\w+"):
+        replace(random_scene(1), **BAD_CALLS[name]).image("cpu")
+
+
+def test_unknown_back_end_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="'gpu'"):
+        random_scene(1).image("gpu")
+
+
+def test_scenes_hold_what_they_promise() -> None:
+    """The parity tests are worth what their scenes contain."""
+    scene = random_scene(1)
+    alone = [
+        replace(
+            scene, affine=scene.affine[k : k + 1], opacity=torch.ones(1), tint=torch.ones(1, 3),
+            template=scene.template[k : k + 1], background=None,
+        ).image("cpu")[..., 3]
+        for k in range(len(scene.affine))
+    ]  # fmt: skip
+    covered = torch.stack([(a > 0).float().mean() for a in alone])
+    assert (covered == 0).any()
+    assert (covered > 0.9).any()
+    assert ((covered > 0) & (covered < 0.005)).any()
+    assert (scene.opacity == 1).any()
+    assert len({(w, h) for _, w, h in make_atlas(np.random.default_rng(0)).levels}) > 10

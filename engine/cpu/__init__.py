@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..raster.atlas import Atlas
-from . import _native
+from . import _native as _native
 
 _threads: int | None = None
 
@@ -52,15 +52,35 @@ def threads_to_kernels() -> Iterator[None]:
 class _Composite(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, affine: Tensor, opacity: Tensor, tint: Tensor, template: Tensor, atlas: Atlas, size: tuple[int, int],
-        background: Tensor | None, mix: float, lod_bias: float, stop: float,
+        ctx: Any,
+        affine: Tensor,
+        opacity: Tensor,
+        tint: Tensor,
+        template: Tensor,
+        atlas: Atlas,
+        size: tuple[int, int],
+        background: Tensor | None,
+        mix: float,
+        lod_bias: float,
+        stop: float,
     ) -> Tensor:
         image = torch.empty(*size, 4, dtype=torch.float32)
         ctx.drawing = _native.forward(
-            _array(affine), _array(opacity), _array(tint), template.detach().to(torch.int32).contiguous().numpy(),
-            atlas.alpha_pairs, atlas.words, atlas.first_level, atlas.levels,
+            _array(affine),
+            _array(opacity),
+            _array(tint),
+            template.detach().to(torch.int32).contiguous().numpy(),
+            atlas.alpha_pairs,
+            atlas.words,
+            atlas.first_level,
+            atlas.levels,
             None if background is None else background.detach().to(torch.float32).contiguous().numpy(),
-            image.numpy(), mix, lod_bias, stop, threads())
+            image.numpy(),
+            mix,
+            lod_bias,
+            stop,
+            threads(),
+        )
         ctx.types = affine.dtype, opacity.dtype, tint.dtype
         return image
 
@@ -68,8 +88,9 @@ class _Composite(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         n = ctx.drawing.sprites
         by_affine, by_opacity, by_tint = np.empty((n, 6)), np.empty(n), np.empty((n, 3))
-        _native.backward(ctx.drawing, grads[0].to(torch.float32).contiguous().numpy(), by_affine, by_opacity, by_tint,
-                         threads())
+        _native.backward(
+            ctx.drawing, grads[0].to(torch.float32).contiguous().numpy(), by_affine, by_opacity, by_tint, threads()
+        )
         found = (torch.from_numpy(g).to(kind) for g, kind in zip((by_affine, by_opacity, by_tint), ctx.types))
         return (*found, *[None] * 7)
 
@@ -80,10 +101,19 @@ def _array(tensor: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def composite(
-    affine: Tensor, opacity: Tensor, tint: Tensor, template: Tensor, atlas: Atlas, size: tuple[int, int],
-    background: Tensor | None = None, mix: float = 0.0, lod_bias: float = 0.0, stop: float = 1e-4,
+    affine: Tensor,
+    opacity: Tensor,
+    tint: Tensor,
+    template: Tensor,
+    atlas: Atlas,
+    size: tuple[int, int],
+    background: Tensor | None = None,
+    mix: float = 0.0,
+    lod_bias: float = 0.0,
+    stop: float = 1e-4,
 ) -> Tensor:
     """See `smalti.engine.raster.composite`. The image is float32; on as many threads as torch uses."""
     image: Tensor = _Composite.apply(  # type: ignore[no-untyped-call]
-        affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop)
+        affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop
+    )
     return image

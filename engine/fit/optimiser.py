@@ -36,7 +36,8 @@ class Settings:
     Attributes:
         steps: number of steps, after which the rates have fallen to `rate_end` of their start.
         rate: factor on all rates (1 for a start from scratch, less for a warm start).
-        blur: level-of-detail bias at the first step; it falls to 0 over the first 60 % of the steps (soft rasterisation).
+        blur: level-of-detail bias at the first step; it falls to 0 over the first 60 % of the steps (soft
+            rasterisation).
         colour_mix, blend_space, alpha_max: as in `smalti.bridge.job.JobSpec`.
         lock_rotation, lock_scale: keep theta, keep scale.
         size_range: smallest and largest longer side of a sprite in canvas pixels.
@@ -72,8 +73,14 @@ class Optimiser:
     """
 
     def __init__(
-        self, target: NDArray[np.float32], background: NDArray[np.float32] | None, atlas: Atlas,
-        shapes: NDArray[np.float64], sprites: Mapping[str, NDArray[np.generic]], settings: Settings, seed: int,
+        self,
+        target: NDArray[np.float32],
+        background: NDArray[np.float32] | None,
+        atlas: Atlas,
+        shapes: NDArray[np.float64],
+        sprites: Mapping[str, NDArray[np.generic]],
+        settings: Settings,
+        seed: int,
     ) -> None:
         self.settings = settings
         self.done = 0
@@ -89,12 +96,17 @@ class Optimiser:
         self._aspect = torch.from_numpy(sprites["aspect"].astype(np.float64))
         opacity = np.clip(sprites["opacity"].astype(np.float64) / settings.alpha_max, 1e-4, 1 - 1e-4)
         start = {
-            "x": sprites["x"], "y": sprites["y"], "log_scale": np.log(sprites["scale"].astype(np.float64)),
-            "theta": sprites["theta"], "opacity": _logit(opacity),
-            "tint": _logit(np.clip(sprites["tint"].astype(np.float64), 1e-3, 1 - 1e-3))}
+            "x": sprites["x"],
+            "y": sprites["y"],
+            "log_scale": np.log(sprites["scale"].astype(np.float64)),
+            "theta": sprites["theta"],
+            "opacity": _logit(opacity),
+            "tint": _logit(np.clip(sprites["tint"].astype(np.float64), 1e-3, 1 - 1e-3)),
+        }
         self.parameters = {
             name: torch.from_numpy(np.array(start[name], np.float64)).requires_grad_(name not in self._locked())
-            for name in PARAMETERS}
+            for name in PARAMETERS
+        }
         groups = [{"params": [p], "lr": 0.0, "name": name} for name, p in self.parameters.items() if p.requires_grad]
         # A short memory of squared gradients: noise and the falling blur change their size from step to step.
         self._adam = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-12)
@@ -123,10 +135,18 @@ class Optimiser:
         with torch.no_grad():
             p = self.parameters
             values = {
-                "x": p["x"], "y": p["y"], "scale": p["log_scale"].exp(), "aspect": self._aspect, "theta": p["theta"],
-                "opacity": self.settings.alpha_max * p["opacity"].sigmoid(), "tint": p["tint"].sigmoid()}
-            return {"template": self._template.numpy().copy(),
-                    **{name: value.numpy().astype(np.float32) for name, value in values.items()}}
+                "x": p["x"],
+                "y": p["y"],
+                "scale": p["log_scale"].exp(),
+                "aspect": self._aspect,
+                "theta": p["theta"],
+                "opacity": self.settings.alpha_max * p["opacity"].sigmoid(),
+                "tint": p["tint"].sigmoid(),
+            }
+            return {
+                "template": self._template.numpy().copy(),
+                **{name: value.numpy().astype(np.float32) for name, value in values.items()},
+            }
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that a later `restore` needs to go on as if nothing had happened."""
@@ -148,7 +168,8 @@ class Optimiser:
             keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"adam.{name}.{key}" in state]
             if keys:
                 self._adam.state[parameter] = {
-                    key: torch.from_numpy(np.array(state[f"adam.{name}.{key}"])) for key in keys}
+                    key: torch.from_numpy(np.array(state[f"adam.{name}.{key}"])) for key in keys
+                }
         self._noise.set_state(torch.from_numpy(state["noise"]))
         self.done = int(state["done"])
 
@@ -170,12 +191,21 @@ class Optimiser:
             background[..., 3] = 1
             goal = self._seen(self._over(self._target, background))
         image = composite(
-            affine, self.settings.alpha_max * p["opacity"].sigmoid(), p["tint"].sigmoid(), self._template, self._atlas,
-            self._size, background, self.settings.colour_mix, blur, back_end=self.settings.back_end)
+            affine,
+            self.settings.alpha_max * p["opacity"].sigmoid(),
+            p["tint"].sigmoid(),
+            self._template,
+            self._atlas,
+            self._size,
+            background,
+            self.settings.colour_mix,
+            blur,
+            back_end=self.settings.back_end,
+        )
         assert goal is not None
         seen = self._seen(image)
-        # The mean squared error and its gradient written out: autograd would walk the picture five times more. Over an
-        # opaque background alpha differs nowhere, so that four channels at once, which is faster, say the same as three.
+        # The mean squared error and its gradient written out: autograd would walk the picture five times more. Over
+        # an opaque background alpha differs nowhere, so that four channels, which are faster, say the same as three.
         difference = seen.detach() - goal
         pixels = 3 * self._size[0] * self._size[1]
         loss = float(torch.dot(difference.view(-1), difference.view(-1))) / pixels

@@ -36,8 +36,15 @@ class Fitting:
     """
 
     def __init__(
-        self, target: Callable[[int], NDArray[np.float32]], frames: int, background: NDArray[np.float32] | None,
-        bitmaps: Sequence[NDArray[np.float32]], count: int, settings: Settings, frame_steps: int, seed: int,
+        self,
+        target: Callable[[int], NDArray[np.float32]],
+        frames: int,
+        background: NDArray[np.float32] | None,
+        bitmaps: Sequence[NDArray[np.float32]],
+        count: int,
+        settings: Settings,
+        frame_steps: int,
+        seed: int,
     ) -> None:
         self.frames = frames
         self.frame = 0
@@ -52,8 +59,14 @@ class Fitting:
         self._shapes = np.array([[b.shape[1], b.shape[0]] for b in bitmaps], np.float64)
         first = target(0)
         sprites = start(
-            first.astype(np.float64), count, [shape_of(b) for b in bitmaps], settings.colour_mix, settings.size_range,
-            settings.lock_rotation, np.random.default_rng(seed))
+            first.astype(np.float64),
+            count,
+            [shape_of(b) for b in bitmaps],
+            settings.colour_mix,
+            settings.size_range,
+            settings.lock_rotation,
+            np.random.default_rng(seed),
+        )
         self.optimiser = self._begin(first, sprites)
 
     @property
@@ -104,11 +117,15 @@ class Fitting:
         if not 0 <= self.frame < self.frames:
             raise ValueError(f"frame {self.frame} of {self.frames}")
         template = state["template"].astype(np.int32)
-        self._done = [{"template": template, **{n: state[f"done.{n}"][i] for n in PER_FRAME}} for i in range(self.frame)]
+        self._done = [
+            {"template": template, **{n: state[f"done.{n}"][i] for n in PER_FRAME}} for i in range(self.frame)
+        ]
         if self._done:
             self.optimiser = self._begin(self._target(self.frame), self._done[-1])
         self.optimiser.restore(state)
 
     def _begin(self, target: NDArray[np.float32], sprites: Mapping[str, NDArray[Any]]) -> Optimiser:
         settings = self._frame_settings if self.frame else self._settings
-        return Optimiser(target, self._background, self._atlas, self._shapes, sprites, settings, self._seed + self.frame)
+        return Optimiser(
+            target, self._background, self._atlas, self._shapes, sprites, settings, self._seed + self.frame
+        )

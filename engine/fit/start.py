@@ -53,9 +53,14 @@ def shape_of(premultiplied: NDArray[np.floating]) -> Shape:
     spread, mean = np.hypot(0.5 * (xx - yy), xy), 0.5 * (xx + yy)
     minor, major = max(mean - spread, 0.0), mean + spread
     colour = premultiplied[..., :3].reshape(-1, 3).sum(axis=0, dtype=np.float64) / total
-    return Shape(width, height, float(total / alpha.size), float(0.5 * np.arctan2(2 * xy, xx - yy)),
-                 float(1 - np.sqrt(minor / major)) if major > 0 else 0.0,
-                 (float(colour[0]), float(colour[1]), float(colour[2])))
+    return Shape(
+        width,
+        height,
+        float(total / alpha.size),
+        float(0.5 * np.arctan2(2 * xy, xx - yy)),
+        float(1 - np.sqrt(minor / major)) if major > 0 else 0.0,
+        (float(colour[0]), float(colour[1]), float(colour[2])),
+    )
 
 
 def box_mean(plane: Floats, radius: int) -> Floats:
@@ -98,16 +103,23 @@ def _hilbert(width: int, height: int) -> NDArray[np.int64]:
         right, lower = ((x & side) > 0).astype(np.int64), ((y & side) > 0).astype(np.int64)
         index += side * side * ((3 * right) ^ lower)
         flip = (lower == 0) & (right == 1)
-        x, y = np.where(flip, side - 1 - (x & (side - 1)), x & (side - 1)), np.where(
-            flip, side - 1 - (y & (side - 1)), y & (side - 1))
+        x, y = (
+            np.where(flip, side - 1 - (x & (side - 1)), x & (side - 1)),
+            np.where(flip, side - 1 - (y & (side - 1)), y & (side - 1)),
+        )
         x, y = np.where(lower == 0, y, x), np.where(lower == 0, x, y)
         side >>= 1
     return np.argsort(index, kind="stable")
 
 
 def start(
-    target: Floats, count: int, shapes: Sequence[Shape], mix: float, size_range: tuple[float, float],
-    upright: bool, rng: np.random.Generator,
+    target: Floats,
+    count: int,
+    shapes: Sequence[Shape],
+    mix: float,
+    size_range: tuple[float, float],
+    upright: bool,
+    rng: np.random.Generator,
 ) -> dict[str, NDArray[np.generic]]:
     """Choose the starting sprites, bottom of the stack first.
 
@@ -157,9 +169,15 @@ def start(
     tint = (colour - mix * own) / max(1 - mix, 0.05)
     tint = np.clip(tint + rng.normal(0, 0.02, tint.shape), 0.02, 0.98)
     parts = {
-        "template": template.astype(np.int32), "x": column + rng.uniform(0, 1, count),
-        "y": row + rng.uniform(0, 1, count), "scale": scale, "aspect": np.zeros(count), "theta": theta,
-        "opacity": np.full(count, 0.8), "tint": tint}
+        "template": template.astype(np.int32),
+        "x": column + rng.uniform(0, 1, count),
+        "y": row + rng.uniform(0, 1, count),
+        "scale": scale,
+        "aspect": np.zeros(count),
+        "theta": theta,
+        "opacity": np.full(count, 0.8),
+        "tint": tint,
+    }
     return {name: values[stack] for name, values in parts.items()}
 
 
@@ -176,8 +194,13 @@ def _colour_under(target: Floats, row: NDArray[np.int64], column: NDArray[np.int
 
 
 def _choose(
-    target: Floats, row: NDArray[np.int64], column: NDArray[np.int64], radius: Floats, shapes: Sequence[Shape],
-    mix: float, rng: np.random.Generator,
+    target: Floats,
+    row: NDArray[np.int64],
+    column: NDArray[np.int64],
+    radius: Floats,
+    shapes: Sequence[Shape],
+    mix: float,
+    rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     """Templates for N sprites: in equal shares where only their alpha shows, by likeness where their colours do."""
     count = len(row)
@@ -188,4 +211,5 @@ def _choose(
     distance = ((_colour_under(target, row, column, radius)[:, None] - own[None]) ** 2).sum(axis=2)
     # Gumbel's trick draws from exp(-distance / spread) without a loop; a small mix chooses nearly freely.
     spread = 0.02 / mix**2
-    return np.argmax(-distance / spread + rng.gumbel(size=distance.shape), axis=1)
+    chosen: NDArray[np.int64] = np.argmax(-distance / spread + rng.gumbel(size=distance.shape), axis=1)
+    return chosen

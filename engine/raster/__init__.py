@@ -18,14 +18,22 @@ BACK_ENDS = {"cpu": "smalti.engine.cpu", "reference": "smalti.engine.raster.refe
 
 
 def composite(
-    affine: Tensor, opacity: Tensor, tint: Tensor, template: Tensor, atlas: Atlas, size: tuple[int, int],
-    background: Tensor | None = None, mix: float = 0.0, lod_bias: float = 0.0, stop: float = 1e-4,
+    affine: Tensor,
+    opacity: Tensor,
+    tint: Tensor,
+    template: Tensor,
+    atlas: Atlas,
+    size: tuple[int, int],
+    background: Tensor | None = None,
+    mix: float = 0.0,
+    lod_bias: float = 0.0,
+    stop: float = 1e-4,
     back_end: str = "cpu",
 ) -> Tensor:
     """Composite N sprites, index 0 at the bottom, over a background.
 
-    The formula is that of "The forward model" in docs/forward-model.md. Differentiable in `affine`, `opacity` and `tint`,
-    once (no second derivatives); the background, the atlas and the numbers are constants.
+    The formula stands in docs/forward-model.md. Differentiable in `affine`, `opacity` and `tint`, once (no second
+    derivatives); the background, the atlas and the numbers are constants.
 
     Args:
         affine: [N, 6] float, rows (a, b, c, d, e, f): u = a x + b y + c, v = d x + e y + f maps canvas pixels (x right,
@@ -53,7 +61,8 @@ def composite(
     if affine.shape != (n, 6) or opacity.shape != (n,) or tint.shape != (n, 3) or template.shape != (n,):
         raise ValueError(
             f"need affine [N, 6], opacity [N], tint [N, 3], template [N], not {tuple(affine.shape)}, "
-            f"{tuple(opacity.shape)}, {tuple(tint.shape)}, {tuple(template.shape)}")
+            f"{tuple(opacity.shape)}, {tuple(tint.shape)}, {tuple(template.shape)}"
+        )
     if min(size) < 1:
         raise ValueError(f"the canvas must not be empty: {size}")
     if n and (int(template.min()) < 0 or int(template.max()) >= atlas.count):

@@ -66,14 +66,14 @@ class Atlas:
         """[K] uint32: each texel's alpha in the low half, its right neighbour's in the high half (CPU layout)."""
         alpha = self.texels[:, 3].astype(np.uint32)
         pairs = alpha.copy()
-        pairs[:-1] |= alpha[1:] << 16
+        pairs[:-1] |= alpha[1:] << np.uint32(16)
         return pairs
 
     @cached_property
     def words(self) -> NDArray[np.uint32]:
         """[K, 2] uint32: red | green << 16 and blue | alpha << 16 (CPU layout)."""
         t = self.texels.astype(np.uint32)
-        return np.ascontiguousarray(np.stack([t[:, 0] | t[:, 1] << 16, t[:, 2] | t[:, 3] << 16], axis=1))
+        return np.ascontiguousarray(t[:, 0::2] | t[:, 1::2] << np.uint32(16))
 
 
 def build_atlas(bitmaps: Sequence[NDArray[np.floating[Any]]], largest: int | None = None) -> Atlas:

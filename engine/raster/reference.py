@@ -28,8 +28,16 @@ def _sample(texels: Tensor, level: Tensor, u: Tensor, v: Tensor) -> Tensor:
 
 
 def composite(
-    affine: Tensor, opacity: Tensor, tint: Tensor, template: Tensor, atlas: Atlas, size: tuple[int, int],
-    background: Tensor | None = None, mix: float = 0.0, lod_bias: float = 0.0, stop: float = 1e-4,
+    affine: Tensor,
+    opacity: Tensor,
+    tint: Tensor,
+    template: Tensor,
+    atlas: Atlas,
+    size: tuple[int, int],
+    background: Tensor | None = None,
+    mix: float = 0.0,
+    lod_bias: float = 0.0,
+    stop: float = 1e-4,
 ) -> Tensor:
     """See `smalti.engine.raster.composite`. Memory grows as sprites x pixels. The result has the type of `affine`."""
     height, width = size
@@ -58,7 +66,8 @@ def composite(
 
     # Half a texel of the coarser level beyond the template's square; there the value has faded to 0.
     inside = (u.abs() <= 1 + 1 / coarse[:, 1].to(kind).reshape(n, 1, 1)) & (
-        v.abs() <= 1 + 1 / coarse[:, 2].to(kind).reshape(n, 1, 1))
+        v.abs() <= 1 + 1 / coarse[:, 2].to(kind).reshape(n, 1, 1)
+    )
     u, v = torch.where(inside, u, 0.0), torch.where(inside, v, 0.0)
     t = (1 - fraction) * _sample(texels, fine, u, v) + fraction * _sample(texels, coarse, u, v)
     t = torch.where(inside.unsqueeze(-1), t, 0.0)
@@ -66,8 +75,7 @@ def composite(
     q = t[..., 3]
     o = opacity.to(kind).reshape(n, 1, 1)
     alpha = o * q
-    colour = o.unsqueeze(-1) * (
-        (1 - mix) * tint.to(kind).reshape(n, 1, 1, 3) * q.unsqueeze(-1) + mix * t[..., :3])
+    colour = o.unsqueeze(-1) * ((1 - mix) * tint.to(kind).reshape(n, 1, 1, 3) * q.unsqueeze(-1) + mix * t[..., :3])
 
     image = torch.zeros(height, width, 4, dtype=kind)
     above = torch.ones(height, width, dtype=kind)
