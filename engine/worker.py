@@ -231,6 +231,7 @@ class Worker:
 
     def _answer(self, task: _Task, listener: _Listener) -> Event:
         """Do the work. The imports are here because torch takes seconds, and Hello must not wait for it."""
+        listener.progress("prepare", 0, 1, None, None)  # heard at once, while those imports go on
 
         def should_stop() -> bool:
             return task.stop.is_set() or self._leaving.is_set()

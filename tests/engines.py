@@ -11,7 +11,7 @@ from typing import Any
 
 from smalti.bridge.client import EngineProcess
 from smalti.bridge.job import JobSpec
-from smalti.bridge.protocol import Event, Fit
+from smalti.bridge.protocol import Event, Fit, Progress
 from smalti.bridge.schema import to_mapping
 
 PATIENCE = 30.0
@@ -28,6 +28,16 @@ from smalti.engine.worker import main
 raise SystemExit(main())
 """
 """The real worker, whose jobs are those of FAKE_RUN."""
+
+REAL_WORKER = f"""
+import sys
+sys.path[:] = {sys.path!r}
+import smalti.engine.run
+smalti.engine.run.CHECKPOINT_SECONDS = 0.02
+from smalti.engine.worker import main
+raise SystemExit(main())
+"""
+"""The real worker and real jobs, which keep a checkpoint very often."""
 
 FAKE_RUN = '''
 """Jobs that do what the name of their target says."""
@@ -172,6 +182,11 @@ def wait_for(engine: EngineProcess, wanted: Callable[[Event], bool], count: int 
         events += engine.poll()
         time.sleep(0.005)
     return events
+
+
+def at_work(event: Event) -> bool:
+    """Whether an event says that a job of FAKE_RUN has begun."""
+    return isinstance(event, Progress) and event.stage == "fit"
 
 
 def of(*kinds: type, task_id: str | None = None) -> Callable[[Event], bool]:

@@ -11,13 +11,32 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from engines import HELLO, PATIENCE, ScriptedEngine, fit, of, polled_for, wait_for, worker
+from engines import HELLO, PATIENCE, REAL_WORKER, ScriptedEngine, at_work, fit, of, polled_for, wait_for, worker
+from PIL import Image, ImageDraw
 
 from smalti.bridge import client
 from smalti.bridge.client import EngineProcess
-from smalti.bridge.protocol import Cancel, Cancelled, Error, Event, Hello, Log, Preview, Progress, Result, Shutdown
+from smalti.bridge.composition import read_header
+from smalti.bridge.job import JobSpec
+from smalti.bridge.protocol import (
+    Cancel,
+    Cancelled,
+    Error,
+    Event,
+    Fit,
+    Hello,
+    Log,
+    Preview,
+    Progress,
+    Result,
+    Resume,
+    Shutdown,
+)
+from smalti.bridge.schema import to_mapping
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 UNTIL_EOF = "sys.stdin.read()\n"
@@ -92,7 +111,7 @@ def test_a_killed_engine_is_told_once_with_the_request_and_the_end_of_its_log(
     engine.send(fit("before", tmp_path, "noisy"))
     engine.send(fit("1", tmp_path, "polite"))
     engine.send(fit("2", tmp_path, "polite"))
-    wait_for(engine, of(Progress, task_id="1"))
+    wait_for(engine, lambda event: at_work(event) and of(Progress, task_id="1")(event))
     os.kill(engine.pid, signal.SIGKILL)
     error = the_error(engine, "engine_died")
     assert error.id == "1"
@@ -131,7 +150,7 @@ def test_an_engine_can_be_started_again_after_it_died(engine: ScriptedEngine, tm
     assert engine.hello is None
     engine.send(fit("1", tmp_path, "quick"))
     events = wait_for(engine, of(Result))
-    assert [type(event) for event in events] == [Error, Hello, Progress, Result]
+    assert [type(event) for event in events] == [Error, Hello, Progress, Progress, Result]
 
 
 def test_start_does_nothing_while_the_engine_runs(engine: ScriptedEngine) -> None:
@@ -281,7 +300,7 @@ def test_a_request_without_an_engine_is_answered(tmp_path: Path) -> None:
 
 def test_close_lets_a_job_keep_its_checkpoint(engine: ScriptedEngine, tmp_path: Path) -> None:
     engine.send(fit("1", tmp_path, "polite"))
-    wait_for(engine, of(Progress))
+    wait_for(engine, at_work)
     engine.close()
     assert (tmp_path / "1" / "checkpoint.npz").exists()
     assert not engine.alive
@@ -380,7 +399,7 @@ def test_an_engine_leaves_when_its_client_is_killed(tmp_path: Path) -> None:
         "import time\nfrom pathlib import Path\nfrom engines import *\n"
         f"folder = Path({str(tmp_path)!r})\n"
         "engine = worker(folder)\nengine.start()\nengine.send(fit('1', folder, 'polite'))\n"
-        "from smalti.bridge.protocol import Progress\nwait_for(engine, of(Progress))\n"
+        "wait_for(engine, at_work)\n"
         "print(engine.pid, flush=True)\ntime.sleep(100)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -407,3 +426,78 @@ def test_a_client_that_ends_without_closing_is_not_disturbed(tmp_path: Path) -> 
         [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.fixture
+def real_job(tmp_path: Path) -> dict[str, Any]:
+    """The settings of a small job that the real engine takes a second or two for."""
+    (tmp_path / "dots").mkdir()
+    for name, size in (("round", (9, 9)), ("long", (5, 14))):
+        dot = Image.new("RGBA", size)
+        ImageDraw.Draw(dot).ellipse((0, 0, size[0] - 1, size[1] - 1), fill=(255, 255, 255, 255))
+        dot.save(tmp_path / "dots" / f"{name}.png")
+    Image.linear_gradient("L").resize((48, 40)).convert("RGB").save(tmp_path / "target.png")
+    job = JobSpec(str(tmp_path / "target.png"), str(tmp_path / "dots"), count=60, size=64, steps=600, seed=3)
+    return to_mapping(job)
+
+
+def arrays(folder: Path) -> dict[str, bytes]:
+    with np.load(folder / "frames.npz", allow_pickle=False) as file:
+        return {name: file[name].tobytes() for name in file.files}
+
+
+@posix
+@pytest.mark.slow
+def test_a_killed_job_is_resumed_from_its_checkpoint_to_the_same_result(
+    tmp_path: Path, real_job: dict[str, Any]
+) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    with ScriptedEngine(tmp_path, REAL_WORKER) as engine:
+        engine.send(Fit("whole", real_job, str(whole)))
+        uncut = wait_for(engine, of(Result))[-1]
+        engine.send(Fit("cut", real_job, str(cut)))
+        wait_for(engine, lambda event: isinstance(event, Progress) and event.stage == "fit" and event.done > 200)
+        os.kill(engine.pid, signal.SIGKILL)
+        assert the_error(engine, "engine_died").id == "cut"
+        assert not (cut / "frames.npz").exists()
+        engine.start()
+        engine.send(Resume("cut", str(cut)))
+        events = wait_for(engine, of(Result))
+    resumed = events[-1]
+    assert isinstance(uncut, Result)
+    assert isinstance(resumed, Result)
+    steps = [event.done for event in events if isinstance(event, Progress) and event.stage == "fit"]
+    assert 100 < steps[0] <= 600
+    assert resumed.report["steps"] == uncut.report["steps"] == 600
+    assert resumed.report["psnr"] == uncut.report["psnr"]
+    assert arrays(cut) == arrays(whole)
+
+
+@pytest.mark.slow
+def test_a_job_of_a_closed_client_ends_at_once_and_can_be_resumed(tmp_path: Path, real_job: dict[str, Any]) -> None:
+    out = tmp_path / "job"
+    engine = EngineProcess(sys.executable, tmp_path / "engine.log")
+    with engine:
+        engine.send(Fit("1", {**real_job, "steps": 100_000}, str(out)))
+        wait_for(engine, lambda event: isinstance(event, Progress) and event.stage == "fit" and event.done > 20)
+        start = time.monotonic()
+    assert time.monotonic() - start < 2.5
+    with engine:
+        engine.send(Resume("2", str(out)))
+        first = wait_for(engine, lambda event: isinstance(event, Progress) and event.stage == "fit")[-1]
+        engine.send(Cancel("2"))
+        cancelled = wait_for(engine, of(Cancelled))[-1]
+    assert isinstance(first, Progress)
+    assert first.done > 20
+    assert isinstance(cancelled, Cancelled)
+    assert cancelled.path == str(out)
+    assert read_header(out).sprites == 60
+
+
+def test_hello_does_not_wait_for_anything_heavy(tmp_path: Path) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "smalti.engine", "worker"]
+    left = subprocess.run(command, input=b"", capture_output=True, timeout=PATIENCE, check=True, cwd=tmp_path)
+    assert b'"type": "hello"' in left.stdout
+    imported = {line.split(b"|")[-1].strip() for line in left.stderr.splitlines()}
+    assert b"smalti.engine.worker" in imported
+    assert not imported & {b"torch", b"numpy", b"PIL", b"psd_tools"}
