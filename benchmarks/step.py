@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from smalti.engine.cpu import instruction_set, threads_to_kernels
-from smalti.engine.fit.optimiser import Optimiser, Settings
+from smalti.engine.fitting.optimiser import Optimiser, Settings
 from smalti.engine.raster import build_atlas
 
 

@@ -21,13 +21,15 @@ tint       [F, N, 3] float32 RGB, 0 to 1, in the composition's blend space
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .errors import SmaltiError
-from .job import BlendSpace
+from .job import MAX_SIZE, BlendSpace
 from .schema import read_json, write_json
 
 FORMAT = "smalti-composition"
@@ -79,7 +81,7 @@ def read_header(folder: Path) -> Header:
     """Read ``composition.json`` of a job folder.
 
     Raises:
-        SmaltiError: there is none, it is damaged, or it is of a newer version.
+        SmaltiError: there is none, it is damaged, a value is out of range, or it is of a newer version.
     """
     path = folder / FILE_NAME
     if not path.is_file():
@@ -89,6 +91,16 @@ def read_header(folder: Path) -> Header:
     header = read_json(path, Header, FORMAT, VERSION)
     if min(header.width, header.height, header.sprites, header.frames) < 1 or not header.templates:
         raise SmaltiError(f"{path}: width, height, sprites, frames and templates must not be empty.", code="bad_file")
+    ranges = {
+        "width": header.width <= MAX_SIZE,
+        "height": header.height <= MAX_SIZE,
+        "colour_mix": 0 <= header.colour_mix <= 1,
+        "background": not header.background.startswith("#") or bool(re.fullmatch("#[0-9a-fA-F]{6}", header.background)),
+        "frame_rate": header.frame_rate > 0,
+    }
+    for name, good in ranges.items():
+        if not good:
+            raise SmaltiError(f"{path}: {name!r} is out of range ({getattr(header, name)!r}).", code="bad_file")
     for file in (header.background, *(template.file for template in header.templates)):
         if Path(file).is_absolute() or ".." in Path(file).parts:
             raise SmaltiError(f"{path}: the bitmap {file!r} lies outside the job folder.", code="bad_file")
@@ -104,7 +116,8 @@ def check_arrays(header: Header, arrays: Mapping[str, Any], where: str) -> None:
     """Check names, shapes and values of the arrays of ``frames.npz`` (NumPy arrays) against the header.
 
     Raises:
-        SmaltiError: an array is missing, has another shape or type, is not finite, or points to no template.
+        SmaltiError: an array is missing, has another shape or type, is not finite, is out of range, or points to no
+            template.
     """
     n, f = header.sprites, header.frames
     shapes = {"template": (n,), "tint": (f, n, 3), **dict.fromkeys(PER_FRAME, (f, n))}
@@ -122,3 +135,7 @@ def check_arrays(header: Header, arrays: Mapping[str, Any], where: str) -> None:
     template = arrays["template"]
     if template.min() < 0 or template.max() >= len(header.templates):
         raise SmaltiError(f"{where}: 'template' points to a bitmap that does not exist.", code="bad_file")
+    for name, highest in (("scale", math.inf), ("opacity", 1.0), ("tint", 1.0)):
+        least, most = float(arrays[name].min()), float(arrays[name].max())
+        if least < 0 or most > highest or (name == "scale" and least == 0):
+            raise SmaltiError(f"{where}: {name!r} is out of range ({least:g} to {most:g}).", code="bad_file")

@@ -107,6 +107,11 @@ class JobSpec:
         require(0 <= self.seed < 2**63, "seed", "from 0 to 2**63 - 1")
         return self
 
+    @property
+    def background_is_file(self) -> bool:
+        """Whether `background` is the path of an image."""
+        return self.background not in ("auto", "transparent") and not self.background.startswith("#")
+
     def replaced(self, **changes: object) -> JobSpec:
         """A copy with some settings changed."""
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Smalti's engine: the renderer, the optimiser and the exporters.
 
-    from smalti.engine import fit, load_composition, load_templates, render
+from smalti.engine import fit, load_composition, load_templates, render
 
-    templates = load_templates("leaves")
-    composition = fit("portrait.jpg", templates, count=1500, size=768)
-    composition.save("portrait-job")
-    image = render(load_composition("portrait-job"), size=4096)   # float32, premultiplied, in the blend space
+templates = load_templates("leaves")
+composition = fit("portrait.jpg", templates, count=1500, size=768)
+composition.save("portrait-job")
+image = render(load_composition("portrait-job"), size=4096)   # float32, premultiplied, in the blend space
 """
 
 from __future__ import annotations
@@ -17,16 +17,33 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api import fit
     from .composition import Composition, load_composition
-    from .render import picture, render
+    from .drawing import picture, render
     from .run import resume_job, run_job
     from .templates import Template, load_templates
 
-__all__ = ["Composition", "Template", "fit", "load_composition", "load_templates", "picture", "render", "resume_job",
-           "run_job"]
+__all__ = [
+    "Composition",
+    "Template",
+    "fit",
+    "load_composition",
+    "load_templates",
+    "picture",
+    "render",
+    "resume_job",
+    "run_job",
+]
 
 _HOME = {
-    "Composition": "composition", "Template": "templates", "fit": "api", "load_composition": "composition",
-    "load_templates": "templates", "picture": "render", "render": "render", "resume_job": "run", "run_job": "run"}
+    "Composition": "composition",
+    "Template": "templates",
+    "fit": "api",
+    "load_composition": "composition",
+    "load_templates": "templates",
+    "picture": "drawing",
+    "render": "drawing",
+    "resume_job": "run",
+    "run_job": "run",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from smalti.bridge.job import JobSpec
+from smalti.bridge.schema import from_mapping, to_mapping
 
 from .composition import Composition
 from .cpu import threads_to_kernels
@@ -17,7 +18,10 @@ from .templates import Template
 
 
 def fit(
-    target: Path | str, templates: Sequence[Template], *, progress: Callable[[int, int, float], None] | None = None,
+    target: Path | str,
+    templates: Sequence[Template],
+    *,
+    progress: Callable[[int, int, float], None] | None = None,
     **settings: Any,
 ) -> Composition:
     """Rebuild a picture, or a folder of frames, out of templates. Writes nothing; see `Composition.save`.
@@ -32,7 +36,9 @@ def fit(
         SmaltiError: a picture or a setting is unusable.
         TypeError: there is no such setting.
     """
-    inputs = read_inputs(JobSpec(target=str(target), primitives="(in memory)", **settings), templates)
+    settings = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
+    job = JobSpec(target=str(target), primitives="(in memory)", **settings)
+    inputs = read_inputs(from_mapping(JobSpec, to_mapping(job), "settings"), templates)
     with threads_to_kernels():
         fitting = inputs.fitting()
         while not fitting.finished:

@@ -33,6 +33,9 @@ def write_atomic(path: Path, writer: Callable[[BinaryIO], object]) -> None:
     Raises:
         SmaltiError: code ``"cannot_write"``, naming the file and the reason. What else `writer` raises passes through.
     """
+    if path.exists() and not path.is_file():
+        # Replacing a device or a pipe would remove it from the system.
+        raise SmaltiError(f"{path}: is not a file that can be replaced.", "Choose another name.", "cannot_write")
     # A short name of its own: the name of `path` plus a suffix could pass the file system's limit of 255 bytes.
     temporary = path.parent / f".smalti-{secrets.token_hex(8)}.tmp"
     try:

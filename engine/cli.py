@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line. Exit status 0; 2 with one clear line on stderr for whatever a user can put right; 130 after Ctrl-C."""
+"""The command line. Exit status 0; 2 with one clear line on stderr for what a user can put right; 130 after Ctrl-C."""
 
 from __future__ import annotations
 
 import argparse
+import io
 import logging
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import MAX_SIZE, JobSpec
@@ -36,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from . import worker
 
         return worker.main()
+    _make_streams_safe()
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("smalti: %(message)s"))
     handler.setLevel(logging.INFO if options.verbose else logging.WARNING)
@@ -43,33 +46,58 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logger.setLevel(logging.INFO)
     try:
         status: int = options.run(options)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        return 0
+        return 0  # whoever read stdout has left, which is no fault
     except Exception as fault:
         known = explained(fault)
         if known.code == "internal":
-            logger.debug("", exc_info=True)
             if options.verbose:
                 raise
-        print(f"smalti: {' '.join(str(known).split())}", file=sys.stderr)
+            known.hint = "This is a fault in Smalti: run it again with --verbose and report what it says."
+        print(f"smalti: {' '.join(str(known).splitlines())}", file=sys.stderr)
         return BAD_INPUT
     finally:
         logger.removeHandler(handler)
+        try:
+            sys.stdout.flush()
+        except OSError:  # told already: the interpreter must not trip over it again as it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return status
 
 
+def _make_streams_safe() -> None:
+    """Let no closed stream, and no path that a stream's encoding does not know, end a command that did its work."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (it stays as it is)
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as all else here does."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"smalti: {message} (see {self.prog} --help)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     common.add_argument("-v", "--verbose", action="store_true", help="say what is chosen and done")
-    parser = argparse.ArgumentParser(
-        prog="smalti", description="Rebuild a picture or frames out of your own bitmaps, as layers.")
+    parser = _Parser(prog="smalti", description="Rebuild a picture or frames out of your own bitmaps, as layers.")
     parser.add_argument("--version", action="version", version=f"smalti {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    fit = commands.add_parser("fit", parents=[common], help="start a job",
-                              description="Rebuild TARGET out of the bitmaps of a folder, into a new job folder.")
+    fit = commands.add_parser(
+        "fit",
+        parents=[common],
+        help="start a job",
+        description="Rebuild TARGET out of the bitmaps of a folder, into a new job folder.",
+    )
     fit.set_defaults(run=_fit)
     fit.add_argument("target", metavar="TARGET", help="an image, or a folder of frames")
     fit.add_argument("--primitives", required=True, metavar="FOLDER", help="a folder of bitmaps, or one bitmap")
@@ -81,8 +109,12 @@ def _parser() -> argparse.ArgumentParser:
     resume.set_defaults(run=_resume)
     resume.add_argument("job", metavar="JOB", type=Path, help="its job folder")
 
-    render = commands.add_parser("render", parents=[common], help="draw a finished job at any size",
-                                 description="Draw the composition again from the original bitmaps.")
+    render = commands.add_parser(
+        "render",
+        parents=[common],
+        help="draw a finished job at any size",
+        description="Draw the composition again from the original bitmaps.",
+    )
     render.set_defaults(run=_render)
     render.add_argument("job", metavar="JOB", type=Path, help="a job folder")
     render.add_argument("--size", type=int, metavar="PX", help="longer side in pixels (default: that of the fit)")
@@ -105,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_settings(fit: argparse.ArgumentParser) -> None:
     """One option for each setting of `JobSpec`; an option that is not given leaves the setting's own default."""
+
     def option(flag: str, kind: Callable[[str], Any], metavar: str, help: str, **more: Any) -> None:
         dest = more.pop("dest", flag.strip("-").replace("-", "_"))
         fit.add_argument(flag, type=kind, metavar=metavar, help=help, dest=dest, default=None, **more)
@@ -113,17 +146,24 @@ def _add_settings(fit: argparse.ArgumentParser) -> None:
     option("--size", int, "PX", f"longer side of the canvas, 16 to {MAX_SIZE} (default: the target's, at most 1024)")
     option("--steps", int, "K", "gradient steps (default: from the count)")
     option("--mix", float, "M", "0 tints the bitmaps, 1 keeps their own colours (default: 0)", dest="colour_mix")
-    fit.add_argument("--mask", choices=["auto", "alpha", "background", "luminance", "none"], default=None,
-                     help="where a bitmap's transparency comes from (default: auto: its own, or a plain background "
-                     "is removed)")
+    fit.add_argument(
+        "--mask",
+        choices=["auto", "alpha", "background", "luminance", "none"],
+        default=None,
+        help="where a bitmap's transparency comes from (default: auto: its own, or a plain background is removed)",
+    )
     fit.add_argument("--lock-rotation", action="store_true", default=None, help="keep every bitmap upright")
     fit.add_argument("--lock-scale", action="store_true", default=None, help="keep every sprite at its first size")
     option("--min-size", float, "PX", "smallest longer side of a sprite on the canvas")
     option("--max-size", float, "PX", "largest longer side of a sprite on the canvas")
     option("--alpha-max", float, "A", "largest opacity of a sprite (default: 1)")
     option("--background", str, "B", "auto, transparent, #rrggbb, or an image (default: auto)")
-    fit.add_argument("--blend-space", choices=["srgb", "linear"], default=None,
-                     help="composite as image editors do (srgb, the default) or as renderers do (linear)")
+    fit.add_argument(
+        "--blend-space",
+        choices=["srgb", "linear"],
+        default=None,
+        help="composite as image editors do (srgb, the default) or as renderers do (linear)",
+    )
     option("--target-mask", str, "FILE", "grey image: white is rebuilt, black stays empty")
     option("--frame-steps", int, "K", "gradient steps of each later frame (default: from --steps)")
     option("--frame-rate", float, "FPS", "frames per second of the result (default: 24)")
@@ -139,8 +179,13 @@ def _fit(options: argparse.Namespace) -> int:
     job.checked()
     from .run import run_job
 
-    return _tell(_watched(lambda listener, stop: run_job(
-        job, options.out, overwrite=options.overwrite, listener=listener, should_stop=stop)))
+    return _tell(
+        _watched(
+            lambda listener, stop: run_job(
+                job, options.out, overwrite=options.overwrite, listener=listener, should_stop=stop
+            )
+        )
+    )
 
 
 def _resume(options: argparse.Namespace) -> int:
@@ -151,8 +196,10 @@ def _resume(options: argparse.Namespace) -> int:
 
 def _tell(outcome: Outcome) -> int:
     report = outcome.report
-    print(f"{outcome.folder}: {report['sprites']} sprites, {report['steps']} steps, {report['psnr']:.2f} dB, "
-          f"{report['seconds']:.1f} s")
+    print(
+        f"{outcome.folder}: {report['sprites']} sprites, {report['steps']} steps, {report['psnr']:.2f} dB, "
+        f"{report['seconds']:.1f} s"
+    )
     if outcome.cancelled:
         print(f"smalti: stopped; the best so far is kept. Go on with: smalti resume {outcome.folder}", file=sys.stderr)
         return INTERRUPTED
@@ -197,9 +244,9 @@ def _watched(work: Callable[[Listener, Callable[[], bool]], Outcome]) -> Outcome
 
 def _render(options: argparse.Namespace) -> int:
     from .composition import load_composition
+    from .drawing import MAX_SIZE as LARGEST
+    from .drawing import picture
     from .images import write_png
-    from .render import MAX_SIZE as LARGEST
-    from .render import picture
 
     composition = load_composition(options.job)
     if options.size is not None and not 1 <= options.size <= LARGEST:
@@ -218,11 +265,13 @@ def _export(options: argparse.Namespace) -> int:
     from .export import export
 
     if not options.formats:
-        raise SmaltiError("export needs to know what to write.", f"Add {' or '.join(f'--{n}' for n in FORMATS)}.",
-                          "bad_setting")
+        raise SmaltiError(
+            "export needs to know what to write.", f"Add {' or '.join(f'--{n}' for n in FORMATS)}.", "bad_setting"
+        )
     if options.out is not None and len(options.formats) > 1:
-        raise SmaltiError("--out names one file, but several formats are asked for.", "Export one at a time.",
-                          "bad_setting")
+        raise SmaltiError(
+            "--out names one file, but several formats are asked for.", "Export one at a time.", "bad_setting"
+        )
     frame = _frame(options.frame, load_composition(options.job).frames)
     for name in options.formats:
         print(export(options.job, name, options.out, frame))

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,9 +72,9 @@ class Composition:
         if largest not in self._atlases:
             self._atlases.clear()
             self._atlases[largest] = build_atlas(
-                [into_space(premultiply(t.rgba), self.header.blend_space) for t in self.templates], largest)
+                [into_space(premultiply(t.rgba), self.header.blend_space) for t in self.templates], largest
+            )
         return self._atlases[largest]
-
 
     def save(self, folder: Path | str) -> None:
         """Write the composition and its bitmaps into a folder, which is created: what `load_composition` reads.
@@ -96,7 +95,11 @@ class Composition:
 
 
 def background_pixels(
-    background: str, image: NDArray[np.uint8] | None, width: int, height: int, space: Any,
+    background: str,
+    image: NDArray[np.uint8] | None,
+    width: int,
+    height: int,
+    space: Any,
 ) -> Floats | None:
     """[height, width, 4] premultiplied, in the blend space `space`; None for ``"transparent"``.
 
@@ -131,7 +134,10 @@ def load_composition(folder: Path | str) -> Composition:
         if (template.width, template.height) != (entry.width, entry.height):
             raise SmaltiError(
                 f"{folder / entry.file}: is {template.width} x {template.height} pixels, but {FILE_NAME} says "
-                f"{entry.width} x {entry.height}.", "Restore the bitmap of the job.", "bad_file")
+                f"{entry.width} x {entry.height}.",
+                "Restore the bitmap of the job.",
+                "bad_file",
+            )
         templates.append(template)
     named = header.background != "transparent" and not header.background.startswith("#")
     image = read_image(folder / header.background) if named else None
@@ -140,7 +146,7 @@ def load_composition(folder: Path | str) -> Composition:
 
 
 def save_composition(folder: Path, composition: Composition) -> None:
-    """Write ``frames.npz`` and then ``composition.json``, each replaced atomically; the bitmaps are in place already."""
+    """Write ``frames.npz`` and then ``composition.json``, each replaced in one step; the bitmaps are there already."""
     arrays = {name: getattr(composition, name) for name in ("template", *PER_FRAME, "tint")}
     write_arrays(folder / ARRAYS_NAME, arrays)
     write_header(folder, composition.header)
@@ -155,12 +161,14 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with np.load(path, allow_pickle=False) as data:
             return {name: data[name] for name in data.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as fault:
-        raise SmaltiError(f"{path}: cannot be read ({fault}).", "Restore it, or fit again.", "bad_file") from fault
+    except Exception as fault:  # The readers of NumPy and zipfile raise nearly anything on a damaged file.
+        reason = (isinstance(fault, OSError) and fault.strerror) or str(fault) or type(fault).__name__
+        raise SmaltiError(f"{path}: cannot be read ({reason}).", "Restore it, or fit again.", "bad_file") from fault
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write an .npz file, replaced atomically."""
+
     def save(file: BinaryIO) -> None:
         # Through memory: np.savez seeks, and a full disk then fails in one place, the write.
         buffer = io.BytesIO()

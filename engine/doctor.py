@@ -32,15 +32,35 @@ class Check:
 
 def checks() -> Iterator[Check]:
     """Look at everything that a job needs, the likeliest trouble first."""
-    yield Check("Smalti", True, f"{VERSION}, Python {platform.python_version()}, {platform.system()} {platform.machine()}")
-    for package, module in (("torch", "torch"), ("numpy", "numpy"), ("pillow", "PIL"), ("psd-tools", "psd_tools"),
-                            ("tqdm", "tqdm")):
+    yield Check(
+        "Smalti", True, f"{VERSION}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    )
+    for package, module in (
+        ("torch", "torch"),
+        ("numpy", "numpy"),
+        ("pillow", "PIL"),
+        ("psd-tools", "psd_tools"),
+        ("tqdm", "tqdm"),
+    ):
         yield _package(package, module)
     yield _kernels()
     yield Check("devices", True, f"{', '.join(available_devices())}; auto means {default_device()}")
-    free = shutil.disk_usage(Path.home()).free // 2**20
-    yield Check("disk", free >= FREE_DISK_MB, f"{free:,} MB free in the home folder",
-                "" if free >= FREE_DISK_MB else f"Free some space: jobs want {FREE_DISK_MB} MB.")
+    yield _disk()
+
+
+def _disk() -> Check:
+    try:
+        free = shutil.disk_usage(Path.cwd()).free // 2**20
+    except OSError as fault:
+        return Check(
+            "disk", False, f"the current folder cannot be read ({fault.strerror})", "Change to another folder."
+        )
+    return Check(
+        "disk",
+        free >= FREE_DISK_MB,
+        f"{free:,} MB free in the current folder",
+        "" if free >= FREE_DISK_MB else f"Free some space: jobs want {FREE_DISK_MB} MB.",
+    )
 
 
 def _package(package: str, module: str) -> Check:
@@ -69,4 +89,6 @@ def _kernels() -> Check:
         found = f"{cpu.instruction_set()}, {torch.get_num_threads()} of {os.cpu_count()} threads"
         return Check("CPU kernels", good, found if good else "give a wrong result", "" if good else "Reinstall Smalti.")
     except Exception as fault:  # whatever it is, the user wants to read it rather than a traceback
-        return Check("CPU kernels", False, f"do not run ({fault})", "Reinstall Smalti: pip install --force-reinstall smalti")
+        return Check(
+            "CPU kernels", False, f"do not run ({fault})", "Reinstall Smalti: pip install --force-reinstall smalti"
+        )

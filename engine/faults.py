@@ -28,6 +28,10 @@ def explained(fault: BaseException) -> SmaltiError:
             "Choose a smaller size or count, or close other programs.",
             "out_of_memory",
         )
+    if isinstance(fault, OSError) and fault.filename and fault.strerror:
+        return SmaltiError(
+            f"{fault.filename}: {fault.strerror}.", "Check the path and its permissions.", "system_error"
+        )
     text = " ".join(str(fault).split())
     return SmaltiError(
         f"Smalti failed unexpectedly: {type(fault).__name__}{': ' if text else ''}{text[:500]}.".replace("..", "."),

@@ -17,9 +17,9 @@ from smalti.bridge.job import MAX_SIZE, JobSpec
 from .colour import hex_of, into_space, out_of_space
 from .composition import background_pixels
 from .devices import available_devices, default_device
-from .fit.optimiser import Settings
-from .fit.sequence import Fitting
-from .images import canvas_size, list_images, premultiply, read_image, resize
+from .fitting.optimiser import Settings
+from .fitting.sequence import Fitting
+from .images import canvas_size, list_images, premultiply, read_image, read_size, resize
 from .templates import Template, load_templates
 
 logger = logging.getLogger("smalti")
@@ -65,8 +65,7 @@ class Inputs:
 
     def background_pixels(self) -> Floats | None:
         """[height, width, 4] premultiplied, in the blend space; None where it is transparent."""
-        return background_pixels(
-            self.background, self.background_image, self.width, self.height, self.job.blend_space)
+        return background_pixels(self.background, self.background_image, self.width, self.height, self.job.blend_space)
 
     def goal(self, frame: int) -> Floats:
         """What a picture of the result is measured against: the target over the background, premultiplied sRGB."""
@@ -82,12 +81,28 @@ class Inputs:
         # Where the target has holes, sprites must leave them open whatever lies behind: they are fitted on noise.
         alone = self.background == "transparent" or float(first[..., 3].min()) < 1 - 1 / 255
         settings = Settings(
-            steps=self.steps, rate=1.0, blur=3.0, colour_mix=job.colour_mix, blend_space=job.blend_space,
-            alpha_max=job.alpha_max, lock_rotation=job.lock_rotation, lock_scale=job.lock_scale,
-            size_range=self.size_range, back_end=self.device)
+            steps=self.steps,
+            rate=1.0,
+            blur=3.0,
+            colour_mix=job.colour_mix,
+            blend_space=job.blend_space,
+            alpha_max=job.alpha_max,
+            lock_rotation=job.lock_rotation,
+            lock_scale=job.lock_scale,
+            size_range=self.size_range,
+            back_end=self.device,
+        )
         bitmaps = [into_space(premultiply(t.rgba), job.blend_space) for t in self.templates]
-        return Fitting(self.target, len(self.frames), None if alone else self.background_pixels(), bitmaps, job.count,
-                       settings, self.frame_steps, job.seed)
+        return Fitting(
+            self.target,
+            len(self.frames),
+            None if alone else self.background_pixels(),
+            bitmaps,
+            job.count,
+            settings,
+            self.frame_steps,
+            job.seed,
+        )
 
 
 def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> Inputs:
@@ -103,44 +118,81 @@ def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> In
     job = job.checked()
     device = default_device() if job.device == "auto" else job.device
     if device not in available_devices():
-        raise SmaltiError(f"device is {job.device!r}, but this machine offers {', '.join(available_devices())}.",
-                          "Choose one of them, or auto.", "device_missing")
+        raise SmaltiError(
+            f"device is {job.device!r}, but this machine offers {', '.join(available_devices())}.",
+            "Choose one of them, or auto.",
+            "device_missing",
+        )
     frames = _frames(Path(job.target))
     first = read_image(frames[0], MAX_SIZE)
     width, height = canvas_size(first.shape[1], first.shape[0], job.size)
     if min(first.shape[:2]) < 2 or min(width, height) < 4:
         raise SmaltiError(
-            f"{frames[0]}: is too small or too narrow to be rebuilt ({first.shape[1]} x {first.shape[0]} pixels, canvas "
-            f"{width} x {height}).", "Choose a larger picture.", "target_too_small")
+            f"{frames[0]}: is too small or too narrow to be rebuilt ({first.shape[1]} x {first.shape[0]} pixels, "
+            f"canvas {width} x {height}).",
+            "Choose a larger picture.",
+            "target_too_small",
+        )
+    for path in frames[1:]:
+        own = read_size(path)
+        # A frame may be turned by its EXIF data, which only decoding shows: here either way up is good.
+        turned = (own[0] > own[1]) != (width > height)
+        _check_proportions(path, *own, *((height, width) if turned else (width, height)))
     mask = None
     if job.target_mask is not None:
         grey = resize(read_image(Path(job.target_mask), MAX_SIZE), width, height)
         mask = grey[..., :3].mean(axis=2)
         if mask.max() < 1 / 255:
-            raise SmaltiError(f"{job.target_mask}: the target mask is black everywhere, so there is nothing to rebuild.",
-                              "White marks what to rebuild.", "mask_empty")
+            raise SmaltiError(
+                f"{job.target_mask}: the target mask is black, so there is nothing to rebuild.",
+                "White marks what to rebuild.",
+                "mask_empty",
+            )
     target = _target(frames[0], width, height, mask)
     if target[..., 3].max() < 1 / 255:
-        raise SmaltiError(f"{frames[0]}: is transparent everywhere, so there is nothing to rebuild.",
-                          "Choose another picture.", "target_transparent")
+        raise SmaltiError(
+            f"{frames[0]}: is transparent everywhere, so there is nothing to rebuild.",
+            "Choose another picture.",
+            "target_transparent",
+        )
     chosen = list(templates) if templates is not None else load_templates(Path(job.primitives), mask=job.mask)
+    if not chosen:
+        raise SmaltiError("There are no bitmaps to work with.", "Give at least one.", "no_bitmaps")
     background, image = _background(job.background, target)
 
     steps = job.steps or _default_steps(job.count)
     typical = float(np.sqrt(width * height / job.count))
     smallest = job.min_size or max(3.0, 0.4 * typical)
     largest = job.max_size or max(0.5 * max(width, height), 1.5 * typical)
+    # Beyond the limit a sprite is one colour on the whole canvas, and its numbers run out of bounds.
+    limit = 16.0 * max(width, height)
+    if smallest > limit:
+        raise SmaltiError(
+            f"min_size is {job.min_size}, but must be at most {limit:g} on this canvas.", code="bad_setting"
+        )
+    largest = min(largest, limit)
     if job.min_size is None:
         smallest = min(smallest, largest)
     if job.max_size is None:
         largest = max(smallest, largest)
     return Inputs(
-        job, tuple(frames), width, height, chosen, background, image, mask, steps,
-        job.frame_steps or max(20, round(steps / 6)), (smallest, largest), device)
+        job,
+        tuple(frames),
+        width,
+        height,
+        chosen,
+        background,
+        image,
+        mask,
+        steps,
+        job.frame_steps or max(20, round(steps / 6)),
+        (smallest, largest),
+        device,
+    )
 
 
 def _default_steps(count: int) -> int:
-    """More sprites hide each other more, and take longer to find their places: 300 for 100, 500 for 1,000, 700 for 10,000."""
+    """More sprites hide each other more, and find their places later: 300 for 100, 500 for 1,000, 700 for 10,000."""
     return int(np.clip(round(-100 + 200 * np.log10(count), -1), 200, 1000))
 
 
@@ -153,13 +205,19 @@ def _frames(target: Path) -> list[Path]:
 def _target(path: Path, width: int, height: int, mask: Floats | None) -> Floats:
     """[height, width, 4] premultiplied sRGB."""
     image = read_image(path, MAX_SIZE)
-    own = image.shape[1] / image.shape[0]
-    if abs(np.log(own * height / width)) > 0.02 and min(width, height) > 50:
-        raise SmaltiError(
-            f"{path}: is {image.shape[1]} x {image.shape[0]} pixels, which does not fit the first frame's proportions.",
-            "Give all frames the same size.", "frame_size")
+    _check_proportions(path, image.shape[1], image.shape[0], width, height)
     resized = resize(image, width, height)
     return resized if mask is None else resized * mask[..., None]
+
+
+def _check_proportions(path: Path, own_width: int, own_height: int, width: int, height: int) -> None:
+    # Within what rounding the canvas to whole pixels makes of the first frame's proportions.
+    if abs(own_width * height - own_height * width) > 0.02 * own_height * width + max(own_width, own_height):
+        raise SmaltiError(
+            f"{path}: is {own_width} x {own_height} pixels, which does not fit the first frame's proportions.",
+            "Give all frames the same size.",
+            "frame_size",
+        )
 
 
 def _background(asked: str, target: Floats) -> tuple[str, NDArray[np.uint8] | None]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +28,11 @@ from smalti.bridge.version import VERSION
 from .atomic import write_atomic
 from .composition import Composition, load_composition, read_arrays, save_composition, write_arrays
 from .cpu import threads_to_kernels
-from .fit.sequence import Fitting
+from .drawing import picture
+from .fitting.sequence import Fitting
 from .images import premultiply, write_png
 from .inputs import Inputs, read_inputs
-from .render import picture
+from .lock import held
 from .templates import Template, read_template, save_template
 
 logger = logging.getLogger("smalti")
@@ -68,7 +71,7 @@ class Silent:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A job folder with a valid composition. `report` is what report.json says; `cancelled` whether it was cut short."""
+    """A job folder with a valid composition. `report`: what report.json says; `cancelled`: whether it was cut short."""
 
     folder: Path
     report: dict[str, Any]
@@ -76,7 +79,11 @@ class Outcome:
 
 
 def run_job(
-    job: JobSpec, out: Path, *, overwrite: bool = False, listener: Listener | None = None,
+    job: JobSpec,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    listener: Listener | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Do a job and leave its folder.
@@ -91,28 +98,30 @@ def run_job(
         SmaltiError: bad input or output. Before the first step nothing is left behind; after it, the checkpoint stays.
     """
     job = absolute(job.checked())
+    _check_free(out, overwrite, job)
     inputs = read_inputs(job)
-    _claim(out, overwrite)
-    made = not out.exists()
-    try:
-        _make_folder(out)
-        with _log_file(out):
+    with _new_folder(out), _at_work(out) as log:
+        _check_free(out, overwrite, job)  # again: another process may have been faster
+        try:
+            clear(out)
+            log.truncate(0)
             _say_what_was_chosen(inputs)
             with threads_to_kernels():
                 fitting = inputs.fitting()
             _write_start(out, inputs, fitting)
             job_file.write_job(out / job_file.FILE_NAME, job)
-    except BaseException:
-        clear(out)
-        if made and out.is_dir() and not any(out.iterdir()):
-            out.rmdir()
-        raise
-    with _log_file(out):
+        except BaseException:
+            with suppress(SmaltiError):
+                clear(out)
+            raise
         return _work(inputs, fitting, out, listener or Silent(), should_stop, spent=0.0)
 
 
 def resume_job(
-    out: Path, *, listener: Listener | None = None, should_stop: Callable[[], bool] = lambda: False,
+    out: Path,
+    *,
+    listener: Listener | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Go on with the job in the folder `out` from its last checkpoint, to the same result as without the interruption.
 
@@ -123,21 +132,30 @@ def resume_job(
     if not (out / job_file.FILE_NAME).is_file():
         raise SmaltiError(f"{out}: holds no Smalti job.", "Choose the output folder of an interrupted job.", "no_job")
     job = job_file.read_job(out / job_file.FILE_NAME)
-    if not path.is_file():
-        raise SmaltiError(f"{out}: this job is finished, so there is nothing to resume.", code="job_finished")
-    state = read_arrays(path)
-    try:
-        names = [str(name) for name in state["names"]]
-        spent = float(state["seconds"])
-    except (KeyError, TypeError, ValueError) as fault:
-        raise _damaged(path, fault) from fault
-    templates = [read_template(out / _template_file(i), name) for i, name in enumerate(names)]
-    with _log_file(out):
-        inputs = read_inputs(job, templates)
+    with _at_work(out):
+        if not path.is_file():
+            if (out / contract.FILE_NAME).is_file():
+                raise SmaltiError(f"{out}: this job is finished, so there is nothing to resume.", code="job_finished")
+            raise SmaltiError(f"{path}: is missing.", "Start the job anew.", "bad_checkpoint")
+        _remove_leftovers(out)
+        state = read_arrays(path)
         try:
-            with threads_to_kernels():
-                fitting = inputs.fitting()
-                fitting.restore(state)
+            names = [str(name) for name in state["names"]]
+            spent = float(state["seconds"])
+            began_with = [*state["canvas"].tolist(), str(state["background"])]
+        except (KeyError, TypeError, ValueError) as fault:
+            raise _damaged(path, fault) from fault
+        inputs = read_inputs(job, [read_template(out / _template_file(i), name) for i, name in enumerate(names)])
+        if began_with != [inputs.width, inputs.height, inputs.background]:
+            raise SmaltiError(
+                f"{job.target}: is not the picture that the job began with, or a setting was changed.",
+                "Restore it, or start the job anew.",
+                "target_changed",
+            )
+        with threads_to_kernels():
+            fitting = inputs.fitting()
+        try:
+            fitting.restore(state)
         except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as fault:
             raise _damaged(path, fault) from fault
         logger.info("Resumed at step %d of %d.", fitting.steps_done, fitting.steps)
@@ -146,53 +164,114 @@ def resume_job(
 
 def absolute(job: JobSpec) -> JobSpec:
     """The job with absolute paths, so that it means the same from every folder."""
-    def full(path: str) -> str:
-        return str(Path(path).expanduser().absolute())
 
-    is_path = job.background not in ("auto", "transparent") and not job.background.startswith("#")
+    def full(path: str) -> str:
+        return str(Path(path).absolute())
+
     return replace(
-        job, target=full(job.target), primitives=full(job.primitives),
-        background=full(job.background) if is_path else job.background,
-        target_mask=None if job.target_mask is None else full(job.target_mask))
+        job,
+        target=full(job.target),
+        primitives=full(job.primitives),
+        background=full(job.background) if job.background_is_file else job.background,
+        target_mask=None if job.target_mask is None else full(job.target_mask),
+    )
 
 
 def clear(folder: Path) -> None:
-    """Remove a job's own files from its folder, and nothing else."""
-    for name in (job_file.FILE_NAME, contract.FILE_NAME, contract.ARRAYS_NAME, CHECKPOINT, PREVIEW, RENDER, REPORT, LOG,
-                 "background.png", "layers.psd"):
-        (folder / name).unlink(missing_ok=True)
-    for sub in (TEMPLATE_FOLDER, RENDER_FOLDER):
-        if (folder / sub).is_dir() and not (folder / sub).is_symlink():
-            for file in (folder / sub).glob("[0-9]*.png"):
-                file.unlink()
-            if not any((folder / sub).iterdir()):
-                (folder / sub).rmdir()
+    """Remove a job's own files from its folder, but for its log, and nothing else.
 
-
-def _claim(out: Path, overwrite: bool) -> None:
-    """See that `out` can become a job folder, and empty it of the job that it may replace."""
-    if out.exists() and not out.is_dir():
-        raise SmaltiError(f"{out}: the output folder is a file.", "Choose another folder.", "output_not_folder")
+    Raises:
+        SmaltiError: code ``"cannot_write"``.
+    """
     try:
-        files = list(out.iterdir()) if out.exists() else []
+        for name in (
+            job_file.FILE_NAME,
+            contract.FILE_NAME,
+            contract.ARRAYS_NAME,
+            CHECKPOINT,
+            PREVIEW,
+            RENDER,
+            REPORT,
+            "background.png",
+            "layers.psd",
+        ):
+            (folder / name).unlink(missing_ok=True)
+        _remove_leftovers(folder)
+        for sub in (TEMPLATE_FOLDER, RENDER_FOLDER):
+            if (folder / sub).is_dir() and not (folder / sub).is_symlink():
+                for file in (folder / sub).glob("[0-9]*.png"):
+                    file.unlink()
+                if not any((folder / sub).iterdir()):
+                    (folder / sub).rmdir()
     except OSError as fault:
-        raise SmaltiError(f"{out}: cannot be read ({fault.strerror}).", "Choose another folder.", "cannot_write") from fault
-    if (out / job_file.FILE_NAME).exists():
-        if not overwrite:
-            raise SmaltiError(f"{out}: holds another job.", "Choose another folder, resume it, or overwrite it.",
-                              "output_holds_job")
-        clear(out)
-    elif files:
-        raise SmaltiError(f"{out}: is not empty.", "Choose an empty folder, or one that does not exist yet.",
-                          "output_not_empty")
+        raise SmaltiError(
+            f"{fault.filename}: cannot be removed ({fault.strerror}).", "Choose another folder.", "cannot_write"
+        ) from fault
 
 
-def _make_folder(out: Path) -> None:
+def _remove_leftovers(folder: Path) -> None:
+    """Remove the unfinished files of a process that was killed while it wrote."""
+    for place in (folder, folder / TEMPLATE_FOLDER, folder / RENDER_FOLDER):
+        for pattern in (".smalti-*.tmp", ".*.json.new"):
+            for file in place.glob(pattern):
+                file.unlink(missing_ok=True)
+
+
+def _check_free(out: Path, overwrite: bool, job: JobSpec) -> None:
+    """See that `out` can become the folder of `job`: it is absent, empty, or holds a job that may be replaced."""
     try:
-        (out / TEMPLATE_FOLDER).mkdir(parents=True, exist_ok=True)
+        files = {file.name for file in out.iterdir()} if out.exists() else set()
+    except NotADirectoryError as fault:
+        raise SmaltiError(
+            f"{out}: the output folder is a file.", "Choose another folder.", "output_not_folder"
+        ) from fault
     except OSError as fault:
-        raise SmaltiError(f"{out}: cannot be created ({fault.strerror}).", "Choose a folder that can be written to.",
-                          "cannot_write") from fault
+        raise SmaltiError(
+            f"{out}: cannot be read ({fault.strerror}).", "Choose another folder.", "cannot_write"
+        ) from fault
+    if job_file.FILE_NAME in files and not overwrite:
+        raise SmaltiError(
+            f"{out}: holds another job.", "Choose another folder, resume it, or overwrite it.", "output_holds_job"
+        )
+    if job_file.FILE_NAME not in files and files - {LOG}:
+        raise SmaltiError(
+            f"{out}: is not empty.", "Choose an empty folder, or one that does not exist yet.", "output_not_empty"
+        )
+    inside = os.path.join(os.path.realpath(out), "")
+    background = job.background if job.background_is_file else None
+    for path in (job.target, job.primitives, job.target_mask, background):
+        if path is not None and os.path.join(os.path.realpath(path), "").startswith(inside):
+            raise SmaltiError(
+                f"{path}: lies in the output folder, where the new job would replace it.",
+                "Choose another output folder.",
+                "input_in_output",
+            )
+
+
+@contextmanager
+def _new_folder(out: Path) -> Iterator[None]:
+    """Within, `out` exists. Where the body fails, those folders that are new and empty go again."""
+    new: list[Path] = []
+    try:
+        new += [folder for folder in (out, *out.parents) if not folder.exists()]
+        _make_folder(out)
+        yield
+    except BaseException:
+        for folder in new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise SmaltiError(
+            f"{folder}: cannot be created ({fault.strerror}).",
+            "Choose a folder that can be written to.",
+            "cannot_write",
+        ) from fault
 
 
 def _template_file(index: int) -> str:
@@ -201,6 +280,7 @@ def _template_file(index: int) -> str:
 
 def _write_start(out: Path, inputs: Inputs, fitting: Fitting) -> None:
     """The files that a resume needs."""
+    _make_folder(out / TEMPLATE_FOLDER)
     for i, template in enumerate(inputs.templates):
         save_template(template, out / _template_file(i))
     if inputs.background_image is not None:
@@ -210,38 +290,78 @@ def _write_start(out: Path, inputs: Inputs, fitting: Fitting) -> None:
 
 def _write_checkpoint(out: Path, inputs: Inputs, fitting: Fitting, seconds: float) -> None:
     names = np.array([t.name for t in inputs.templates])
-    write_arrays(out / CHECKPOINT, {**fitting.state(), "names": names, "seconds": np.array(seconds)})
+    write_arrays(
+        out / CHECKPOINT,
+        {
+            **fitting.state(),
+            "names": names,
+            "seconds": np.array(seconds),
+            "background": np.array(inputs.background),
+            "canvas": np.array([inputs.width, inputs.height]),
+        },
+    )
 
 
 def _say_what_was_chosen(inputs: Inputs) -> None:
     logger.info(
-        "Canvas %d x %d, %d sprites of %g to %g pixels from %d bitmaps, %d steps, background %s, on %s.", inputs.width,
-        inputs.height, inputs.job.count, *(round(s, 1) for s in inputs.size_range), len(inputs.templates), inputs.steps,
-        inputs.background, inputs.device)
+        "Canvas %d x %d, %d sprites of %g to %g pixels from %d bitmaps, %d steps, background %s, on %s.",
+        inputs.width,
+        inputs.height,
+        inputs.job.count,
+        *(round(s, 1) for s in inputs.size_range),
+        len(inputs.templates),
+        inputs.steps,
+        inputs.background,
+        inputs.device,
+    )
 
 
 @contextmanager
-def _log_file(folder: Path) -> Iterator[None]:
-    """Within, what the engine logs goes to the job's engine.log too."""
+def _at_work(folder: Path) -> Iterator[IO[str]]:
+    """Within, this process alone works in the job folder, and what the engine logs goes to its engine.log too.
+
+    Raises:
+        SmaltiError: code ``"job_busy"`` where another is at work there, or ``"cannot_write"``.
+    """
+    path = folder / LOG
     try:
-        handler = logging.FileHandler(folder / LOG, encoding="utf-8", delay=True)
+        log = open(path, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115 (its end is below)
     except OSError as fault:
-        raise SmaltiError(f"{folder / LOG}: cannot be written ({fault.strerror}).", code="cannot_write") from fault
+        raise SmaltiError(f"{path}: cannot be written ({fault.strerror}).", code="cannot_write") from fault
+    if not held(log):
+        log.close()
+        raise SmaltiError(
+            f"{folder}: another Smalti is at work on this job.", "Wait until it is done, or stop it.", "job_busy"
+        )
+    handler = logging.StreamHandler(log)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk must not end a job by its log
     level = logger.level
     logger.setLevel(min(level, logging.INFO) if level else logging.INFO)
     logger.addHandler(handler)
     try:
-        yield
+        yield log
+    except Exception:
+        with suppress(OSError):
+            traceback.print_exc(file=log)
+        raise
     finally:
         logger.removeHandler(handler)
-        handler.close()
         logger.setLevel(level)
+        with suppress(OSError):
+            log.close()
+        with suppress(OSError):
+            if not (folder / job_file.FILE_NAME).exists():  # the job never began
+                path.unlink()
 
 
 def _work(
-    inputs: Inputs, fitting: Fitting, out: Path, listener: Listener, should_stop: Callable[[], bool], spent: float,
+    inputs: Inputs,
+    fitting: Fitting,
+    out: Path,
+    listener: Listener,
+    should_stop: Callable[[], bool],
+    spent: float,
 ) -> Outcome:
     began = time.monotonic()
     first_step = fitting.steps_done
@@ -259,8 +379,11 @@ def _work(
             stage = "fit" if fitting.frames == 1 else f"frame {fitting.frame + 1} of {fitting.frames}"
             listener.progress(stage, done, total, loss, eta)
             if not np.isfinite(loss):
-                raise SmaltiError("The fit went astray (the loss is not a number).",
-                                  f"Please report this with {out / job_file.FILE_NAME}.", "diverged")
+                raise SmaltiError(
+                    "The fit went astray (the loss is not a number).",
+                    f"Please report this with {out / job_file.FILE_NAME}.",
+                    "diverged",
+                )
             if now - shown > PREVIEW_SECONDS:
                 write_png(out / PREVIEW, picture(_composition(inputs, fitting, last_only=True)))
                 listener.preview(out / PREVIEW)
@@ -272,7 +395,13 @@ def _work(
 
 
 def _finish(
-    inputs: Inputs, fitting: Fitting, out: Path, listener: Listener, cancelled: bool, spent: float, began: float,
+    inputs: Inputs,
+    fitting: Fitting,
+    out: Path,
+    listener: Listener,
+    cancelled: bool,
+    spent: float,
+    began: float,
 ) -> Outcome:
     """Write the result; the checkpoint goes only when all else is in place."""
     if cancelled:
@@ -281,19 +410,29 @@ def _finish(
     psnrs = []
     for frame in range(composition.frames):
         path = out / RENDER if fitting.frames == 1 else out / RENDER_FOLDER / f"{frame + 1:04d}.png"
-        path.parent.mkdir(exist_ok=True)
+        _make_folder(path.parent)
         shown = picture(composition, frame)
         write_png(path, shown)
         psnrs.append(psnr(shown, inputs.goal(frame), composition.header.background == "transparent"))
         listener.progress("render", frame + 1, composition.frames, None, None)
     save_composition(out, composition)
     report: dict[str, Any] = {
-        "psnr": round(float(np.mean(psnrs)), 3), "seconds": round(spent + time.monotonic() - began, 3),
-        "steps": fitting.steps_done, "sprites": inputs.job.count, "templates": len(inputs.templates),
-        "frames": composition.frames, "width": inputs.width, "height": inputs.height, "device": inputs.device,
-        "background": inputs.background, "smallest": round(inputs.size_range[0], 2),
-        "largest": round(inputs.size_range[1], 2), "peak_memory_mb": peak_memory_mb(), "cancelled": cancelled,
-        "engine_version": VERSION}
+        "psnr": round(float(np.mean(psnrs)), 3),
+        "seconds": round(spent + time.monotonic() - began, 3),
+        "steps": fitting.steps_done,
+        "sprites": inputs.job.count,
+        "templates": len(inputs.templates),
+        "frames": composition.frames,
+        "width": inputs.width,
+        "height": inputs.height,
+        "device": inputs.device,
+        "background": inputs.background,
+        "smallest": round(inputs.size_range[0], 2),
+        "largest": round(inputs.size_range[1], 2),
+        "peak_memory_mb": peak_memory_mb(),
+        "cancelled": cancelled,
+        "engine_version": VERSION,
+    }
     if composition.frames > 1:
         report["psnr_frames"] = [round(p, 3) for p in psnrs]
     text = json.dumps(report, indent=1, allow_nan=False)
@@ -315,10 +454,17 @@ def _composition(inputs: Inputs, fitting: Fitting, last_only: bool = False) -> C
 def compose(inputs: Inputs, arrays: dict[str, NDArray[Any]]) -> Composition:
     """The composition of fitted arrays (see `smalti.bridge.composition`)."""
     header = Header(
-        width=inputs.width, height=inputs.height, sprites=len(arrays["template"]), frames=len(arrays["x"]),
-        blend_space=inputs.job.blend_space, colour_mix=inputs.job.colour_mix, background=inputs.background,
-        frame_rate=inputs.job.frame_rate, templates=tuple(_entry(i, t) for i, t in enumerate(inputs.templates)),
-        engine_version=VERSION)
+        width=inputs.width,
+        height=inputs.height,
+        sprites=len(arrays["template"]),
+        frames=len(arrays["x"]),
+        blend_space=inputs.job.blend_space,
+        colour_mix=inputs.job.colour_mix,
+        background=inputs.background,
+        frame_rate=inputs.job.frame_rate,
+        templates=tuple(_entry(i, t) for i, t in enumerate(inputs.templates)),
+        engine_version=VERSION,
+    )
     return Composition(header, inputs.templates, **arrays, background_image=inputs.background_image)
 
 

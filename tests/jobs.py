@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import struct
+import subprocess
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -99,8 +105,9 @@ def resized(premultiplied: Floats, width: int, height: int) -> Floats:
 
 
 def decibels(a: Floats, b: Floats) -> float:
-    """Peak signal-to-noise ratio, peak 1."""
-    return float(-10 * np.log10(np.mean((a - b) ** 2)))
+    """Peak signal-to-noise ratio, peak 1; infinite where nothing differs."""
+    error = float(np.mean((a - b) ** 2))
+    return -10 * np.log10(error) if error else np.inf
 
 
 def png_that_declares(width: int, height: int) -> bytes:
@@ -111,3 +118,27 @@ def png_that_declares(width: int, height: int) -> bytes:
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+
+
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[Path]:
+    """Within, `folder` is a file system of its own, in memory; skips where that is not permitted."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("may not mount a file system here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Write a file until the disk is full."""
+    path = folder / "filler"
+    with open(path, "wb", buffering=0) as file:
+        for size in (4096, 1):
+            with contextlib.suppress(OSError):
+                while True:
+                    file.write(bytes(size))
+    return path

@@ -22,8 +22,8 @@ from smalti.bridge.composition import ARRAYS_NAME, Header, TemplateFile, write_h
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import BlendSpace
 from smalti.engine.composition import load_composition
+from smalti.engine.drawing import render
 from smalti.engine.export import FORMATS, export
-from smalti.engine.render import render
 
 Floats = NDArray[np.floating[Any]]
 

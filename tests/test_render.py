@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smalti.bridge.composition import Header, TemplateFile
-from smalti.engine import fit, load_templates
+from smalti.engine.api import fit
 from smalti.engine.colour import linear_from_srgb, srgb_from_linear
 from smalti.engine.composition import Composition, load_composition
+from smalti.engine.drawing import MAX_SIZE, picture, render, sprite_bitmaps
 from smalti.engine.geometry import affine_maps, half_sizes
-from smalti.engine.render import MAX_SIZE, picture, render, sprite_bitmaps
 from smalti.engine.run import run_job
-from smalti.engine.templates import Template
+from smalti.engine.templates import Template, load_templates
 
 
 def opaque(pixels: NDArray[np.uint8]) -> Template:
@@ -172,7 +172,6 @@ def sharpness(image: Floats) -> float:
     )
 
 
-@pytest.mark.slow
 def test_a_small_job_at_a_large_size_shows_the_detail_of_the_original_bitmaps(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     textured = rng.integers(0, 256, (400, 400, 3), dtype=np.uint8)

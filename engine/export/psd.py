@@ -13,8 +13,8 @@ from smalti.bridge.errors import SmaltiError
 
 from ..atomic import write_atomic
 from ..composition import Composition, load_composition
+from ..drawing import SpriteBitmap, render, sprite_bitmaps
 from ..images import straight_from_premultiplied
-from ..render import SpriteBitmap, render, sprite_bitmaps
 from .psd_file import Layer, write_psd
 
 _FAINT = 32

@@ -67,7 +67,7 @@ class Optimiser:
             only way to match (the noisy canvas of DiffBMP, arXiv 2602.22625).
         atlas: the templates.
         shapes: [T, 2] width and height of each template.
-        sprites: the start, as `smalti.engine.fit.start.start` returns it.
+        sprites: the start, as `smalti.engine.fitting.start.start` returns it.
         settings: see `Settings`.
         seed: seed of the noise.
     """
