@@ -70,7 +70,7 @@ class _Composite(torch.autograd.Function):
             _array(opacity),
             _array(tint),
             template.detach().to(torch.int32).contiguous().numpy(),
-            atlas.alpha_pairs,
+            atlas.alpha_quads,
             atlas.words,
             atlas.first_level,
             atlas.levels,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from typing import Any
 
-from numpy import float32, float64, int32, uint32
+from numpy import float32, float64, int32, uint64
 from numpy.typing import NDArray
 
 class Drawing:
@@ -13,8 +13,8 @@ def forward(
     opacity: NDArray[float64],
     tint: NDArray[float64],
     templates: NDArray[int32],
-    alpha_pairs: NDArray[uint32],
-    texels: NDArray[uint32],
+    alpha_quads: NDArray[uint64],
+    texels: NDArray[uint64],
     first_level: NDArray[int32],
     levels: NDArray[int32],
     background: NDArray[float32] | None,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "plan.h"
+#include "tiles.h"
 
 namespace smalti {
 
@@ -12,9 +13,19 @@ const char* instruction_set();
 // image [height, width, 4], premultiplied. Returns the plan that `backward` wants.
 Plan forward(const Scene& scene, int threads, float* image);
 
-// grad_image [height, width, 4] -> grad_affine [sprites, 6], grad_opacity [sprites], grad_tint [sprites, 3]. The scene
-// must be the one that the plan was made from. The result is the same for any number of threads.
-void backward(const Scene& scene, const Plan& plan, int threads, const float* grad_image, double* grad_affine,
-              double* grad_opacity, double* grad_tint);
+// Where gradients go: affine [sprites, 6], opacity [sprites], tint [sprites, 3].
+struct Gradients {
+    double* affine;
+    double* opacity;
+    double* tint;
+};
+
+// grad_image [height, width, 4] -> gradients. The scene must be the one that the plan was made from. The result is the
+// same for any number of threads.
+void backward(const Scene& scene, const Plan& plan, int threads, const float* grad_image, const Gradients& out);
+
+// Forward, comparison and backward in one pass over the tiles, which samples every sprite once instead of twice. Returns
+// the loss, not scaled (see Goal).
+double step(const Scene& scene, int threads, const Goal& goal, const Gradients& out);
 
 }  // namespace smalti

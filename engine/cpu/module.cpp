@@ -28,8 +28,8 @@ struct Inputs {
     Array<const double, nb::shape<-1>> opacity;
     Array<const double, nb::shape<-1, 3>> tint;
     Array<const std::int32_t, nb::shape<-1>> templates;
-    Array<const std::uint32_t, nb::shape<-1>> alpha_pairs;
-    Array<const std::uint32_t, nb::shape<-1, 2>> texels;
+    Array<const std::uint64_t, nb::shape<-1>> alpha_quads;
+    Array<const std::uint64_t, nb::shape<-1>> texels;
     Array<const std::int32_t, nb::shape<-1>> first_level;
     Array<const std::int32_t, nb::shape<-1, 3>> levels;
     std::optional<ConstImage> background;
@@ -49,7 +49,7 @@ Drawing* forward(Inputs in, Image image, double mix, double lod_bias, double sto
     const std::size_t n = in.affine.shape(0), templates = in.first_level.shape(0) - 1;
     require(in.opacity.shape(0) == n && in.tint.shape(0) == n && in.templates.shape(0) == n,
             "affine, opacity, tint and template must have one entry for each sprite");
-    require(in.alpha_pairs.shape(0) == in.texels.shape(0), "alpha_pairs and texels must have one entry for each texel");
+    require(in.alpha_quads.shape(0) == in.texels.shape(0), "alpha_quads and texels must have one entry for each texel");
     require(image.shape(0) > 0 && image.shape(1) > 0, "the image is empty");
     require(!in.background ||
                 (in.background->shape(0) == image.shape(0) && in.background->shape(1) == image.shape(1)),
@@ -63,7 +63,7 @@ Drawing* forward(Inputs in, Image image, double mix, double lod_bias, double sto
     smalti::Scene& s = drawing->scene;
     s.sprites = static_cast<std::int64_t>(n);
     s.affine = kept.affine.data(), s.opacity = kept.opacity.data(), s.tint = kept.tint.data();
-    s.templates = kept.templates.data(), s.alpha_pairs = kept.alpha_pairs.data(), s.texels = kept.texels.data();
+    s.templates = kept.templates.data(), s.alpha_quads = kept.alpha_quads.data(), s.texels = kept.texels.data();
     s.first_level = kept.first_level.data();
     s.levels = reinterpret_cast<const smalti::Level*>(kept.levels.data());
     s.height = static_cast<int>(image.shape(0)), s.width = static_cast<int>(image.shape(1));
@@ -85,8 +85,8 @@ void backward(const Drawing& drawing, ConstImage grad_image, Array<double, nb::s
     require(grad_affine.shape(0) == n && grad_opacity.shape(0) == n && grad_tint.shape(0) == n,
             "the gradients must have one entry for each sprite");
     nb::gil_scoped_release unlocked;
-    smalti::backward(s, drawing.plan, threads, grad_image.data(), grad_affine.data(), grad_opacity.data(),
-                     grad_tint.data());
+    smalti::backward(s, drawing.plan, threads, grad_image.data(),
+                     {grad_affine.data(), grad_opacity.data(), grad_tint.data()});
 }
 
 }  // namespace
@@ -100,13 +100,13 @@ NB_MODULE(_native, m) {
         "forward",
         [](Array<const double, nb::shape<-1, 6>> affine, Array<const double, nb::shape<-1>> opacity,
            Array<const double, nb::shape<-1, 3>> tint, Array<const std::int32_t, nb::shape<-1>> templates,
-           Array<const std::uint32_t, nb::shape<-1>> alpha_pairs, Array<const std::uint32_t, nb::shape<-1, 2>> texels,
+           Array<const std::uint64_t, nb::shape<-1>> alpha_quads, Array<const std::uint64_t, nb::shape<-1>> texels,
            Array<const std::int32_t, nb::shape<-1>> first_level, Array<const std::int32_t, nb::shape<-1, 3>> levels,
            std::optional<ConstImage> background, Image image, double mix, double lod_bias, double stop, int threads) {
-            return forward(Inputs{affine, opacity, tint, templates, alpha_pairs, texels, first_level, levels, background},
+            return forward(Inputs{affine, opacity, tint, templates, alpha_quads, texels, first_level, levels, background},
                            image, mix, lod_bias, stop, threads);
         },
-        "affine"_a, "opacity"_a, "tint"_a, "templates"_a, "alpha_pairs"_a, "texels"_a, "first_level"_a, "levels"_a,
+        "affine"_a, "opacity"_a, "tint"_a, "templates"_a, "alpha_quads"_a, "texels"_a, "first_level"_a, "levels"_a,
         "background"_a.none(), "image"_a, "mix"_a, "lod_bias"_a, "stop"_a, "threads"_a,
         nb::rv_policy::take_ownership);
     m.def("backward", &backward, "drawing"_a, "grad_image"_a, "grad_affine"_a, "grad_opacity"_a, "grad_tint"_a,

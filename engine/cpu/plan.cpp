@@ -122,7 +122,7 @@ Plan make_plan(const Scene& scene, int threads) {
         }
     });
     // Counting sort by tile. Pairs are met in the order of the sprites, so each tile's list keeps the stacking order.
-    plan.tile_start.assign(static_cast<std::size_t>(plan.tiles_x) * plan.tiles_y + 1, 0);
+    plan.tile_start.assign(plan.tiles() + 1, 0);
     for (const std::int32_t tile : plan.pair_tile) ++plan.tile_start[tile + 1];
     for (std::size_t t = 1; t < plan.tile_start.size(); ++t) plan.tile_start[t] += plan.tile_start[t - 1];
     std::vector<std::int64_t> next(plan.tile_start.begin(), plan.tile_start.end() - 1);

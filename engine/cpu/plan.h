@@ -20,8 +20,8 @@ struct Scene {
     const double* opacity;             // [sprites]
     const double* tint;                // [sprites, 3]
     const std::int32_t* templates;     // [sprites]
-    const std::uint32_t* alpha_pairs;  // [texels], see sample_alpha
-    const std::uint32_t* texels;       // [texels, 2], see fetch
+    const std::uint64_t* alpha_quads;  // [texels], see sample_alpha
+    const std::uint64_t* texels;       // [texels], see fetch
     const std::int32_t* first_level;   // [templates + 1], into levels
     const Level* levels;
     int width;
@@ -48,6 +48,7 @@ struct Sprite {
 struct Plan {
     int tiles_x = 0;
     int tiles_y = 0;
+    std::int64_t tiles() const { return static_cast<std::int64_t>(tiles_x) * tiles_y; }
     std::vector<Sprite> sprites;
     std::vector<std::int64_t> pair_start;   // [sprites + 1]
     std::vector<std::int32_t> pair_tile;    // [pairs]

@@ -58,10 +58,11 @@ SMALTI_INLINE unsigned rows_touched(const Local& s) {
         float first = std::max(std::min(u0, u1), std::min(v0, v1));
         float last = std::min(std::max(u0, u1), std::max(v0, v1));
         const float slack = 1e-2f;
-        first = std::max(first - slack, 0.0f);
-        last = std::min(last + slack, static_cast<float>(kTile - 1));
-        // Positive and below 16, so truncation is the floor; the first column is the ceiling.
-        const float column = static_cast<float>(static_cast<int>(std::min(first, 16.0f) + 0.99999f));
+        // Written so that an interval that is not a number, which extreme maps give, becomes the whole row.
+        first = first - slack > 0.0f ? std::min(first - slack, static_cast<float>(kTile)) : 0.0f;
+        last = last + slack < static_cast<float>(kTile - 1) ? last + slack : static_cast<float>(kTile - 1);
+        // Not negative, so truncation is the floor; the first column is the ceiling.
+        const float column = static_cast<float>(static_cast<int>(first + 0.99999f));
         touched[lane] = column <= last ? 1 : 0;
     }
     unsigned rows = 0;
@@ -77,11 +78,12 @@ SMALTI_INLINE bool inside(const Local& s, int lane, float u_row, float v_row, fl
     return (std::fabs(u) <= s.extent_u) & (std::fabs(v) <= s.extent_v);
 }
 
-SMALTI_INLINE Sample alpha_at(const std::uint32_t* pairs, const Local& s, float u, float v) {
-    return between_levels(sample_alpha(pairs, s.fine, u, v), sample_alpha(pairs, s.coarse, u, v), s.fraction);
+SMALTI_INLINE Sample alpha_at(const std::uint64_t* quads, const Local& s, float u, float v) {
+    return between_levels(sample_alpha(quads, s.fine, u, v), sample_alpha(quads, s.coarse, u, v), s.fraction);
 }
 
-// Per-pixel state of a tile on its way down the stack.
+// Per-pixel state of a tile on its way down the stack. Rounding must never bring a transmittance below 0: with a stop of 0
+// it would end the pixel.
 struct State {
     Row transmittance[kTile];
     unsigned open_rows;  // rows in which some pixel is not finished
@@ -121,8 +123,8 @@ enum class Colour { tint, mixed };
 
 template <Colour kind>
 void forward_rows(const Scene& scene, const Local& s, unsigned rows, State& state, Row (*colour)[kTile]) {
-    const std::uint32_t* const pairs = scene.alpha_pairs;
-    const std::uint32_t* const texels = scene.texels;
+    const std::uint64_t* const quads = scene.alpha_quads;
+    const std::uint64_t* const texels = scene.texels;
     const float stop = scene.stop;
     const float opacity = s.opacity * kTexelScale;
     for (; rows; rows &= rows - 1) {
@@ -138,11 +140,11 @@ void forward_rows(const Scene& scene, const Local& s, unsigned rows, State& stat
                 const bool drawn = inside(s, lane, u_row, v_row, u, v) & (t[lane] >= stop);
                 u = drawn ? u : 0.0f, v = drawn ? v : 0.0f;
                 const float scale = drawn ? opacity * t[lane] : 0.0f;
-                const float weight = scale * alpha_at(pairs, s, u, v).value;
+                const float weight = scale * alpha_at(quads, s, u, v).value;
                 red[lane] += weight * s.tint[0];
                 green[lane] += weight * s.tint[1];
                 blue[lane] += weight * s.tint[2];
-                t[lane] -= weight;
+                t[lane] = std::max(t[lane] - weight, 0.0f);
             }
         } else {
             const float own = scene.mix, painted = 1.0f - scene.mix;
@@ -157,7 +159,7 @@ void forward_rows(const Scene& scene, const Local& s, unsigned rows, State& stat
                 red[lane] += tinted * s.tint[0] + bitmap * (p.r + s.fraction * (q.r - p.r));
                 green[lane] += tinted * s.tint[1] + bitmap * (p.g + s.fraction * (q.g - p.g));
                 blue[lane] += tinted * s.tint[2] + bitmap * (p.b + s.fraction * (q.b - p.b));
-                t[lane] -= weight;
+                t[lane] = std::max(t[lane] - weight, 0.0f);
             }
         }
     }
@@ -202,7 +204,11 @@ void forward(const Scene& scene, const Plan& plan, int tile, float* image) {
 // m the mix, T the transmittance above: a = o q, g.c = o ((1 - m) (g.tint) q + m (g.p)) + g_a a, and
 //   dL/dq = o T X, X = (1 - m) g.tint + g_a - behind       dL/d(g.p) = o m T
 //   behind <- g.c + (1 - a) behind = behind + a X + o m (g.p)
-enum Stored { kT, kQ, kQu, kQv, kQl, kStoredTint, kP = kStoredTint, kPu, kPv, kPl, kStoredMixed };
+//
+// What is remembered of a row: T, then for alpha, and for red, green and blue where the bitmap's colours show, the sampled
+// value and its derivatives by u, v and level of detail.
+constexpr int kTransmittance = 0, kAlpha = 1, kColours = 5;
+constexpr int stored_rows(Colour kind) { return kind == Colour::tint ? kColours : kColours + 12; }
 
 struct Sums {
     Row du, du_row, dv, dv_row, lod, opacity, tint[3];
@@ -220,50 +226,66 @@ SMALTI_INLINE float total_by_column(const Row& row) {
     return sum;
 }
 
-template <Colour kind>
-void down_rows(const Scene& scene, const Local& s, unsigned rows, State& state, const Row (*grad)[kTile], float* stored,
-               Row* tint) {
-    constexpr int kStored = kind == Colour::tint ? kStoredTint : kStoredMixed;
-    const std::uint32_t* const pairs = scene.alpha_pairs;
-    const std::uint32_t* const texels = scene.texels;
+SMALTI_INLINE void keep(float* out, int at, int lane, float scale, const Sample& s) {
+    out[(at + 0) * kTile + lane] = scale * s.value;
+    out[(at + 1) * kTile + lane] = scale * s.du;
+    out[(at + 2) * kTile + lane] = scale * s.dv;
+    out[(at + 3) * kTile + lane] = scale * s.dlod;
+}
+
+// `draw` adds up the picture's colours too, into `colour`.
+template <Colour kind, bool draw>
+void down_rows(const Scene& scene, const Local& s, unsigned rows, State& state, Row (*colour)[kTile], float* stored) {
+    const std::uint64_t* const quads = scene.alpha_quads;
+    const std::uint64_t* const texels = scene.texels;
     const float stop = scene.stop;
     const float opacity = s.opacity;
-    for (; rows; rows &= rows - 1, stored += kStored * kTile) {
+    const float own = kind == Colour::tint ? 0.0f : scene.mix, painted = 1.0f - own;
+    const float tr = painted * s.tint[0], tg = painted * s.tint[1], tb = painted * s.tint[2];
+    for (; rows; rows &= rows - 1, stored += stored_rows(kind) * kTile) {
         const int i = __builtin_ctz(rows);
         const float u_row = s.c + s.b * static_cast<float>(i), v_row = s.f + s.e * static_cast<float>(i);
         float* const t = state.transmittance[i].v;
         float* const out = stored;
-        const float* const gr = grad[0][i].v;
-        const float* const gg = grad[1][i].v;
-        const float* const gb = grad[2][i].v;
+        float* const red = draw ? colour[0][i].v : nullptr;
+        float* const green = draw ? colour[1][i].v : nullptr;
+        float* const blue = draw ? colour[2][i].v : nullptr;
         SMALTI_LANES {
             float u, v;
             const bool drawn = inside(s, lane, u_row, v_row, u, v) & (t[lane] >= stop);
             u = drawn ? u : 0.0f, v = drawn ? v : 0.0f;
             const float scale = drawn ? kTexelScale : 0.0f;
-            Sample q;
+            out[kTransmittance * kTile + lane] = t[lane];
             if (kind == Colour::tint) {
-                q = alpha_at(pairs, s, u, v);
+                const Sample q = alpha_at(quads, s, u, v);
+                keep(out, kAlpha, lane, scale, q);
+                const float weight = opacity * scale * q.value * t[lane];
+                if (draw) {
+                    red[lane] += weight * tr;
+                    green[lane] += weight * tg;
+                    blue[lane] += weight * tb;
+                }
+                t[lane] = std::max(t[lane] - weight, 0.0f);
             } else {
-                const Contracted fine = sample_contracted(texels, s.fine, u, v, gr[lane], gg[lane], gb[lane]);
-                const Contracted coarse = sample_contracted(texels, s.coarse, u, v, gr[lane], gg[lane], gb[lane]);
-                q = between_levels(fine.alpha, coarse.alpha, s.fraction);
-                const Sample p = between_levels(fine.colour, coarse.colour, s.fraction);
-                out[kP * kTile + lane] = scale * p.value;
-                out[kPu * kTile + lane] = scale * p.du;
-                out[kPv * kTile + lane] = scale * p.dv;
-                out[kPl * kTile + lane] = scale * p.dlod;
+                const TexelSample fine = sample_texel_slopes(texels, s.fine, u, v);
+                const TexelSample coarse = sample_texel_slopes(texels, s.coarse, u, v);
+                const Sample q = between_levels(fine.a, coarse.a, s.fraction);
+                const Sample r = between_levels(fine.r, coarse.r, s.fraction);
+                const Sample g = between_levels(fine.g, coarse.g, s.fraction);
+                const Sample b = between_levels(fine.b, coarse.b, s.fraction);
+                keep(out, kAlpha, lane, scale, q);
+                keep(out, kColours, lane, scale, r);
+                keep(out, kColours + 4, lane, scale, g);
+                keep(out, kColours + 8, lane, scale, b);
+                const float weight = opacity * (scale * q.value) * t[lane];
+                const float through = opacity * scale * t[lane];
+                if (draw) {
+                    red[lane] += weight * tr + through * own * r.value;
+                    green[lane] += weight * tg + through * own * g.value;
+                    blue[lane] += weight * tb + through * own * b.value;
+                }
+                t[lane] = std::max(t[lane] - weight, 0.0f);
             }
-            out[kT * kTile + lane] = t[lane];
-            out[kQ * kTile + lane] = scale * q.value;
-            out[kQu * kTile + lane] = scale * q.du;
-            out[kQv * kTile + lane] = scale * q.dv;
-            out[kQl * kTile + lane] = scale * q.dlod;
-            const float weight = opacity * scale * q.value * t[lane];
-            tint[0].v[lane] += weight * gr[lane];
-            tint[1].v[lane] += weight * gg[lane];
-            tint[2].v[lane] += weight * gb[lane];
-            t[lane] -= weight;
         }
     }
 }
@@ -271,10 +293,9 @@ void down_rows(const Scene& scene, const Local& s, unsigned rows, State& state, 
 template <Colour kind>
 void up_rows(const Scene& scene, const Local& s, unsigned rows, const Row (*grad)[kTile], const float* stored,
              Row* behind, Sums& sums) {
-    constexpr int kStored = kind == Colour::tint ? kStoredTint : kStoredMixed;
-    const float opacity = s.opacity, painted = 1.0f - scene.mix, own = scene.mix;
+    const float opacity = s.opacity, own = kind == Colour::tint ? 0.0f : scene.mix, painted = 1.0f - own;
     const float tr = painted * s.tint[0], tg = painted * s.tint[1], tb = painted * s.tint[2];
-    for (; rows; rows &= rows - 1, stored += kStored * kTile) {
+    for (; rows; rows &= rows - 1, stored += stored_rows(kind) * kTile) {
         const int i = __builtin_ctz(rows);
         const float row = static_cast<float>(i);
         const float* const in = stored;
@@ -284,21 +305,30 @@ void up_rows(const Scene& scene, const Local& s, unsigned rows, const Row (*grad
         const float* const ga = grad[3][i].v;
         float* const back = behind[i].v;
         SMALTI_LANES {
-            const float t = in[kT * kTile + lane], q = in[kQ * kTile + lane];
-            const float x = gr[lane] * tr + gg[lane] * tg + gb[lane] * tb + ga[lane] - back[lane];
+            const float t = in[kTransmittance * kTile + lane], q = in[kAlpha * kTile + lane];
+            const float r = gr[lane], g = gg[lane], b = gb[lane];
+            const float x = r * tr + g * tg + b * tb + ga[lane] - back[lane];
             const float w = t * x, ow = opacity * w;
-            float du = ow * in[kQu * kTile + lane], dv = ow * in[kQv * kTile + lane];
-            float lod = ow * in[kQl * kTile + lane], by_opacity = w * q;
+            float du = ow * in[(kAlpha + 1) * kTile + lane], dv = ow * in[(kAlpha + 2) * kTile + lane];
+            float lod = ow * in[(kAlpha + 3) * kTile + lane], by_opacity = w * q;
             float more = opacity * q * x;
             if (kind == Colour::mixed) {
-                const float mt = own * t, omt = opacity * mt, p = in[kP * kTile + lane];
-                du += omt * in[kPu * kTile + lane];
-                dv += omt * in[kPv * kTile + lane];
-                lod += omt * in[kPl * kTile + lane];
+                const auto seen = [&](int part) {
+                    return r * in[(kColours + part) * kTile + lane] + g * in[(kColours + 4 + part) * kTile + lane] +
+                           b * in[(kColours + 8 + part) * kTile + lane];
+                };
+                const float p = seen(0), mt = own * t, omt = opacity * mt;
+                du += omt * seen(1);
+                dv += omt * seen(2);
+                lod += omt * seen(3);
                 by_opacity += mt * p;
                 more += opacity * own * p;
             }
             back[lane] += more;
+            const float weight = opacity * q * t;
+            sums.tint[0].v[lane] += weight * r;
+            sums.tint[1].v[lane] += weight * g;
+            sums.tint[2].v[lane] += weight * b;
             sums.du.v[lane] += du;
             sums.du_row.v[lane] += du * row;
             sums.dv.v[lane] += dv;
@@ -309,14 +339,59 @@ void up_rows(const Scene& scene, const Local& s, unsigned rows, const Row (*grad
     }
 }
 
-void backward(const Scene& scene, const Plan& plan, int tile, const float* grad_image, PairGradient* gradients,
-              Scratch& scratch) {
+// Walks down the stack; returns the place in the tile's list of the lowest sprite that was visited.
+template <Colour kind, bool draw>
+std::int64_t down(const Scene& scene, const Plan& plan, int tile, const TileArea& area, State& state,
+                  Row (*colour)[kTile], Scratch& scratch) {
     const std::int64_t first = plan.tile_start[tile], last = plan.tile_start[tile + 1];
-    if (first == last) return;
-    const TileArea area = area_of(scene, plan, tile);
-    const bool mixed = scene.mix > 0.0f;
-    const int row_floats = (mixed ? kStoredMixed : kStoredTint) * kTile;
+    scratch.rows.assign(static_cast<std::size_t>(last - first), 0);
+    scratch.used = 0;
+    std::int64_t at = last - 1;
+    for (int visited = 0; at >= first && state.open_rows; --at) {
+        const Sprite& sprite = plan.sprites[plan.pair_sprite[plan.tile_pair[at]]];
+        const Local s = localise(sprite, area.x + 0.5, area.y + 0.5);
+        const unsigned rows = rows_touched(s) & state.open_rows;
+        scratch.rows[at - first] = static_cast<int>(rows);
+        const std::size_t needed =
+            scratch.used + static_cast<std::size_t>(__builtin_popcount(rows)) * stored_rows(kind) * kTile;
+        if (scratch.values.size() < needed) scratch.values.resize(std::max(needed, 2 * scratch.values.size()));
+        down_rows<kind, draw>(scene, s, rows, state, colour, scratch.values.data() + scratch.used);
+        scratch.used = needed;
+        if (++visited % kCheckEvery == 0) update_open_rows(state, scene.stop);
+    }
+    return at + 1;
+}
 
+// Walks up again from there, and writes the gradients of the tile's pairs.
+template <Colour kind>
+void up(const Scene& scene, const Plan& plan, int tile, const TileArea& area, std::int64_t lowest,
+        const Row (*grad)[kTile], Row* behind, PairGradient* gradients, Scratch& scratch) {
+    const std::int64_t first = plan.tile_start[tile], last = plan.tile_start[tile + 1];
+    // Sprites under the last one that anybody sees learn nothing.
+    for (std::int64_t hidden = first; hidden < lowest; ++hidden) gradients[plan.tile_pair[hidden]] = PairGradient{};
+    const float painted = kind == Colour::tint ? 1.0f : 1.0f - scene.mix;
+    for (std::int64_t at = lowest; at < last; ++at) {
+        const std::uint32_t pair = plan.tile_pair[at];
+        const Sprite& sprite = plan.sprites[plan.pair_sprite[pair]];
+        const Local s = localise(sprite, area.x + 0.5, area.y + 0.5);
+        const unsigned rows = static_cast<unsigned>(scratch.rows[at - first]);
+        scratch.used -= static_cast<std::size_t>(__builtin_popcount(rows)) * stored_rows(kind) * kTile;
+        Sums sums;
+        std::memset(&sums, 0, sizeof sums);
+        up_rows<kind>(scene, s, rows, grad, scratch.values.data() + scratch.used, behind, sums);
+        PairGradient& out = gradients[pair];
+        out.du = total(sums.du), out.du_column = total_by_column(sums.du), out.du_row = total(sums.du_row);
+        out.dv = total(sums.dv), out.dv_column = total_by_column(sums.dv), out.dv_row = total(sums.dv_row);
+        out.lod = total(sums.lod);
+        out.opacity = total(sums.opacity);
+        for (int i = 0; i < 3; ++i) out.tint[i] = painted * total(sums.tint[i]);
+    }
+}
+
+template <Colour kind>
+void backward_as(const Scene& scene, const Plan& plan, int tile, const float* grad_image, PairGradient* gradients,
+                 Scratch& scratch) {
+    const TileArea area = area_of(scene, plan, tile);
     State state;
     Row grad[4][kTile];
     Row behind[kTile];
@@ -333,51 +408,61 @@ void backward(const Scene& scene, const Plan& plan, int tile, const float* grad_
             }
         }
     }
+    const std::int64_t lowest = down<kind, false>(scene, plan, tile, area, state, nullptr, scratch);
+    up<kind>(scene, plan, tile, area, lowest, grad, behind, gradients, scratch);
+}
 
-    // Down the stack.
-    scratch.rows.assign(static_cast<std::size_t>(last - first), 0);
-    std::size_t used = 0;
-    std::int64_t at = last - 1;
-    for (int visited = 0; at >= first && state.open_rows; --at) {
-        const std::uint32_t pair = plan.tile_pair[at];
-        const Sprite& sprite = plan.sprites[plan.pair_sprite[pair]];
-        const Local s = localise(sprite, area.x + 0.5, area.y + 0.5);
-        const unsigned rows = rows_touched(s) & state.open_rows;
-        scratch.rows[at - first] = static_cast<int>(rows);
-        const std::size_t needed = used + static_cast<std::size_t>(__builtin_popcount(rows)) * row_floats;
-        if (scratch.values.size() < needed) scratch.values.resize(std::max(needed, 2 * scratch.values.size()));
-        Row tint[3];
-        std::memset(tint, 0, sizeof tint);
-        if (mixed)
-            down_rows<Colour::mixed>(scene, s, rows, state, grad, scratch.values.data() + used, tint);
-        else
-            down_rows<Colour::tint>(scene, s, rows, state, grad, scratch.values.data() + used, tint);
-        used = needed;
-        for (int i = 0; i < 3; ++i) gradients[pair].tint[i] = (1.0f - scene.mix) * total(tint[i]);
-        if (++visited % kCheckEvery == 0) update_open_rows(state, scene.stop);
-    }
-    // Sprites under the last one that anybody sees learn nothing.
-    for (std::int64_t hidden = first; hidden <= at; ++hidden) gradients[plan.tile_pair[hidden]] = PairGradient{};
+void backward(const Scene& scene, const Plan& plan, int tile, const float* grad_image, PairGradient* gradients,
+              Scratch& scratch) {
+    if (plan.tile_start[tile] == plan.tile_start[tile + 1]) return;
+    if (scene.mix > 0.0f)
+        backward_as<Colour::mixed>(scene, plan, tile, grad_image, gradients, scratch);
+    else
+        backward_as<Colour::tint>(scene, plan, tile, grad_image, gradients, scratch);
+}
 
-    // And up again.
-    for (++at; at < last; ++at) {
-        const std::uint32_t pair = plan.tile_pair[at];
-        const Sprite& sprite = plan.sprites[plan.pair_sprite[pair]];
-        const Local s = localise(sprite, area.x + 0.5, area.y + 0.5);
-        const unsigned rows = static_cast<unsigned>(scratch.rows[at - first]);
-        used -= static_cast<std::size_t>(__builtin_popcount(rows)) * row_floats;
-        Sums sums;
-        std::memset(&sums, 0, sizeof sums);
-        if (mixed)
-            up_rows<Colour::mixed>(scene, s, rows, grad, scratch.values.data() + used, behind, sums);
-        else
-            up_rows<Colour::tint>(scene, s, rows, grad, scratch.values.data() + used, behind, sums);
-        PairGradient& out = gradients[pair];
-        out.du = total(sums.du), out.du_column = total_by_column(sums.du), out.du_row = total(sums.du_row);
-        out.dv = total(sums.dv), out.dv_column = total_by_column(sums.dv), out.dv_row = total(sums.dv_row);
-        out.lod = total(sums.lod);
-        out.opacity = total(sums.opacity);
+// Draws, compares and differentiates at once: the stack is sampled a single time.
+template <Colour kind>
+double step_as(const Scene& scene, const Plan& plan, int tile, const Goal& goal, PairGradient* gradients,
+                Scratch& scratch) {
+    const TileArea area = area_of(scene, plan, tile);
+    State state;
+    Row colour[3][kTile];
+    Row grad[4][kTile];
+    Row behind[kTile];
+    open(state, area);
+    std::memset(colour, 0, sizeof colour);
+    std::memset(grad, 0, sizeof grad);
+    std::memset(behind, 0, sizeof behind);
+    const std::int64_t lowest = down<kind, true>(scene, plan, tile, area, state, colour, scratch);
+    double loss = 0.0;
+    for (int i = 0; i < area.rows; ++i) {
+        const std::int64_t start = static_cast<std::int64_t>(area.y + i) * scene.width + area.x;
+        float row_loss = 0.0f;
+        for (int j = 0; j < area.columns; ++j) {
+            const float t = state.transmittance[i].v[j];
+            const float* want = goal.image + 4 * (start + j);
+            const float found[4] = {colour[0][i].v[j], colour[1][i].v[j], colour[2][i].v[j], 1.0f - t};
+            for (int channel = 0; channel < 4; ++channel) {
+                const float under = scene.background ? scene.background[4 * (start + j) + channel] : 0.0f;
+                const float difference = found[channel] + t * under - want[channel];
+                const float sign = static_cast<float>(difference > 0.0f) - static_cast<float>(difference < 0.0f);
+                const float g = goal.scale * (goal.absolute ? sign : 2.0f * difference);
+                row_loss += goal.absolute ? std::fabs(difference) : difference * difference;
+                grad[channel][i].v[j] = g;
+                behind[i].v[j] += g * under;
+            }
+        }
+        loss += row_loss;
     }
+    up<kind>(scene, plan, tile, area, lowest, grad, behind, gradients, scratch);
+    return loss;
+}
+
+double step(const Scene& scene, const Plan& plan, int tile, const Goal& goal, PairGradient* gradients,
+            Scratch& scratch) {
+    return scene.mix > 0.0f ? step_as<Colour::mixed>(scene, plan, tile, goal, gradients, scratch)
+                            : step_as<Colour::tint>(scene, plan, tile, goal, gradients, scratch);
 }
 
 }  // namespace
@@ -389,7 +474,7 @@ void backward(const Scene& scene, const Plan& plan, int tile, const float* grad_
 #define SMALTI_TEXT(a) SMALTI_TEXT2(a)
 
 TileKernels SMALTI_JOIN(SMALTI_ISA, _kernels)() {
-    return {SMALTI_TEXT(SMALTI_ISA), SMALTI_ISA::forward, SMALTI_ISA::backward};
+    return {SMALTI_TEXT(SMALTI_ISA), SMALTI_ISA::forward, SMALTI_ISA::backward, SMALTI_ISA::step};
 }
 
 }  // namespace smalti

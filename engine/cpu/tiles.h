@@ -21,7 +21,16 @@ struct PairGradient {
 // What a backward pass remembers between its two walks through a tile; grows to the deepest tile and is kept.
 struct Scratch {
     std::vector<float> values;
-    std::vector<int> rows;
+    std::vector<int> rows;  // for each sprite of the tile, a bit for each row of pixels that it touches
+    std::size_t used = 0;   // of `values`
+};
+
+// What a picture is compared with: its loss is the sum over pixels and channels of the squared (or absolute) difference
+// to `image` [height, width, 4], and `scale` times that sum is what is differentiated.
+struct Goal {
+    const float* image;
+    float scale;
+    bool absolute;
 };
 
 struct TileKernels {
@@ -31,6 +40,9 @@ struct TileKernels {
     // Writes the gradients of the tile's pairs into gradients[pair]; grad_image has the image's shape.
     void (*backward)(const Scene& scene, const Plan& plan, int tile, const float* grad_image, PairGradient* gradients,
                      Scratch& scratch);
+    // Draws, compares and differentiates the tile at once; returns its part of the loss, not scaled.
+    double (*step)(const Scene& scene, const Plan& plan, int tile, const Goal& goal, PairGradient* gradients,
+                   Scratch& scratch);
 };
 
 // One function for each instruction set that was built, see tiles.cpp and CMakeLists.txt.

@@ -62,18 +62,24 @@ class Atlas:
         return len(self.first_level) - 1
 
     @cached_property
-    def alpha_pairs(self) -> NDArray[np.uint32]:
-        """[K] uint32: each texel's alpha in the low half, its right neighbour's in the high half (CPU layout)."""
-        alpha = self.texels[:, 3].astype(np.uint32)
-        pairs = alpha.copy()
-        pairs[:-1] |= alpha[1:] << np.uint32(16)
-        return pairs
+    def alpha_quads(self) -> NDArray[np.uint64]:
+        """[K] uint64: the alphas of the four texels of a lookup that begins at each texel (see `sample_alpha`)."""
+        alpha = self.texels[:, 3].astype(np.uint64)
+        quads = np.zeros_like(alpha)
+        for base, width, height in self.levels.tolist():
+            columns, rows = width + 2 * MARGIN, height + 2 * MARGIN
+            level = alpha[base : base + columns * rows].reshape(rows, columns)
+            quad = quads[base : base + columns * rows].reshape(rows, columns)
+            quad[:] = level
+            quad[:, :-1] |= level[:, 1:] << np.uint64(16)
+            quad[:-1] |= level[1:] << np.uint64(32)
+            quad[:-1, :-1] |= level[1:, 1:] << np.uint64(48)
+        return quads
 
-    @cached_property
-    def words(self) -> NDArray[np.uint32]:
-        """[K, 2] uint32: red | green << 16 and blue | alpha << 16 (CPU layout)."""
-        t = self.texels.astype(np.uint32)
-        return np.ascontiguousarray(t[:, 0::2] | t[:, 1::2] << np.uint32(16))
+    @property
+    def words(self) -> NDArray[np.uint64]:
+        """[K] uint64: each texel's four channels in one word, red lowest (a view where the processor is little-endian)."""
+        return self.texels.astype("<u2", copy=False).view("<u8").reshape(-1)
 
 
 def build_atlas(bitmaps: Sequence[NDArray[np.floating[Any]]], largest: int | None = None) -> Atlas:

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the CPU kernels promise, checked where the sanitizers can see every read and write. Exit status 0 if all holds.
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "composite.h"
+#include "pool.h"
+#include "scenes.h"
+#include "tiles.h"
+
+namespace {
+
+int failures = 0;
+
+void expect(bool good, const std::string& what) {
+    if (good) return;
+    ++failures;
+    std::printf("FAILED: %s\n", what.c_str());
+}
+
+struct Result {
+    std::vector<float> image;
+    std::vector<double> affine, opacity, tint;
+};
+
+Result run(const OwnedScene& owned, int threads) {
+    const smalti::Scene scene = owned.view();
+    const std::size_t n = static_cast<std::size_t>(owned.sprites());
+    Result r;
+    r.image.resize(owned.grad_image.size());
+    r.affine.resize(6 * n), r.opacity.resize(n), r.tint.resize(3 * n);
+    const smalti::Plan plan = smalti::forward(scene, threads, r.image.data());
+    smalti::backward(scene, plan, threads, owned.grad_image.data(), {r.affine.data(), r.opacity.data(), r.tint.data()});
+    return r;
+}
+
+template <class T>
+bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+    return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0);
+}
+
+bool same_bits(const Result& a, const Result& b) {
+    return same_bits(a.image, b.image) && same_bits(a.affine, b.affine) && same_bits(a.opacity, b.opacity) &&
+           same_bits(a.tint, b.tint);
+}
+
+template <class T>
+bool all_finite(const std::vector<T>& values) {
+    for (const T value : values)
+        if (!std::isfinite(value)) return false;
+    return true;
+}
+
+void results_are_finite(const OwnedScene& scene) {
+    const Result r = run(scene, 1);
+    expect(all_finite(r.image), scene.name + ": the image is finite");
+    expect(all_finite(r.affine) && all_finite(r.opacity) && all_finite(r.tint), scene.name + ": gradients are finite");
+}
+
+// The pass that does all at once must say what drawing, comparing and differentiating one after another says.
+void step_equals_its_parts(const OwnedScene& scene) {
+    const Result parts = run(scene, 1);
+    for (const bool absolute : {false, true}) {
+        OwnedScene compared = scene;
+        double loss = 0;
+        for (std::size_t i = 0; i < parts.image.size(); ++i) {
+            const float difference = parts.image[i] - scene.grad_image[i];
+            loss += absolute ? std::fabs(difference) : difference * difference;
+            compared.grad_image[i] = absolute ? (difference > 0) - (difference < 0) : 2 * difference;
+        }
+        const Result expected = run(compared, 1);
+        Result found = expected;
+        const smalti::Gradients to{found.affine.data(), found.opacity.data(), found.tint.data()};
+        const smalti::Goal goal{scene.grad_image.data(), 1.0f, absolute};
+        const double told = smalti::step(scene.view(), 3, goal, to);
+        expect(std::fabs(told - loss) <= 1e-5 * std::fabs(loss) + 1e-9, scene.name + ": the loss of a whole step");
+        const auto close = [](const std::vector<double>& a, const std::vector<double>& b) {
+            double difference = 0, size = 0;
+            for (std::size_t i = 0; i < a.size(); ++i) difference += std::fabs(a[i] - b[i]), size += std::fabs(b[i]);
+            return difference <= 1e-3 * size + 1e-9;
+        };
+        expect(close(found.affine, expected.affine) && close(found.opacity, expected.opacity) &&
+                   close(found.tint, expected.tint),
+               scene.name + ": the gradients of a whole step");
+    }
+}
+
+void threads_change_nothing(const OwnedScene& scene) {
+    const Result one = run(scene, 1);
+    for (const int threads : {2, 3, 8})
+        expect(same_bits(one, run(scene, threads)),
+               scene.name + ": " + std::to_string(threads) + " threads give the same bits as one");
+}
+
+void nothing_outside_a_level_is_seen(OwnedScene scene) {
+    const Result before = run(scene, 1);
+    scene.fill_gaps(65535);
+    expect(same_bits(before, run(scene, 1)), scene.name + ": texels outside the levels change nothing");
+}
+
+// A sprite that cannot be drawn must not change the picture or the other sprites' gradients, and learns nothing.
+void broken_sprites_are_left_out(const OwnedScene& scene) {
+    OwnedScene rest = scene;
+    rest.affine.clear(), rest.opacity.clear(), rest.tint.clear(), rest.templates.clear();
+    const Result with = run(scene, 1);
+    Result expected;
+    for (std::int64_t k = 0; k < scene.sprites(); ++k) {
+        const double* m = &scene.affine[6 * k];
+        const double* c = &scene.tint[3 * k];
+        bool good = std::isfinite(scene.opacity[k]) && std::isfinite(1 / (m[0] * m[4] - m[1] * m[3]));
+        for (int i = 0; i < 6; ++i) good = good && std::isfinite(m[i]);
+        for (int i = 0; i < 3; ++i) good = good && std::isfinite(c[i]);
+        if (good) {
+            rest.affine.insert(rest.affine.end(), m, m + 6), rest.opacity.push_back(scene.opacity[k]);
+            rest.tint.insert(rest.tint.end(), c, c + 3), rest.templates.push_back(scene.templates[k]);
+            expected.affine.insert(expected.affine.end(), &with.affine[6 * k], &with.affine[6 * k] + 6);
+            expected.opacity.push_back(with.opacity[k]);
+            expected.tint.insert(expected.tint.end(), &with.tint[3 * k], &with.tint[3 * k] + 3);
+        } else {
+            double sum = std::fabs(with.opacity[k]);
+            for (int i = 0; i < 6; ++i) sum += std::fabs(with.affine[6 * k + i]);
+            for (int i = 0; i < 3; ++i) sum += std::fabs(with.tint[3 * k + i]);
+            expect(sum == 0, scene.name + ": sprite " + std::to_string(k) + " cannot be drawn and has gradient 0");
+        }
+    }
+    expected.image = with.image;
+    expect(same_bits(expected, run(rest, 1)), scene.name + ": the picture is that without the broken sprites");
+}
+
+std::vector<smalti::TileKernels> instruction_sets() {
+    std::vector<smalti::TileKernels> found = {smalti::baseline_kernels()};
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back(smalti::avx2_kernels());
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+        found.push_back(smalti::avx512_kernels());
+#endif
+    return found;
+}
+
+constexpr int kNumbers = sizeof(smalti::PairGradient) / sizeof(float);
+
+struct Drawn {
+    std::vector<float> image;
+    std::vector<float> gradients;  // [pairs, kNumbers]
+};
+
+Drawn draw_with(const smalti::TileKernels& kernels, const OwnedScene& owned) {
+    const smalti::Scene scene = owned.view();
+    const smalti::Plan plan = smalti::make_plan(scene, 1);
+    std::vector<smalti::PairGradient> pairs(plan.pair_tile.size());
+    smalti::Scratch scratch;
+    Drawn drawn;
+    drawn.image.resize(owned.grad_image.size());
+    for (int tile = 0; tile < plan.tiles_x * plan.tiles_y; ++tile) {
+        kernels.forward(scene, plan, tile, drawn.image.data());
+        kernels.backward(scene, plan, tile, owned.grad_image.data(), pairs.data(), scratch);
+    }
+    drawn.gradients.resize(pairs.size() * kNumbers);
+    if (!pairs.empty()) std::memcpy(drawn.gradients.data(), pairs.data(), pairs.size() * sizeof(smalti::PairGradient));
+    return drawn;
+}
+
+// Rounding differs: one set fuses a multiplication with an addition, another does not. A pixel on the border between two
+// texels may then take the slope of the one or the other, so gradients are compared on the whole and not one by one.
+void instruction_sets_agree(const OwnedScene& scene) {
+    const std::vector<smalti::TileKernels> sets = instruction_sets();
+    const Drawn first = draw_with(sets[0], scene);
+    for (std::size_t i = 1; i < sets.size(); ++i) {
+        const std::string what = scene.name + ": " + sets[i].name + " agrees with " + sets[0].name;
+        const Drawn other = draw_with(sets[i], scene);
+        float most = 0;
+        for (std::size_t p = 0; p < first.image.size(); ++p)
+            most = std::max(most, std::fabs(first.image[p] - other.image[p]));
+        // Where a pixel stops is a decision that rounding may change.
+        expect(most <= 2e-5f + scene.stop, what + " (image, " + std::to_string(most) + ")");
+        for (int number = 0; number < kNumbers; ++number) {
+            double difference = 0, size = 0;
+            for (std::size_t p = number; p < first.gradients.size(); p += kNumbers) {
+                difference += std::fabs(static_cast<double>(first.gradients[p]) - other.gradients[p]);
+                size += std::fabs(first.gradients[p]);
+            }
+            expect(difference <= 1e-2 * size + 1e-6,
+                   what + " (gradient " + std::to_string(number) + ", " + std::to_string(difference) + " of " + std::to_string(size) + ")");
+        }
+    }
+}
+
+void callers_on_several_threads_do_not_disturb_each_other() {
+    const std::vector<OwnedScene> scenes = make_scenes();
+    std::vector<std::thread> callers;
+    std::vector<Result> results(4);
+    for (int i = 0; i < 4; ++i) callers.emplace_back([&, i] { results[i] = run(scenes[i], 1 + i); });
+    for (std::thread& caller : callers) caller.join();
+    for (int i = 0; i < 4; ++i) expect(same_bits(results[i], run(scenes[i], 1)), "several callers at once");
+}
+
+void a_fault_in_a_loop_reaches_the_caller() {
+    std::atomic<int> calls{0};
+    bool caught = false;
+    try {
+        smalti::parallel_for(1000, 4, [&](std::int64_t i, int) {
+            ++calls;
+            if (i == 7) throw std::runtime_error("seven");
+        });
+    } catch (const std::runtime_error& fault) {
+        caught = std::string(fault.what()) == "seven";
+    }
+    expect(caught && calls >= 1, "an exception inside a parallel loop reaches the caller");
+    calls = 0;
+    smalti::parallel_for(1000, 4, [&](std::int64_t, int) { ++calls; });
+    expect(calls == 1000, "the loop after a fault runs in full");
+}
+
+}  // namespace
+
+int main() {
+    std::printf("instruction sets:");
+    for (const smalti::TileKernels& set : instruction_sets()) std::printf(" %s", set.name);
+    std::printf("\n");
+    for (const OwnedScene& scene : make_scenes()) {
+        const int before = failures;
+        results_are_finite(scene);
+        step_equals_its_parts(scene);
+        threads_change_nothing(scene);
+        nothing_outside_a_level_is_seen(scene);
+        broken_sprites_are_left_out(scene);
+        instruction_sets_agree(scene);
+        std::printf("%s: %s\n", scene.name.c_str(), failures == before ? "good" : "bad");
+    }
+    callers_on_several_threads_do_not_disturb_each_other();
+    a_fault_in_a_loop_reaches_the_caller();
+    std::printf(failures ? "%d checks failed\n" : "all checks hold\n", failures);
+    return failures ? 1 : 0;
+}
