@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from scenes import Scene, affine_of, make_atlas, random_scene, stacked_scene
-from smalti.engine.raster import build_atlas, composite
+from smalti.engine.raster import build_atlas, composite, image_loss
 from smalti.engine.raster.atlas import area_resample
 
 MIXES = (0.0, 0.5, 1.0)
@@ -228,3 +229,30 @@ def test_scenes_hold_what_they_promise() -> None:
     assert ((covered > 0) & (covered < 0.005)).any()
     assert (scene.opacity == 1).any()
     assert len({(w, h) for _, w, h in make_atlas(np.random.default_rng(0)).levels}) > 10
+
+
+@pytest.mark.parametrize("kind", ["mse", "l1"])
+@pytest.mark.parametrize("mix", MIXES)
+@pytest.mark.parametrize("background", [True, False])
+def test_fused_loss_equals_the_loss_of_the_picture(kind: Literal["mse", "l1"], mix: float, background: bool) -> None:
+    scene = random_scene(31, n=60, size=(45, 61), mix=mix, background=background, half_size=(2, 30))
+    goal = torch.rand(45, 61, 4, generator=torch.Generator().manual_seed(0))
+    results = {}
+    for back_end in ("cpu", "reference"):
+        leaves = [t.detach().clone().requires_grad_() for t in (scene.affine, scene.opacity, scene.tint)]
+        loss = image_loss(
+            *leaves, scene.template, scene.atlas, goal, scene.background, mix, stop=0.0, kind=kind, back_end=back_end
+        )
+        (3 * loss).backward()
+        results[back_end] = loss.detach(), [leaf.grad for leaf in leaves]
+    apart = [t.detach().clone().requires_grad_() for t in (scene.affine, scene.opacity, scene.tint)]
+    image = composite(*apart, scene.template, scene.atlas, (45, 61), scene.background, mix, stop=0.0)
+    difference = image - goal
+    (3 * (difference.square() if kind == "mse" else difference.abs()).mean()).backward()
+    loss, grads = results["cpu"]
+    assert float(loss) == pytest.approx(float(results["reference"][0]), rel=1e-5)
+    for found, true, unfused in zip(grads, results["reference"][1], (leaf.grad for leaf in apart)):
+        assert found is not None and true is not None and unfused is not None  # noqa: PT018
+        # Where a difference is nearly 0, rounding decides on the sign that L1 takes.
+        assert relative(found, true) < (1e-4 if kind == "mse" else 1e-2)
+        assert relative(found, unfused) < (1e-4 if kind == "mse" else 1e-2)

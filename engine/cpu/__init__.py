@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..raster.atlas import Atlas
@@ -49,55 +50,80 @@ def threads_to_kernels() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def _array(tensor: Tensor) -> NDArray[np.float64]:
+    """Per-sprite numbers travel in double precision: N of them cost nothing, and positions keep their fractions."""
+    return np.ascontiguousarray(tensor.detach().numpy(), dtype=np.float64)
+
+
+def _picture(tensor: Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = tensor.detach().to(torch.float32).contiguous().numpy()
+    return array
+
+
+def _scene(
+    affine: Tensor,
+    opacity: Tensor,
+    tint: Tensor,
+    template: Tensor,
+    atlas: Atlas,
+    size: tuple[int, int],
+    background: Tensor | None,
+    mix: float,
+    lod_bias: float,
+    stop: float,
+) -> _native.Scene:
+    return _native.Scene(
+        _array(affine),
+        _array(opacity),
+        _array(tint),
+        template.detach().to(torch.int32).contiguous().numpy(),
+        atlas.alpha_quads,
+        atlas.words,
+        atlas.first_level,
+        atlas.levels,
+        None if background is None else _picture(background),
+        *size,
+        mix,
+        lod_bias,
+        stop,
+    )
+
+
 class _Composite(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        affine: Tensor,
-        opacity: Tensor,
-        tint: Tensor,
-        template: Tensor,
-        atlas: Atlas,
-        size: tuple[int, int],
-        background: Tensor | None,
-        mix: float,
-        lod_bias: float,
-        stop: float,
-    ) -> Tensor:
-        image = torch.empty(*size, 4, dtype=torch.float32)
-        ctx.drawing = _native.forward(
-            _array(affine),
-            _array(opacity),
-            _array(tint),
-            template.detach().to(torch.int32).contiguous().numpy(),
-            atlas.alpha_quads,
-            atlas.words,
-            atlas.first_level,
-            atlas.levels,
-            None if background is None else background.detach().to(torch.float32).contiguous().numpy(),
-            image.numpy(),
-            mix,
-            lod_bias,
-            stop,
-            threads(),
-        )
+    def forward(ctx: Any, affine: Tensor, opacity: Tensor, tint: Tensor, *rest: Any) -> Tensor:
+        ctx.scene = _scene(affine, opacity, tint, *rest)
         ctx.types = affine.dtype, opacity.dtype, tint.dtype
+        size: tuple[int, int] = rest[2]
+        image = torch.empty(*size, 4, dtype=torch.float32)
+        ctx.plan = _native.forward(ctx.scene, image.numpy(), threads())
         return image
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        n = ctx.drawing.sprites
-        by_affine, by_opacity, by_tint = np.empty((n, 6)), np.empty(n), np.empty((n, 3))
-        _native.backward(
-            ctx.drawing, grads[0].to(torch.float32).contiguous().numpy(), by_affine, by_opacity, by_tint, threads()
-        )
-        found = (torch.from_numpy(g).to(kind) for g, kind in zip((by_affine, by_opacity, by_tint), ctx.types))
-        return (*found, *[None] * 7)
+        n = ctx.scene.sprites
+        found = np.empty((n, 6)), np.empty(n), np.empty((n, 3))
+        _native.backward(ctx.scene, ctx.plan, _picture(grads[0]), *found, threads())
+        return (*(torch.from_numpy(g).to(kind) for g, kind in zip(found, ctx.types)), *[None] * 7)
 
 
-def _array(tensor: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Per-sprite numbers travel in double precision: N of them cost nothing, and positions keep their fractions."""
-    return np.ascontiguousarray(tensor.detach().numpy(), dtype=np.float64)
+class _ImageLoss(torch.autograd.Function):
+    """Its gradient is at hand as soon as its value is."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, affine: Tensor, opacity: Tensor, tint: Tensor, goal: Tensor, absolute: bool, *rest: Any
+    ) -> Tensor:
+        scene = _scene(affine, opacity, tint, *rest)
+        found = np.empty((scene.sprites, 6)), np.empty(scene.sprites), np.empty((scene.sprites, 3))
+        scale = 1 / goal.numel()
+        total = _native.step(scene, _picture(goal), absolute, scale, *found, threads())
+        ctx.save_for_backward(*(torch.from_numpy(g).to(t.dtype) for g, t in zip(found, (affine, opacity, tint))))
+        return torch.tensor(total * scale, dtype=torch.float64)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return (*((grads[0] * g).to(g.dtype) for g in ctx.saved_tensors), *[None] * 9)
 
 
 def composite(
@@ -117,3 +143,24 @@ def composite(
         affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop
     )
     return image
+
+
+def image_loss(
+    affine: Tensor,
+    opacity: Tensor,
+    tint: Tensor,
+    template: Tensor,
+    atlas: Atlas,
+    goal: Tensor,
+    background: Tensor | None = None,
+    mix: float = 0.0,
+    lod_bias: float = 0.0,
+    stop: float = 1e-4,
+    kind: str = "mse",
+) -> Tensor:
+    """See `smalti.engine.raster.image_loss`. One pass over the tiles samples every sprite once instead of twice."""
+    size = (goal.shape[0], goal.shape[1])
+    loss: Tensor = _ImageLoss.apply(  # type: ignore[no-untyped-call]
+        affine, opacity, tint, goal, kind == "l1", template, atlas, size, background, mix, lod_bias, stop
+    )
+    return loss

@@ -5,7 +5,6 @@
 #include <nanobind/stl/optional.h>
 
 #include <memory>
-#include <optional>
 #include <stdexcept>
 
 #include "composite.h"
@@ -19,96 +18,114 @@ template <class T, class Shape>
 using Array = nb::ndarray<T, Shape, nb::c_contig, nb::device::cpu>;
 using Image = Array<float, nb::shape<-1, -1, 4>>;
 using ConstImage = Array<const float, nb::shape<-1, -1, 4>>;
+using Maps = Array<const double, nb::shape<-1, 6>>;
+using Numbers = Array<const double, nb::shape<-1>>;
+using Colours = Array<const double, nb::shape<-1, 3>>;
+using Indices = Array<const std::int32_t, nb::shape<-1>>;
+using Texels = Array<const std::uint64_t, nb::shape<-1>>;
+using Levels = Array<const std::int32_t, nb::shape<-1, 3>>;
 
 static_assert(sizeof(smalti::Level) == 3 * sizeof(std::int32_t), "levels are passed as an array of int32 triples");
-
-// Keeps the arrays alive for as long as a plan refers to them.
-struct Inputs {
-    Array<const double, nb::shape<-1, 6>> affine;
-    Array<const double, nb::shape<-1>> opacity;
-    Array<const double, nb::shape<-1, 3>> tint;
-    Array<const std::int32_t, nb::shape<-1>> templates;
-    Array<const std::uint64_t, nb::shape<-1>> alpha_quads;
-    Array<const std::uint64_t, nb::shape<-1>> texels;
-    Array<const std::int32_t, nb::shape<-1>> first_level;
-    Array<const std::int32_t, nb::shape<-1, 3>> levels;
-    std::optional<ConstImage> background;
-};
-
-struct Drawing {
-    Inputs inputs;
-    smalti::Scene scene;
-    smalti::Plan plan;
-};
 
 void require(bool good, const char* message) {
     if (!good) throw std::invalid_argument(message);
 }
 
-Drawing* forward(Inputs in, Image image, double mix, double lod_bias, double stop, int threads) {
-    const std::size_t n = in.affine.shape(0), templates = in.first_level.shape(0) - 1;
-    require(in.opacity.shape(0) == n && in.tint.shape(0) == n && in.templates.shape(0) == n,
-            "affine, opacity, tint and template must have one entry for each sprite");
-    require(in.alpha_quads.shape(0) == in.texels.shape(0), "alpha_quads and texels must have one entry for each texel");
-    require(image.shape(0) > 0 && image.shape(1) > 0, "the image is empty");
-    require(!in.background ||
-                (in.background->shape(0) == image.shape(0) && in.background->shape(1) == image.shape(1)),
-            "the background must have the image's size");
-    for (std::size_t k = 0; k < n; ++k)
-        require(in.templates.data()[k] >= 0 && static_cast<std::size_t>(in.templates.data()[k]) < templates,
-                "a sprite refers to a template that does not exist");
+bool has_size(const ConstImage& image, const smalti::Scene& scene) {
+    return static_cast<int>(image.shape(0)) == scene.height && static_cast<int>(image.shape(1)) == scene.width;
+}
 
-    auto drawing = std::make_unique<Drawing>(Drawing{std::move(in), {}, {}});
-    const Inputs& kept = drawing->inputs;
-    smalti::Scene& s = drawing->scene;
-    s.sprites = static_cast<std::int64_t>(n);
-    s.affine = kept.affine.data(), s.opacity = kept.opacity.data(), s.tint = kept.tint.data();
-    s.templates = kept.templates.data(), s.alpha_quads = kept.alpha_quads.data(), s.texels = kept.texels.data();
-    s.first_level = kept.first_level.data();
-    s.levels = reinterpret_cast<const smalti::Level*>(kept.levels.data());
-    s.height = static_cast<int>(image.shape(0)), s.width = static_cast<int>(image.shape(1));
-    s.background = kept.background ? kept.background->data() : nullptr;
-    s.mix = static_cast<float>(mix), s.lod_bias = lod_bias, s.stop = static_cast<float>(stop);
-    {
-        nb::gil_scoped_release unlocked;
-        drawing->plan = smalti::forward(s, threads, image.data());
+// A scene that keeps its arrays alive.
+struct OwnedScene {
+    Maps affine;
+    Numbers opacity;
+    Colours tint;
+    Indices templates;
+    Texels alpha_quads, texels;
+    Indices first_level;
+    Levels levels;
+    std::optional<ConstImage> background;
+    smalti::Scene view;
+
+    OwnedScene(Maps affine_, Numbers opacity_, Colours tint_, Indices templates_, Texels alpha_quads_, Texels texels_,
+               Indices first_level_, Levels levels_, std::optional<ConstImage> background_, int height, int width,
+               double mix, double lod_bias, double stop)
+        : affine(affine_), opacity(opacity_), tint(tint_), templates(templates_), alpha_quads(alpha_quads_),
+          texels(texels_), first_level(first_level_), levels(levels_), background(background_), view{} {
+        const std::size_t n = affine.shape(0), count = first_level.shape(0) - 1;
+        require(opacity.shape(0) == n && tint.shape(0) == n && templates.shape(0) == n,
+                "affine, opacity, tint and template must have one entry for each sprite");
+        require(alpha_quads.shape(0) == texels.shape(0), "alpha_quads and texels must have one entry for each texel");
+        require(height > 0 && width > 0, "the image is empty");
+        for (std::size_t k = 0; k < n; ++k)
+            require(templates.data()[k] >= 0 && static_cast<std::size_t>(templates.data()[k]) < count,
+                    "a sprite refers to a template that does not exist");
+        view.sprites = static_cast<std::int64_t>(n);
+        view.affine = affine.data(), view.opacity = opacity.data(), view.tint = tint.data();
+        view.templates = templates.data(), view.alpha_quads = alpha_quads.data(), view.texels = texels.data();
+        view.first_level = first_level.data();
+        view.levels = reinterpret_cast<const smalti::Level*>(levels.data());
+        view.height = height, view.width = width;
+        view.mix = static_cast<float>(mix), view.lod_bias = lod_bias, view.stop = static_cast<float>(stop);
+        require(!background || has_size(*background, view), "the background must have the image's size");
+        view.background = background ? background->data() : nullptr;
     }
-    return drawing.release();
-}
+};
 
-void backward(const Drawing& drawing, ConstImage grad_image, Array<double, nb::shape<-1, 6>> grad_affine,
-              Array<double, nb::shape<-1>> grad_opacity, Array<double, nb::shape<-1, 3>> grad_tint, int threads) {
-    const smalti::Scene& s = drawing.scene;
-    require(static_cast<int>(grad_image.shape(0)) == s.height && static_cast<int>(grad_image.shape(1)) == s.width,
-            "the gradient must have the image's size");
-    const std::size_t n = static_cast<std::size_t>(s.sprites);
-    require(grad_affine.shape(0) == n && grad_opacity.shape(0) == n && grad_tint.shape(0) == n,
-            "the gradients must have one entry for each sprite");
-    nb::gil_scoped_release unlocked;
-    smalti::backward(s, drawing.plan, threads, grad_image.data(),
-                     {grad_affine.data(), grad_opacity.data(), grad_tint.data()});
-}
+// Where gradients go.
+struct Output {
+    Array<double, nb::shape<-1, 6>> affine;
+    Array<double, nb::shape<-1>> opacity;
+    Array<double, nb::shape<-1, 3>> tint;
+
+    smalti::Gradients for_scene(const smalti::Scene& scene) const {
+        const std::size_t n = static_cast<std::size_t>(scene.sprites);
+        require(affine.shape(0) == n && opacity.shape(0) == n && tint.shape(0) == n,
+                "the gradients must have one entry for each sprite");
+        return {affine.data(), opacity.data(), tint.data()};
+    }
+};
 
 }  // namespace
 
 NB_MODULE(_native, m) {
-    m.doc() = "The CPU back end's kernels; use smalti.engine.raster.composite.";
+    m.doc() = "The CPU back end's kernels; use smalti.engine.raster.";
     m.def("instruction_set", &smalti::instruction_set);
-    nb::class_<Drawing>(m, "Drawing", "A finished forward pass: what the backward pass needs of it.")
-        .def_prop_ro("sprites", [](const Drawing& d) { return d.scene.sprites; });
+    nb::class_<OwnedScene>(m, "Scene", "Sprites, their templates, and a canvas with its background.")
+        .def(nb::init<Maps, Numbers, Colours, Indices, Texels, Texels, Indices, Levels, std::optional<ConstImage>, int,
+                      int, double, double, double>(),
+             "affine"_a, "opacity"_a, "tint"_a, "templates"_a, "alpha_quads"_a, "texels"_a, "first_level"_a, "levels"_a,
+             "background"_a.none(), "height"_a, "width"_a, "mix"_a, "lod_bias"_a, "stop"_a)
+        .def_prop_ro("sprites", [](const OwnedScene& s) { return s.view.sprites; });
+    nb::class_<smalti::Plan>(m, "Plan", "Which sprites touch which tiles: what the backward pass needs of the forward pass.");
     m.def(
         "forward",
-        [](Array<const double, nb::shape<-1, 6>> affine, Array<const double, nb::shape<-1>> opacity,
-           Array<const double, nb::shape<-1, 3>> tint, Array<const std::int32_t, nb::shape<-1>> templates,
-           Array<const std::uint64_t, nb::shape<-1>> alpha_quads, Array<const std::uint64_t, nb::shape<-1>> texels,
-           Array<const std::int32_t, nb::shape<-1>> first_level, Array<const std::int32_t, nb::shape<-1, 3>> levels,
-           std::optional<ConstImage> background, Image image, double mix, double lod_bias, double stop, int threads) {
-            return forward(Inputs{affine, opacity, tint, templates, alpha_quads, texels, first_level, levels, background},
-                           image, mix, lod_bias, stop, threads);
+        [](const OwnedScene& scene, Image image, int threads) {
+            require(has_size(ConstImage(image), scene.view), "the image must have the scene's size");
+            nb::gil_scoped_release unlocked;
+            return smalti::forward(scene.view, threads, image.data());
         },
-        "affine"_a, "opacity"_a, "tint"_a, "templates"_a, "alpha_quads"_a, "texels"_a, "first_level"_a, "levels"_a,
-        "background"_a.none(), "image"_a, "mix"_a, "lod_bias"_a, "stop"_a, "threads"_a,
-        nb::rv_policy::take_ownership);
-    m.def("backward", &backward, "drawing"_a, "grad_image"_a, "grad_affine"_a, "grad_opacity"_a, "grad_tint"_a,
-          "threads"_a);
+        "scene"_a, "image"_a, "threads"_a);
+    m.def(
+        "backward",
+        [](const OwnedScene& scene, const smalti::Plan& plan, ConstImage grad_image, decltype(Output::affine) affine,
+           decltype(Output::opacity) opacity, decltype(Output::tint) tint, int threads) {
+            require(has_size(grad_image, scene.view), "the gradient must have the scene's size");
+            const Output output{affine, opacity, tint};
+            const smalti::Gradients to = output.for_scene(scene.view);
+            nb::gil_scoped_release unlocked;
+            smalti::backward(scene.view, plan, threads, grad_image.data(), to);
+        },
+        "scene"_a, "plan"_a, "grad_image"_a, "grad_affine"_a, "grad_opacity"_a, "grad_tint"_a, "threads"_a);
+    m.def(
+        "step",
+        [](const OwnedScene& scene, ConstImage goal, bool absolute, double scale, decltype(Output::affine) affine,
+           decltype(Output::opacity) opacity, decltype(Output::tint) tint, int threads) {
+            require(has_size(goal, scene.view), "the goal must have the scene's size");
+            const Output output{affine, opacity, tint};
+            const smalti::Gradients to = output.for_scene(scene.view);
+            nb::gil_scoped_release unlocked;
+            return smalti::step(scene.view, threads, {goal.data(), static_cast<float>(scale), absolute}, to);
+        },
+        "scene"_a, "goal"_a, "absolute"_a, "scale"_a, "grad_affine"_a, "grad_opacity"_a, "grad_tint"_a, "threads"_a);
 }

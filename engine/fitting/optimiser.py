@@ -17,7 +17,7 @@ from smalti.bridge.job import BlendSpace
 
 from ..colour import encoded
 from ..geometry import affine_maps, half_sizes
-from ..raster import Atlas, composite
+from ..raster import Atlas, composite, image_loss
 
 PARAMETERS = ("x", "y", "log_scale", "theta", "opacity", "tint")
 """What is optimised. Opacity and tint are logits."""
@@ -190,27 +190,19 @@ class Optimiser:
             background = torch.rand((*self._size, 4), generator=self._noise)
             background[..., 3] = 1
             goal = self._seen(self._over(self._target, background))
-        image = composite(
-            affine,
-            self.settings.alpha_max * p["opacity"].sigmoid(),
-            p["tint"].sigmoid(),
-            self._template,
-            self._atlas,
-            self._size,
-            background,
-            self.settings.colour_mix,
-            blur,
-            back_end=self.settings.back_end,
-        )
         assert goal is not None
-        seen = self._seen(image)
-        # The mean squared error and its gradient written out: autograd would walk the picture five times more. Over
-        # an opaque background alpha differs nowhere, so that four channels, which are faster, say the same as three.
-        difference = seen.detach() - goal
-        pixels = 3 * self._size[0] * self._size[1]
-        loss = float(torch.dot(difference.view(-1), difference.view(-1))) / pixels
-        seen.backward(difference.mul_(2 / pixels))  # type: ignore[no-untyped-call]
-        return loss
+        opacity, tint = self.settings.alpha_max * p["opacity"].sigmoid(), p["tint"].sigmoid()
+        sprites = affine, opacity, tint, self._template, self._atlas
+        mix, back_end = self.settings.colour_mix, self.settings.back_end
+        if self.settings.blend_space == "srgb":
+            loss = image_loss(*sprites, goal, background, mix, blur, back_end=back_end)
+        else:
+            image = composite(*sprites, self._size, background, mix, blur, back_end=back_end)
+            loss = (self._seen(image) - goal).square().mean()
+        # The mean is over four channels; over an opaque background alpha differs nowhere.
+        loss = loss * (4 / 3)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach())
 
     def _seen(self, image: Tensor) -> Tensor:
         """What a display shows of an image over an opaque background: colours encoded, alpha as it is."""

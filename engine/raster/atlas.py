@@ -78,7 +78,7 @@ class Atlas:
 
     @property
     def words(self) -> NDArray[np.uint64]:
-        """[K] uint64: each texel's four channels in one word, red lowest (a view where the processor is little-endian)."""
+        """[K] uint64: each texel's four channels in one word, red lowest (a view on little-endian processors)."""
         return self.texels.astype("<u2", copy=False).view("<u8").reshape(-1)
 
 

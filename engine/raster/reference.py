@@ -87,3 +87,23 @@ def composite(
     if background is not None:
         image = image + above.unsqueeze(-1) * background.to(kind)
     return image
+
+
+def image_loss(
+    affine: Tensor,
+    opacity: Tensor,
+    tint: Tensor,
+    template: Tensor,
+    atlas: Atlas,
+    goal: Tensor,
+    background: Tensor | None = None,
+    mix: float = 0.0,
+    lod_bias: float = 0.0,
+    stop: float = 1e-4,
+    kind: str = "mse",
+) -> Tensor:
+    """See `smalti.engine.raster.image_loss`."""
+    size = (goal.shape[0], goal.shape[1])
+    image = composite(affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop)
+    difference = image - goal.to(image.dtype)
+    return (difference.abs() if kind == "l1" else difference.square()).mean()
