@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from smalti.engine.api import fit
 from smalti.engine.composition import Composition
 from smalti.engine.drawing import picture
+from smalti.engine.fitting import sequence
 from smalti.engine.fitting.start import _hilbert, box_mean, shape_of
 from smalti.engine.run import run_job
 from smalti.engine.templates import Template, load_templates
@@ -129,8 +130,8 @@ def test_linear_blending_fits_as_well_as_srgb(ramp_file: Path, templates: list[T
 
 
 def changed(target: Path, templates: list[Template], name: str, **settings: Any) -> tuple[Floats, Floats]:
-    """A parameter [N] after one step and after 40."""
-    one, many = (getattr(quick(target, templates, steps=steps, **settings), name)[0] for steps in (1, 40))
+    """A parameter [N] after one step and after 11, before any sprite is moved elsewhere in the stack."""
+    one, many = (getattr(quick(target, templates, steps=steps, **settings), name)[0] for steps in (1, 11))
     return one, many
 
 
@@ -161,6 +162,29 @@ def test_a_locked_scale_keeps_every_sprite_at_its_first_size(ramp_file: Path, te
     np.testing.assert_array_equal(one, many)
     one, many = changed(ramp_file, templates, "scale")
     assert abs(one - many).max() > 0.5
+
+
+def test_recycled_sprites_keep_locked_sizes_and_the_numbers_of_each_bitmap(
+    ramp_file: Path, templates: list[Template]
+) -> None:
+    few, many = (quick(ramp_file, templates, steps=steps, lock_scale=True) for steps in (1, 60))
+    np.testing.assert_array_equal(np.sort(few.scale[0]), np.sort(many.scale[0]))
+    assert (few.scale[0] != many.scale[0]).any(), "no sprite was recycled, so this test shows nothing"
+    assert many.header.sprites == few.header.sprites == len(many.template)
+
+
+def test_recycling_brings_the_picture_closer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Much detail in one corner, which a start that does not know of it covers badly."""
+    rng = np.random.default_rng(3)
+    pixels = np.full((96, 96, 3), 40, np.uint8)
+    pixels[:48, :48] = rng.integers(0, 2, (12, 12, 1)).repeat(4, axis=0).repeat(4, axis=1) * 215 + 40
+    target = save(tmp_path / "corner.png", pixels)
+    disc = load_templates(bitmaps(tmp_path / "discs"))
+    settings = {"count": 120, "size": 96, "steps": 240, "background": "#282828"}
+    with_it = decibels(drawn(fit(target, disc, **settings)), pixels_of(target))
+    monkeypatch.setattr(sequence, "is_due", lambda done, steps: False)
+    without = decibels(drawn(fit(target, disc, **settings)), pixels_of(target))
+    assert with_it > without + 0.3
 
 
 @pytest.mark.parametrize("locked", [False, True])

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from scenes import Scene, affine_of, make_atlas, random_scene, stacked_scene
-from smalti.engine.raster import build_atlas, composite, image_loss
+from smalti.engine.raster import build_atlas, composite, image_loss, removal_costs
 from smalti.engine.raster.atlas import area_resample
 
 MIXES = (0.0, 0.5, 1.0)
@@ -256,3 +256,15 @@ def test_fused_loss_equals_the_loss_of_the_picture(kind: Literal["mse", "l1"], m
         # Where a difference is nearly 0, rounding decides on the sign that L1 takes.
         assert relative(found, true) < (1e-4 if kind == "mse" else 1e-2)
         assert relative(found, unfused) < (1e-4 if kind == "mse" else 1e-2)
+
+
+@pytest.mark.parametrize("mix", MIXES)
+def test_removal_cost_is_what_the_loss_gains_without_the_sprite(mix: float) -> None:
+    scene = random_scene(41, n=30, size=(35, 50), mix=mix, half_size=(2, 30))
+    goal = torch.rand(35, 50, 4, generator=torch.Generator().manual_seed(1))
+    arguments = scene.affine, scene.opacity, scene.tint, scene.template, scene.atlas, goal, scene.background, mix, 0.0
+    found = removal_costs(*arguments, back_end="cpu")
+    true = removal_costs(*arguments, back_end="reference")
+    assert (true < 0).any()
+    assert (true > 0).any()
+    assert (found - true).abs().max() < 1e-5 * true.abs().max() + 1e-8

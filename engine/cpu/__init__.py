@@ -164,3 +164,22 @@ def image_loss(
         affine, opacity, tint, goal, kind == "l1", template, atlas, size, background, mix, lod_bias, stop
     )
     return loss
+
+
+def removal_costs(
+    affine: Tensor,
+    opacity: Tensor,
+    tint: Tensor,
+    template: Tensor,
+    atlas: Atlas,
+    goal: Tensor,
+    background: Tensor | None = None,
+    mix: float = 0.0,
+    stop: float = 1e-4,
+) -> Tensor:
+    """See `smalti.engine.raster.removal_costs`. About as much work as one `image_loss` with its gradient."""
+    size = (goal.shape[0], goal.shape[1])
+    scene = _scene(affine, opacity, tint, template, atlas, size, background, mix, 0.0, stop)
+    costs = np.empty(scene.sprites)
+    _native.removal_costs(scene, _picture(goal), costs, threads())
+    return torch.from_numpy(costs) / goal.numel()

@@ -93,4 +93,15 @@ double step(const Scene& scene, int threads, const Goal& goal, const Gradients& 
     return std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 
+void removal_costs(const Scene& scene, int threads, const float* goal, double* costs) {
+    const Plan plan = make_plan(scene, threads);
+    std::vector<float> pairs(plan.pair_tile.size());
+    std::vector<Scratch> scratch(std::max(threads, 1));
+    parallel_for(plan.tiles(), threads, [&](std::int64_t tile, int worker) {
+        kernels().removal(scene, plan, static_cast<int>(tile), goal, pairs.data(), scratch[worker]);
+    });
+    for (std::int64_t k = 0; k < scene.sprites; ++k)
+        costs[k] = std::accumulate(pairs.begin() + plan.pair_start[k], pairs.begin() + plan.pair_start[k + 1], 0.0);
+}
+
 }  // namespace smalti

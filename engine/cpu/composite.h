@@ -28,4 +28,8 @@ void backward(const Scene& scene, const Plan& plan, int threads, const float* gr
 // the loss, not scaled (see Goal).
 double step(const Scene& scene, int threads, const Goal& goal, const Gradients& out);
 
+// costs [sprites]: by how much the sum of squared differences to goal [height, width, 4] would grow if that sprite alone
+// were taken away; below 0 for one that does harm.
+void removal_costs(const Scene& scene, int threads, const float* goal, double* costs);
+
 }  // namespace smalti

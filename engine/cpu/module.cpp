@@ -118,6 +118,15 @@ NB_MODULE(_native, m) {
         },
         "scene"_a, "plan"_a, "grad_image"_a, "grad_affine"_a, "grad_opacity"_a, "grad_tint"_a, "threads"_a);
     m.def(
+        "removal_costs",
+        [](const OwnedScene& scene, ConstImage goal, Array<double, nb::shape<-1>> costs, int threads) {
+            require(has_size(goal, scene.view), "the goal must have the scene's size");
+            require(static_cast<std::int64_t>(costs.shape(0)) == scene.view.sprites, "one cost for each sprite");
+            nb::gil_scoped_release unlocked;
+            smalti::removal_costs(scene.view, threads, goal.data(), costs.data());
+        },
+        "scene"_a, "goal"_a, "costs"_a, "threads"_a);
+    m.def(
         "step",
         [](const OwnedScene& scene, ConstImage goal, bool absolute, double scale, decltype(Output::affine) affine,
            decltype(Output::opacity) opacity, decltype(Output::tint) tint, int threads) {

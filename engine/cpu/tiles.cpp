@@ -459,6 +459,78 @@ double step_as(const Scene& scene, const Plan& plan, int tile, const Goal& goal,
     return loss;
 }
 
+// How much the squared error would grow if a sprite were taken away, exactly: a picture is linear in each opacity alone,
+// so without the sprite a pixel's colour is less by d = o T (c' - q behind), c' the colour at opacity 1, and its squared
+// error changes by d (d - 2 e). Here `behind` is the true colour behind, channel by channel.
+template <Colour kind>
+void removal_rows(const Scene& scene, const Local& s, unsigned rows, const Row (*error)[kTile], const float* stored,
+                  Row (*behind)[kTile], Row& cost) {
+    const float opacity = s.opacity, own = kind == Colour::tint ? 0.0f : scene.mix, painted = 1.0f - own;
+    for (; rows; rows &= rows - 1, stored += stored_rows(kind) * kTile) {
+        const int i = __builtin_ctz(rows);
+        const float* const in = stored;
+        for (int channel = 0; channel < 4; ++channel) {
+            const float tint = channel < 3 ? painted * s.tint[channel] : 1.0f;
+            const bool shows = kind == Colour::mixed && channel < 3;
+            const float* const p = in + (shows ? kColours + 4 * channel : kAlpha) * kTile;
+            const float weight = shows ? own : 0.0f;
+            const float* const e = error[channel][i].v;
+            float* const back = behind[channel][i].v;
+            SMALTI_LANES {
+                const float t = in[kTransmittance * kTile + lane], q = in[kAlpha * kTile + lane];
+                const float more = opacity * (tint * q + weight * p[lane] - q * back[lane]);
+                const float d = t * more;
+                cost.v[lane] += d * (d - 2.0f * e[lane]);
+                back[lane] += more;
+            }
+        }
+    }
+}
+
+template <Colour kind>
+void removal_as(const Scene& scene, const Plan& plan, int tile, const float* goal, float* costs, Scratch& scratch) {
+    const TileArea area = area_of(scene, plan, tile);
+    const std::int64_t first = plan.tile_start[tile], last = plan.tile_start[tile + 1];
+    State state;
+    Row error[4][kTile];
+    Row behind[4][kTile];
+    open(state, area);
+    std::memset(error, 0, sizeof error);
+    std::memset(behind, 0, sizeof behind);
+    const std::int64_t lowest = down<kind, true>(scene, plan, tile, area, state, error, scratch);
+    for (int i = 0; i < area.rows; ++i) {
+        const std::int64_t start = static_cast<std::int64_t>(area.y + i) * scene.width + area.x;
+        for (int j = 0; j < area.columns; ++j) {
+            const float t = state.transmittance[i].v[j];
+            error[3][i].v[j] = 1.0f - t;
+            for (int channel = 0; channel < 4; ++channel) {
+                const float under = scene.background ? scene.background[4 * (start + j) + channel] : 0.0f;
+                behind[channel][i].v[j] = under;
+                error[channel][i].v[j] += t * under - goal[4 * (start + j) + channel];
+            }
+        }
+    }
+    for (std::int64_t hidden = first; hidden < lowest; ++hidden) costs[plan.tile_pair[hidden]] = 0.0f;
+    for (std::int64_t at = lowest; at < last; ++at) {
+        const std::uint32_t pair = plan.tile_pair[at];
+        const Local s = localise(plan.sprites[plan.pair_sprite[pair]], area.x + 0.5, area.y + 0.5);
+        const unsigned rows = static_cast<unsigned>(scratch.rows[at - first]);
+        scratch.used -= static_cast<std::size_t>(__builtin_popcount(rows)) * stored_rows(kind) * kTile;
+        Row cost;
+        std::memset(&cost, 0, sizeof cost);
+        removal_rows<kind>(scene, s, rows, error, scratch.values.data() + scratch.used, behind, cost);
+        costs[pair] = total(cost);
+    }
+}
+
+void removal(const Scene& scene, const Plan& plan, int tile, const float* goal, float* costs, Scratch& scratch) {
+    if (plan.tile_start[tile] == plan.tile_start[tile + 1]) return;
+    if (scene.mix > 0.0f)
+        removal_as<Colour::mixed>(scene, plan, tile, goal, costs, scratch);
+    else
+        removal_as<Colour::tint>(scene, plan, tile, goal, costs, scratch);
+}
+
 double step(const Scene& scene, const Plan& plan, int tile, const Goal& goal, PairGradient* gradients,
             Scratch& scratch) {
     return scene.mix > 0.0f ? step_as<Colour::mixed>(scene, plan, tile, goal, gradients, scratch)
@@ -474,7 +546,8 @@ double step(const Scene& scene, const Plan& plan, int tile, const Goal& goal, Pa
 #define SMALTI_TEXT(a) SMALTI_TEXT2(a)
 
 TileKernels SMALTI_JOIN(SMALTI_ISA, _kernels)() {
-    return {SMALTI_TEXT(SMALTI_ISA), SMALTI_ISA::forward, SMALTI_ISA::backward, SMALTI_ISA::step};
+    return {SMALTI_TEXT(SMALTI_ISA), SMALTI_ISA::forward, SMALTI_ISA::backward, SMALTI_ISA::step,
+            SMALTI_ISA::removal};
 }
 
 }  // namespace smalti

@@ -43,6 +43,9 @@ struct TileKernels {
     // Draws, compares and differentiates the tile at once; returns its part of the loss, not scaled.
     double (*step)(const Scene& scene, const Plan& plan, int tile, const Goal& goal, PairGradient* gradients,
                    Scratch& scratch);
+    // For each of the tile's pairs, by how much the sum of squared differences to goal [height, width, 4] would grow in
+    // the tile without the sprite.
+    void (*removal)(const Scene& scene, const Plan& plan, int tile, const float* goal, float* costs, Scratch& scratch);
 };
 
 // One function for each instruction set that was built, see tiles.cpp and CMakeLists.txt.

@@ -17,7 +17,7 @@ from smalti.bridge.job import BlendSpace
 
 from ..colour import encoded
 from ..geometry import affine_maps, half_sizes
-from ..raster import Atlas, composite, image_loss
+from ..raster import Atlas, composite, image_loss, removal_costs
 
 PARAMETERS = ("x", "y", "log_scale", "theta", "opacity", "tint")
 """What is optimised. Opacity and tint are logits."""
@@ -89,20 +89,12 @@ class Optimiser:
         self._background = None if background is None else torch.from_numpy(background)
         self._target = torch.from_numpy(target)
         self._size = (target.shape[0], target.shape[1])
-        self._goal = None if self._background is None else self._seen(self._over(self._target, self._background))
+        self._goal = None if self._background is None else self._over(self._target, self._background)
         self._noise = torch.Generator().manual_seed(seed)
-        self._template = torch.from_numpy(sprites["template"].astype(np.int32))
-        self._shape = torch.from_numpy(shapes)[self._template.long()]
+        self._shapes = torch.from_numpy(shapes)
+        self._set_template(torch.from_numpy(sprites["template"].astype(np.int32)))
         self._aspect = torch.from_numpy(sprites["aspect"].astype(np.float64))
-        opacity = np.clip(sprites["opacity"].astype(np.float64) / settings.alpha_max, 1e-4, 1 - 1e-4)
-        start = {
-            "x": sprites["x"],
-            "y": sprites["y"],
-            "log_scale": np.log(sprites["scale"].astype(np.float64)),
-            "theta": sprites["theta"],
-            "opacity": _logit(opacity),
-            "tint": _logit(np.clip(sprites["tint"].astype(np.float64), 1e-3, 1 - 1e-3)),
-        }
+        start = self._raw(sprites)
         self.parameters = {
             name: torch.from_numpy(np.array(start[name], np.float64)).requires_grad_(name not in self._locked())
             for name in PARAMETERS
@@ -148,9 +140,55 @@ class Optimiser:
                 **{name: value.numpy().astype(np.float32) for name, value in values.items()},
             }
 
+    def removal_costs(self) -> NDArray[np.float64]:
+        """[N]: by how much the loss would grow without each sprite (see `smalti.engine.raster.removal_costs`).
+
+        Measured in the blend space: in linear light, dark parts weigh less here than in the loss.
+        """
+        with torch.no_grad():
+            background, goal = self._ground()
+            costs = removal_costs(
+                *self._drawn(), goal, background, self.settings.colour_mix, back_end=self.settings.back_end
+            )
+        return costs.numpy()
+
+    def squared_error(self) -> NDArray[np.float32]:
+        """[H, W]: the squared error of each pixel now, summed over its colours."""
+        with torch.no_grad():
+            background, goal = self._ground()
+            image = composite(
+                *self._drawn(), self._size, background, self.settings.colour_mix, back_end=self.settings.back_end
+            )
+            error: NDArray[np.float32] = (self._seen(image) - self._seen(goal))[..., :3].square().sum(dim=-1).numpy()
+        return error
+
+    def replace(self, which: NDArray[np.int64], sprites: Mapping[str, NDArray[Any]]) -> None:
+        """Take the sprites `which` [M] away, and put M others on top of the stack (see `start`)."""
+        kept = np.setdiff1d(np.arange(len(self._template)), which, assume_unique=True)
+        order = torch.from_numpy(np.concatenate([kept, which]))
+        fresh = {name: torch.from_numpy(values) for name, values in self._raw(sprites).items()}
+        new = slice(len(kept), None)
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(parameter[order])
+                if name == "log_scale" and self.settings.lock_scale:
+                    continue  # the size of a sprite is what the start gave it, wherever it goes
+                parameter[new] = fresh[name]
+                moments = self._adam.state.get(parameter, {})
+                for key in ("exp_avg", "exp_avg_sq"):
+                    if key in moments:
+                        moments[key].copy_(moments[key][order])
+                        # No momentum, and steps as long as the others': a memory of 0 would let the first one leap.
+                        moments[key][new] = 0.0 if key == "exp_avg" else moments[key].mean(dim=0)
+        self._set_template(torch.cat([self._template[order[: len(kept)]], torch.from_numpy(sprites["template"])]))
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that a later `restore` needs to go on as if nothing had happened."""
-        state: dict[str, NDArray[Any]] = {"done": np.array(self.done), "noise": self._noise.get_state().numpy()}
+        state: dict[str, NDArray[Any]] = {
+            "done": np.array(self.done),
+            "noise": self._noise.get_state().numpy(),
+            "template": self._template.numpy().copy(),
+        }
         for name, parameter in self.parameters.items():
             state[f"parameter.{name}"] = parameter.detach().numpy().copy()
             for key, value in self._adam.state.get(parameter, {}).items():
@@ -170,8 +208,40 @@ class Optimiser:
                 self._adam.state[parameter] = {
                     key: torch.from_numpy(np.array(state[f"adam.{name}.{key}"])) for key in keys
                 }
+        self._set_template(torch.from_numpy(state["template"].astype(np.int32)))
         self._noise.set_state(torch.from_numpy(state["noise"]))
         self.done = int(state["done"])
+
+    def _raw(self, sprites: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float64]]:
+        """The parameters that stand for sprites in the units of `smalti.bridge.composition`."""
+        values = {name: array.astype(np.float64) for name, array in sprites.items()}
+        return {
+            "x": values["x"],
+            "y": values["y"],
+            "log_scale": np.log(values["scale"]),
+            "theta": values["theta"],
+            "opacity": _logit(np.clip(values["opacity"] / self.settings.alpha_max, 1e-4, 1 - 1e-4)),
+            "tint": _logit(np.clip(values["tint"], 1e-3, 1 - 1e-3)),
+        }
+
+    def _set_template(self, template: Tensor) -> None:
+        self._template = template
+        self._shape = self._shapes[template.long()]
+
+    def _ground(self) -> tuple[Tensor, Tensor]:
+        """What lies behind the sprites in this step, and what the picture should then be, in the blend space."""
+        if self._background is not None and self._goal is not None:
+            return self._background, self._goal
+        noise = torch.rand((*self._size, 4), generator=self._noise)
+        noise[..., 3] = 1
+        return noise, self._over(self._target, noise)
+
+    def _drawn(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Atlas]:
+        """The sprites as the rasteriser takes them."""
+        p = self.parameters
+        affine = affine_maps(p["x"], p["y"], p["log_scale"].exp(), self._aspect, p["theta"], self._shape)
+        opacity = self.settings.alpha_max * p["opacity"].sigmoid()
+        return affine, opacity, p["tint"].sigmoid(), self._template, self._atlas
 
     def _locked(self) -> set[str]:
         locked = {"theta"} if self.settings.lock_rotation else set()
@@ -183,22 +253,14 @@ class Optimiser:
 
     def _differentiate(self, blur: float) -> float:
         """The loss now; its gradient goes to the parameters."""
-        p = self.parameters
-        affine = affine_maps(p["x"], p["y"], p["log_scale"].exp(), self._aspect, p["theta"], self._shape)
-        background, goal = self._background, self._goal
-        if background is None:
-            background = torch.rand((*self._size, 4), generator=self._noise)
-            background[..., 3] = 1
-            goal = self._seen(self._over(self._target, background))
-        assert goal is not None
-        opacity, tint = self.settings.alpha_max * p["opacity"].sigmoid(), p["tint"].sigmoid()
-        sprites = affine, opacity, tint, self._template, self._atlas
+        background, goal = self._ground()
+        sprites = self._drawn()
         mix, back_end = self.settings.colour_mix, self.settings.back_end
         if self.settings.blend_space == "srgb":
             loss = image_loss(*sprites, goal, background, mix, blur, back_end=back_end)
         else:
             image = composite(*sprites, self._size, background, mix, blur, back_end=back_end)
-            loss = (self._seen(image) - goal).square().mean()
+            loss = (self._seen(image) - self._seen(goal)).square().mean()
         # The mean is over four channels; over an opaque background alpha differs nowhere.
         loss = loss * (4 / 3)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ..raster import build_atlas
 from ..raster.atlas import TEXELS_PER_PIXEL
 from .optimiser import Optimiser, Settings
-from .start import shape_of, start
+from .recycle import is_due, recycle
+from .start import Placer, shape_of, start
 
 WARM_RATE = 0.4
 """Rates of a frame that starts from the one before, against those of a first frame."""
@@ -58,16 +59,14 @@ class Fitting:
         self._atlas = build_atlas(bitmaps, largest)
         self._shapes = np.array([[b.shape[1], b.shape[0]] for b in bitmaps], np.float64)
         first = target(0)
-        sprites = start(
+        self._placer = Placer(
             first.astype(np.float64),
-            count,
             [shape_of(b) for b in bitmaps],
             settings.colour_mix,
             settings.size_range,
             settings.lock_rotation,
-            np.random.default_rng(seed),
         )
-        self.optimiser = self._begin(first, sprites)
+        self.optimiser = self._begin(first, start(self._placer, count, np.random.default_rng(seed)))
 
     @property
     def steps(self) -> int:
@@ -97,6 +96,10 @@ class Fitting:
             self._done.append(sprites)
             self.frame += 1
             self.optimiser = self._begin(self._target(self.frame), sprites)
+        # Only in the first frame: in later ones a sprite that jumps would be seen to jump. The generator is made anew
+        # from the step, so that a resumed fit makes the same choices.
+        elif self.frame == 0 and is_due(self.optimiser.done, self._settings.steps):
+            recycle(self.optimiser, self._placer, np.random.default_rng((self._seed, self.optimiser.done)))
         return self.optimiser.step()
 
     def result(self) -> dict[str, NDArray[Any]]:
@@ -106,7 +109,7 @@ class Fitting:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that a later `restore` needs to go on as if nothing had happened."""
-        state = {"frame": np.array(self.frame), "template": self.optimiser.sprites()["template"]}
+        state = {"frame": np.array(self.frame)}
         if self._done:
             state |= {f"done.{name}": np.stack([f[name] for f in self._done]) for name in PER_FRAME}
         return state | self.optimiser.state()

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Sprites = dict[str, NDArray[Any]]
 
 OVERLAP = 2.2
 """Mean number of sprites over a point at the start."""
@@ -112,104 +115,118 @@ def _hilbert(width: int, height: int) -> NDArray[np.int64]:
     return np.argsort(index, kind="stable")
 
 
-def start(
-    target: Floats,
-    count: int,
-    shapes: Sequence[Shape],
-    mix: float,
-    size_range: tuple[float, float],
-    upright: bool,
-    rng: np.random.Generator,
-) -> dict[str, NDArray[np.generic]]:
-    """Choose the starting sprites, bottom of the stack first.
+class Placer:
+    """Makes sprites for given places of a target.
 
     Args:
         target: [H, W, 4] premultiplied, in the blend space.
-        count: N.
         shapes: the templates.
         mix: colour mix.
         size_range: smallest and largest longer side of a sprite, canvas pixels.
         upright: no rotation.
+    """
+
+    def __init__(
+        self, target: Floats, shapes: Sequence[Shape], mix: float, size_range: tuple[float, float], upright: bool
+    ) -> None:
+        self.target = target
+        self._shapes = shapes
+        self._mix = mix
+        self._size_range = size_range
+        self._upright = upright
+        self._order = _hilbert(target.shape[1], target.shape[0])
+        self._along, self._coherence = edges_of(target[..., :3])
+        self._means: dict[int, Floats] = {}
+
+    def draw(self, density: Floats, count: int, rng: np.random.Generator) -> tuple[Integers, Integers]:
+        """Rows and columns of `count` pixels, spread evenly with the density [H, W], which must not be 0 everywhere."""
+        reached = np.cumsum(density.ravel()[self._order])
+        draw = (np.arange(count) + rng.uniform(0, 1, count)) / count * reached[-1]
+        pixel = self._order[np.minimum(np.searchsorted(reached, draw), len(self._order) - 1)]
+        row, column = np.divmod(pixel, density.shape[1])
+        return row, column
+
+    def at(self, row: Integers, column: Integers, radius: Floats, rng: np.random.Generator) -> Sprites:
+        """Sprites that cover about as much as discs of `radius` [N] (pixels) about these pixels would (see `start`)."""
+        count = len(row)
+        colour = self._colour_under(row, column, radius)
+        template = self._choose(colour, rng)
+        longer = np.array([max(s.width, s.height) for s in self._shapes], np.float64)
+        filled = np.array([s.coverage * s.width * s.height for s in self._shapes]) / longer**2
+        # A bitmap with holes or a slim one is made larger, so that it covers as much; within reason.
+        scale = radius * np.minimum(np.sqrt(np.pi / 4 / np.maximum(filled, 1e-6)), 2.5)[template]
+        scale = np.clip(scale, 0.5 * self._size_range[0], 0.5 * self._size_range[1])
+
+        axis, elongation = (np.array([getattr(s, n) for s in self._shapes])[template] for n in ("axis", "elongation"))
+        aligned = rng.uniform(0, 1, count) < self._coherence[row, column] * np.minimum(2 * elongation, 1)
+        half_turn = np.pi * rng.integers(0, 2, count)
+        theta = np.where(aligned, self._along[row, column] - axis + half_turn, rng.uniform(-np.pi, np.pi, count))
+        theta = np.zeros(count) if self._upright else (theta + np.pi) % (2 * np.pi) - np.pi
+
+        own = np.array([s.colour for s in self._shapes])[template]
+        tint = (colour - self._mix * own) / max(1 - self._mix, 0.05)
+        return {
+            "template": template.astype(np.int32),
+            "x": column + rng.uniform(0, 1, count),
+            "y": row + rng.uniform(0, 1, count),
+            "scale": scale,
+            "aspect": np.zeros(count),
+            "theta": theta,
+            "opacity": np.full(count, 0.8),
+            "tint": np.clip(tint + rng.normal(0, 0.02, tint.shape), 0.02, 0.98),
+        }
+
+    def _colour_under(self, row: Integers, column: Integers, radius: Floats) -> Floats:
+        """[N, 3] straight mean colour of the target about each position, over roughly the sprite's radius."""
+        colours = np.zeros((len(row), 3))
+        steps = np.clip(np.rint(np.log2(np.maximum(0.5 * radius, 1))), 0, 6).astype(int)
+        for step in np.unique(steps).tolist():
+            if step not in self._means:
+                self._means[step] = box_mean(self.target, 2**step // 2).astype(np.float32)
+            here = steps == step
+            picked = self._means[step][row[here], column[here]].astype(np.float64)
+            colours[here] = picked[:, :3] / np.maximum(picked[:, 3:], 1e-3)
+        return colours
+
+    def _choose(self, colour: Floats, rng: np.random.Generator) -> Integers:
+        """Templates for N sprites: in equal shares where only their alpha shows, by likeness where their colours do."""
+        shares = rng.permutation(np.arange(len(colour)) % len(self._shapes))
+        if self._mix == 0 or len(self._shapes) == 1:
+            return shares
+        # One template at a time: sprites x templates x channels at once would not fit for large folders and counts.
+        distance = np.stack([((colour - np.array(s.colour)) ** 2).sum(axis=1) for s in self._shapes], axis=1)
+        # Gumbel's trick draws from exp(-distance / spread) without a loop; a small mix chooses nearly freely.
+        spread = 0.02 / self._mix**2
+        chosen: Integers = np.argmax(-distance / spread + rng.gumbel(size=distance.shape), axis=1)
+        return chosen
+
+
+def start(
+    placer: Placer,
+    count: int,
+    rng: np.random.Generator,
+    flatness: float = FLATNESS,
+    overlap: float = OVERLAP,
+) -> Sprites:
+    """Choose the starting sprites, bottom of the stack first.
+
+    Args:
+        placer: target and templates.
+        count: N.
         rng: source of every random choice.
+        flatness: share of the draw that a region without any detail keeps, above 0.
+        overlap: mean number of sprites over a point.
 
     Returns:
         ``template`` [N] int32; ``x``, ``y``, ``scale``, ``aspect``, ``theta``, ``opacity`` [N] and ``tint`` [N, 3]
         float64, in the units of `smalti.bridge.composition`.
     """
-    height, width = target.shape[:2]
-    alpha = target[..., 3]
-    density = (FLATNESS + (1 - FLATNESS) * detail_of(target)) * alpha + 1e-9
-    order = _hilbert(width, height)
-    reached = np.cumsum(density.ravel()[order])
-    draw = (np.arange(count) + rng.uniform(0, 1, count)) / count * reached[-1]
-    pixel = order[np.minimum(np.searchsorted(reached, draw), len(order) - 1)]
-    row, column = np.divmod(pixel, width)
-
-    # Room for one sprite here, in pixels, and from it the radius of a disc that covers it OVERLAP times over.
-    room = reached[-1] / (count * box_mean(density, 2)[row, column])
-    radius = np.sqrt(OVERLAP * room / np.pi) * np.exp(rng.uniform(-0.35, 0.35, count))
-
-    template = _choose(target, row, column, radius, shapes, mix, rng)
-    longer = np.array([max(s.width, s.height) for s in shapes], np.float64)
-    filled = np.array([s.coverage * s.width * s.height for s in shapes]) / longer**2
-    # A bitmap with holes or a slim one is made larger, so that it covers as much; within reason.
-    scale = radius * np.minimum(np.sqrt(np.pi / 4 / np.maximum(filled, 1e-6)), 2.5)[template]
-    scale = np.clip(scale, 0.5 * size_range[0], 0.5 * size_range[1])
-
-    along, coherence = edges_of(target[..., :3])
-    axis, elongation = (np.array([getattr(s, name) for s in shapes])[template] for name in ("axis", "elongation"))
-    aligned = rng.uniform(0, 1, count) < coherence[row, column] * np.minimum(2 * elongation, 1)
-    half_turn = np.pi * rng.integers(0, 2, count)
-    theta = np.where(aligned, along[row, column] - axis + half_turn, rng.uniform(-np.pi, np.pi, count))
-    theta = np.zeros(count) if upright else (theta + np.pi) % (2 * np.pi) - np.pi
-
-    stack = np.argsort(-scale, kind="stable")
-    colour = _colour_under(target, row, column, radius)
-    own = np.array([s.colour for s in shapes])[template]
-    tint = (colour - mix * own) / max(1 - mix, 0.05)
-    tint = np.clip(tint + rng.normal(0, 0.02, tint.shape), 0.02, 0.98)
-    parts = {
-        "template": template.astype(np.int32),
-        "x": column + rng.uniform(0, 1, count),
-        "y": row + rng.uniform(0, 1, count),
-        "scale": scale,
-        "aspect": np.zeros(count),
-        "theta": theta,
-        "opacity": np.full(count, 0.8),
-        "tint": tint,
-    }
-    return {name: values[stack] for name, values in parts.items()}
-
-
-def _colour_under(target: Floats, row: NDArray[np.int64], column: NDArray[np.int64], radius: Floats) -> Floats:
-    """[N, 3] straight mean colour of the target about each position, over roughly the sprite's radius."""
-    colours = np.zeros((len(row), 3))
-    steps = np.clip(np.rint(np.log2(np.maximum(0.5 * radius, 1))), 0, 6).astype(int)
-    for step in np.unique(steps):
-        mean = box_mean(target, int(2**step) // 2)
-        here = steps == step
-        picked = mean[row[here], column[here]]
-        colours[here] = picked[:, :3] / np.maximum(picked[:, 3:], 1e-3)
-    return colours
-
-
-def _choose(
-    target: Floats,
-    row: NDArray[np.int64],
-    column: NDArray[np.int64],
-    radius: Floats,
-    shapes: Sequence[Shape],
-    mix: float,
-    rng: np.random.Generator,
-) -> NDArray[np.int64]:
-    """Templates for N sprites: in equal shares where only their alpha shows, by likeness where their colours do."""
-    count = len(row)
-    shares = rng.permutation(np.arange(count) % len(shapes))
-    if mix == 0 or len(shapes) == 1:
-        return shares
-    own = np.array([s.colour for s in shapes])
-    distance = ((_colour_under(target, row, column, radius)[:, None] - own[None]) ** 2).sum(axis=2)
-    # Gumbel's trick draws from exp(-distance / spread) without a loop; a small mix chooses nearly freely.
-    spread = 0.02 / mix**2
-    chosen: NDArray[np.int64] = np.argmax(-distance / spread + rng.gumbel(size=distance.shape), axis=1)
-    return chosen
+    alpha = placer.target[..., 3]
+    density = (flatness + (1 - flatness) * detail_of(placer.target)) * alpha + 1e-9
+    row, column = placer.draw(density, count, rng)
+    # Room for one sprite here, in pixels, and from it the radius of a disc that covers it `overlap` times over.
+    room = density.sum() / (count * box_mean(density, 2)[row, column])
+    radius = np.sqrt(overlap * room / np.pi) * np.exp(rng.uniform(-0.35, 0.35, count))
+    sprites = placer.at(row, column, radius, rng)
+    stack = np.argsort(-sprites["scale"], kind="stable")
+    return {name: values[stack] for name, values in sprites.items()}

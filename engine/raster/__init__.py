@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The differentiable rasteriser: `composite`, its fusion with a loss `image_loss`, and the back ends for both."""
+"""The differentiable rasteriser: `composite`, its fusion with a loss, what a sprite is worth, and the back ends."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch import Tensor
 
 from .atlas import Atlas, build_atlas
 
-__all__ = ["BACK_ENDS", "Atlas", "build_atlas", "composite", "image_loss"]
+__all__ = ["BACK_ENDS", "Atlas", "build_atlas", "composite", "image_loss", "removal_costs"]
 
 BACK_ENDS = {"cpu": "smalti.engine.cpu", "reference": "smalti.engine.raster.reference"}
-"""Name of a back end -> module that has its `composite` and `image_loss`. Imported when first asked for."""
+"""Name of a back end -> module that has the functions of this module. Imported when first asked for."""
 
 
 def composite(
@@ -99,6 +99,36 @@ def image_loss(
     _check(affine, opacity, tint, template, atlas, (goal.shape[0], goal.shape[1]), background)
     function: Callable[..., Tensor] = _module(back_end).image_loss
     return function(affine, opacity, tint, template, atlas, goal, background, mix, lod_bias, stop, kind)
+
+
+def removal_costs(
+    affine: Tensor,
+    opacity: Tensor,
+    tint: Tensor,
+    template: Tensor,
+    atlas: Atlas,
+    goal: Tensor,
+    background: Tensor | None = None,
+    mix: float = 0.0,
+    stop: float = 1e-4,
+    back_end: str = "cpu",
+) -> Tensor:
+    """What each sprite is worth: by how much `image_loss` (mse) would grow without it. Exact, not a slope.
+
+    Args:
+        as `image_loss`.
+
+    Returns:
+        [N] float64 (the type of `affine` from the reference); below 0 for a sprite that does harm, 0 for one unseen.
+
+    Raises:
+        ValueError: as `image_loss`.
+    """
+    if goal.dim() != 3 or goal.shape[2] != 4:
+        raise ValueError(f"the goal must have shape [height, width, 4], not {tuple(goal.shape)}")
+    _check(affine, opacity, tint, template, atlas, (goal.shape[0], goal.shape[1]), background)
+    function: Callable[..., Tensor] = _module(back_end).removal_costs
+    return function(affine, opacity, tint, template, atlas, goal, background, mix, stop)
 
 
 def _module(back_end: str) -> ModuleType:

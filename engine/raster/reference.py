@@ -107,3 +107,25 @@ def image_loss(
     image = composite(affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop)
     difference = image - goal.to(image.dtype)
     return (difference.abs() if kind == "l1" else difference.square()).mean()
+
+
+def removal_costs(
+    affine: Tensor,
+    opacity: Tensor,
+    tint: Tensor,
+    template: Tensor,
+    atlas: Atlas,
+    goal: Tensor,
+    background: Tensor | None = None,
+    mix: float = 0.0,
+    stop: float = 1e-4,
+) -> Tensor:
+    """See `smalti.engine.raster.removal_costs`: draws the picture once without each sprite."""
+
+    def loss(kept: Tensor) -> Tensor:
+        return image_loss(affine, opacity * kept, tint, template, atlas, goal, background, mix, stop=stop)
+
+    one = torch.ones(len(affine), dtype=affine.dtype)
+    with torch.no_grad():
+        before = loss(one)
+        return torch.stack([loss(one.index_fill(0, torch.tensor(k), 0.0)) - before for k in range(len(affine))])

@@ -30,6 +30,13 @@ struct Result {
     std::vector<double> affine, opacity, tint;
 };
 
+// By how much the error would grow without each sprite; the scene's gradient serves as the picture to compare with.
+std::vector<double> removal_costs(const OwnedScene& scene, int threads) {
+    std::vector<double> costs(static_cast<std::size_t>(scene.sprites()));
+    smalti::removal_costs(scene.view(), threads, scene.grad_image.data(), costs.data());
+    return costs;
+}
+
 Result run(const OwnedScene& owned, int threads) {
     const smalti::Scene scene = owned.view();
     const std::size_t n = static_cast<std::size_t>(owned.sprites());
@@ -62,6 +69,7 @@ void results_are_finite(const OwnedScene& scene) {
     const Result r = run(scene, 1);
     expect(all_finite(r.image), scene.name + ": the image is finite");
     expect(all_finite(r.affine) && all_finite(r.opacity) && all_finite(r.tint), scene.name + ": gradients are finite");
+    expect(all_finite(removal_costs(scene, 1)), scene.name + ": costs of removal are finite");
 }
 
 // The pass that does all at once must say what drawing, comparing and differentiating one after another says.
@@ -94,8 +102,9 @@ void step_equals_its_parts(const OwnedScene& scene) {
 
 void threads_change_nothing(const OwnedScene& scene) {
     const Result one = run(scene, 1);
+    const std::vector<double> costs = removal_costs(scene, 1);
     for (const int threads : {2, 3, 8})
-        expect(same_bits(one, run(scene, threads)),
+        expect(same_bits(one, run(scene, threads)) && same_bits(costs, removal_costs(scene, threads)),
                scene.name + ": " + std::to_string(threads) + " threads give the same bits as one");
 }
 
@@ -146,31 +155,43 @@ std::vector<smalti::TileKernels> instruction_sets() {
     return found;
 }
 
-constexpr int kNumbers = sizeof(smalti::PairGradient) / sizeof(float);
+// What one pair of sprite and tile gets from all kernels.
+struct PairResults {
+    smalti::PairGradient backward, step;
+    float removal;
+};
+constexpr int kNumbers = sizeof(PairResults) / sizeof(float);
 
 struct Drawn {
     std::vector<float> image;
-    std::vector<float> gradients;  // [pairs, kNumbers]
+    std::vector<float> numbers;  // [pairs, kNumbers]
 };
 
 Drawn draw_with(const smalti::TileKernels& kernels, const OwnedScene& owned) {
     const smalti::Scene scene = owned.view();
     const smalti::Plan plan = smalti::make_plan(scene, 1);
-    std::vector<smalti::PairGradient> pairs(plan.pair_tile.size());
+    const std::size_t count = plan.pair_tile.size();
+    std::vector<smalti::PairGradient> backward(count), step(count);
+    std::vector<float> removal(count);
     smalti::Scratch scratch;
     Drawn drawn;
     drawn.image.resize(owned.grad_image.size());
-    for (int tile = 0; tile < plan.tiles_x * plan.tiles_y; ++tile) {
+    for (int tile = 0; tile < plan.tiles(); ++tile) {
         kernels.forward(scene, plan, tile, drawn.image.data());
-        kernels.backward(scene, plan, tile, owned.grad_image.data(), pairs.data(), scratch);
+        kernels.backward(scene, plan, tile, owned.grad_image.data(), backward.data(), scratch);
+        kernels.step(scene, plan, tile, {owned.grad_image.data(), 1.0f, false}, step.data(), scratch);
+        kernels.removal(scene, plan, tile, owned.grad_image.data(), removal.data(), scratch);
     }
-    drawn.gradients.resize(pairs.size() * kNumbers);
-    if (!pairs.empty()) std::memcpy(drawn.gradients.data(), pairs.data(), pairs.size() * sizeof(smalti::PairGradient));
+    drawn.numbers.resize(count * kNumbers);
+    for (std::size_t p = 0; p < count; ++p) {
+        const PairResults results{backward[p], step[p], removal[p]};
+        std::memcpy(&drawn.numbers[p * kNumbers], &results, sizeof results);
+    }
     return drawn;
 }
 
 // Rounding differs: one set fuses a multiplication with an addition, another does not. A pixel on the border between two
-// texels may then take the slope of the one or the other, so gradients are compared on the whole and not one by one.
+// texels may then take the slope of the one or the other, so these numbers are compared on the whole and not one by one.
 void instruction_sets_agree(const OwnedScene& scene) {
     const std::vector<smalti::TileKernels> sets = instruction_sets();
     const Drawn first = draw_with(sets[0], scene);
@@ -184,12 +205,12 @@ void instruction_sets_agree(const OwnedScene& scene) {
         expect(most <= 2e-5f + scene.stop, what + " (image, " + std::to_string(most) + ")");
         for (int number = 0; number < kNumbers; ++number) {
             double difference = 0, size = 0;
-            for (std::size_t p = number; p < first.gradients.size(); p += kNumbers) {
-                difference += std::fabs(static_cast<double>(first.gradients[p]) - other.gradients[p]);
-                size += std::fabs(first.gradients[p]);
+            for (std::size_t p = number; p < first.numbers.size(); p += kNumbers) {
+                difference += std::fabs(static_cast<double>(first.numbers[p]) - other.numbers[p]);
+                size += std::fabs(first.numbers[p]);
             }
-            expect(difference <= 1e-2 * size + 1e-6,
-                   what + " (gradient " + std::to_string(number) + ", " + std::to_string(difference) + " of " + std::to_string(size) + ")");
+            const std::string found = std::to_string(difference) + " of " + std::to_string(size);
+            expect(difference <= 1e-2 * size + 1e-6, what + " (number " + std::to_string(number) + ", " + found + ")");
         }
     }
 }

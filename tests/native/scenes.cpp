@@ -72,7 +72,8 @@ void damage(OwnedScene& s, std::int64_t k, Random& random) {
     double* map = &s.affine[6 * k];
     if (place == 9) {  // on the centre of a pixel, and so small that single precision cannot hold the map
         const double size = std::pow(10.0, uniform(random, -150, -40));
-        const double x = 0.5 + static_cast<double>(random() % s.width), y = 0.5 + static_cast<double>(random() % s.height);
+        const double x = 0.5 + static_cast<double>(random() % s.width);
+        const double y = 0.5 + static_cast<double>(random() % s.height);
         const double theta = uniform(random, 0, 7), a = std::cos(theta) / size, b = std::sin(theta) / size;
         const double turned[] = {a, b, -(a * x + b * y), -b, a, b * x - a * y};
         std::copy(turned, turned + 6, map);
