@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# From a fresh checkout to a picture, with nothing installed but Python 3.11 or later, a C++ compiler and make:
+#
+#   make demo         rebuild the example picture out of leaves; results in demo/
+#   make test         all tests, in this Python and in every Blender that can be had
+#   make lint         ruff and mypy
+#   make extension    the Blender extension, dist/smalti-VERSION.zip
+#   make sanitize     the CPU kernels under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make clean        remove what was built; make distclean: the environments too
+#
+# Each target first makes the environment that it needs, and a second call is quick. PYTHON chooses the interpreter.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Blender's Python modules (the bpy wheels), each for one version of Python alone. Without the first ones `make test`
+# fails; of the others it takes what can be had.
+BLENDERS := 4.2 5.0
+MORE_BLENDERS := 4.5 5.1 5.2
+BLENDER_ENVS := build/blender
+
+NATIVE_SOURCES := CMakeLists.txt $(wildcard engine/cpu/*.cpp engine/cpu/*.h engine/cpu/CMakeLists.txt engine/kernels/*.h)
+
+.PHONY: demo test lint extension sanitize clean distclean environment blenders
+.DELETE_ON_ERROR:
+
+environment: $(READY)
+
+# Without build isolation, so that the tools that build the package are the pinned ones too.
+$(READY): constraints.txt pyproject.toml bridge/version.py $(NATIVE_SOURCES)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Smalti needs Python 3.11 or later; say where it is: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt cmake nanobind ninja scikit-build-core
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $@
+
+# The job's settings are those with which the README's pictures were made.
+demo: $(READY)
+	$(BIN)/smalti fit examples/target/lighthouse.png --primitives examples/primitives --out demo --overwrite \
+		--count 1500 --size 960 --steps 350 --mix 0.4 --min-size 24 --max-size 140
+	$(BIN)/smalti export demo --psd
+	$(BIN)/smalti render demo --size 1920
+	@echo
+	@echo "In the folder demo:"
+	@echo "  render.png        the picture, 960 pixels wide"
+	@echo "  render-1920.png   the same composition, drawn again at twice the size"
+	@echo "  layers.psd        one layer for each leaf"
+	@echo "For Blender: make extension, then install dist/smalti-*.zip and import the folder demo."
+
+test: $(READY) blenders
+	$(BIN)/pytest
+
+# mypy follows packages by their folders, not through an editable install.
+lint: $(READY)
+	$(BIN)/ruff check .
+	@mkdir -p build/path/smalti && ln -sfn ../../../engine build/path/smalti/engine \
+		&& ln -sfn ../../../bridge build/path/smalti/bridge
+	MYPYPATH=build/path $(BIN)/mypy -p smalti.engine -p smalti.bridge
+
+extension: $(READY)
+	$(BIN)/python addon/build_extension.py dist
+
+sanitize: $(READY)
+	$(BIN)/pytest -s tests/test_native.py
+
+blenders: $(BLENDERS:%=$(BLENDER_ENVS)/%/.ready)
+	@for version in $(MORE_BLENDERS); do \
+		$(MAKE) --no-print-directory $(BLENDER_ENVS)/$$version/.ready \
+			|| echo "Blender $$version is not to be had here: it is left out of the tests."; \
+	done
+
+# A command that runs Python $(1), or nothing: on the path, or one of pyenv's.
+python_of_version = $(firstword $(foreach python,$(PYTHON) python$(1) $(wildcard $(HOME)/.pyenv/versions/$(1)*/bin/python),\
+	$(shell $(python) -c 'import sys; "%d.%d" % sys.version_info[:2] == "$(1)" and print("$(python)")' 2>/dev/null)))
+bpy_python = $(if $(filter 4.% 5.0,$(1)),3.11,3.13)
+
+$(BLENDER_ENVS)/%/.ready:
+	@test -n "$(call python_of_version,$(call bpy_python,$*))" \
+		|| { echo "Blender $* needs Python $(call bpy_python,$*), and there is none on the path."; exit 1; }
+	rm -rf $(@D)
+	$(call python_of_version,$(call bpy_python,$*)) -m venv $(@D)
+	$(@D)/bin/python -m pip install -q --disable-pip-version-check 'bpy~=$*.0' $(if $(filter 4.% 5.0,$*),'numpy<2') \
+		&& $(@D)/bin/python -c 'import bpy' || { rm -rf $(@D); exit 1; }
+	@touch $@
+
+clean:
+	rm -rf dist demo $(filter-out $(BLENDER_ENVS),$(wildcard build/*)) .mypy_cache .pytest_cache .ruff_cache
+	rm -f $(READY)
+
+distclean: clean
+	rm -rf build $(VENV)
