@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Smalti's Blender extension: fits in an engine process of its own, and brings the result in as layers.
+
+Each module registers what it defines; `register` and `unregister` only call them in order.
+"""
+
+from . import fit, preferences, properties, result, session, view
+
+_MODULES = (preferences, properties, session, fit, view, result)
+
+
+def register() -> None:
+    """Add everything to Blender."""
+    for module in _MODULES:
+        module.register()
+
+
+def unregister() -> None:
+    """Take everything away, the last first, and end the engine."""
+    for module in reversed(_MODULES):
+        module.unregister()

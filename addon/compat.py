@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What differs between the Blender versions served (4.2 up to 5.2). No other module asks for the version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+# Paths that start with // are understood by every version; only newer ones let a property say so.
+PATH_OPTIONS = {'PATH_SUPPORTS_BLEND_RELATIVE'} if bpy.app.version >= (4, 5, 0) else set()
+
+
+def new_curves(item: Any, name: str) -> Any:
+    """Give `item` (an object without an action) a new action and return the collection that takes its F-curves."""
+    action = bpy.data.actions.new(name)
+    animation = item.animation_data_create()
+    animation.action = action
+    if bpy.app.version < (4, 4, 0):
+        return action.fcurves
+    slot = action.slots.new(id_type='OBJECT', name=name)
+    strip = action.layers.new("Layer").strips.new(type='KEYFRAME')
+    animation.action_slot = slot
+    return strip.channelbag(slot, ensure=True).fcurves
+
+
+def node_tree(material: Any) -> Any:
+    """The node tree of a new material, which versions before 5.0 make only on request."""
+    if material.node_tree is None:
+        material.use_nodes = True
+    return material.node_tree

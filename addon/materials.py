@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shading of a composition: what makes Blender's picture equal the engine's.
+
+A sprite's straight colour is ``(1 - mix) * tint + mix * bitmap`` and its alpha ``opacity * bitmap alpha``, in the
+numbers of the composition's blend space. So in a job composed in sRGB the bitmaps are read as plain numbers
+(Non-Color) and the scene is viewed Raw; in a job composed in linear light they are read as sRGB and the scene is viewed
+Standard.
+
+One node group per job holds the formula; each bitmap has a material that feeds its pixels to the group. Tint and
+opacity come from the object's colour.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from . import compat
+from .bridge.job import BlendSpace
+
+COLOUR_SPACE: dict[BlendSpace, str] = {"srgb": 'Non-Color', "linear": 'sRGB'}
+
+
+def _as_blender_keeps(path: Path) -> str:
+    """The path relative to the Blender file, where that is saved and the artist's preferences say so."""
+    if bpy.data.filepath and bpy.context.preferences.filepaths.use_relative_paths:
+        with contextlib.suppress(ValueError):  # another drive
+            return str(bpy.path.relpath(str(path)))
+    return str(path)
+
+
+def load_image(path: Path, space: BlendSpace) -> Any:
+    """The picture `path` as a new image of `bpy.data`, read for the blend space.
+
+    Raises:
+        RuntimeError: Blender cannot read it.
+    """
+    image = bpy.data.images.load(_as_blender_keeps(path))
+    if not image.size[0]:
+        bpy.data.images.remove(image)
+        raise RuntimeError(f"{path} is not a picture")
+    image.colorspace_settings.name = COLOUR_SPACE[space]
+    # The files carry colour on under their transparent texels, so it may be interpolated apart from the alpha; other
+    # modes would let Blender premultiply in 8 bits first.
+    image.alpha_mode = 'CHANNEL_PACKED'
+    return image
+
+
+def sprite_group(name: str, mix: float) -> Any:
+    """The node group that turns a bitmap's colour and alpha into a surface with the object's tint and opacity."""
+    group = bpy.data.node_groups.new(name, 'ShaderNodeTree')
+    group.interface.new_socket("Color", in_out='INPUT', socket_type='NodeSocketColor')
+    group.interface.new_socket("Alpha", in_out='INPUT', socket_type='NodeSocketFloat').default_value = 1.0
+    group.interface.new_socket("Surface", in_out='OUTPUT', socket_type='NodeSocketShader')
+    nodes, links = group.nodes, group.links
+
+    def node(kind: str, x: float, y: float, label: str = "") -> Any:
+        made = nodes.new(kind)
+        made.location, made.label = (x, y), label
+        return made
+
+    bitmap = node('NodeGroupInput', -600, -60)
+    info = node('ShaderNodeObjectInfo', -600, 200, "Tint and Opacity")
+    colour = node('ShaderNodeMix', -380, 200, "Colour Mix")
+    colour.data_type, colour.clamp_factor = 'RGBA', True
+    factor, tint, own = (
+        next(s for s in colour.inputs if s.identifier == i) for i in ("Factor_Float", "A_Color", "B_Color")
+    )
+    factor.default_value = mix
+    alpha = node('ShaderNodeMath', -380, -60, "Opacity")
+    alpha.operation = 'MULTIPLY'
+    clear = node('ShaderNodeBsdfTransparent', -160, -60)
+    glow = node('ShaderNodeEmission', -160, 200)
+    surface = node('ShaderNodeMixShader', 60, 80)
+    result = node('NodeGroupOutput', 260, 80)
+
+    links.new(info.outputs["Color"], tint)
+    links.new(bitmap.outputs["Color"], own)
+    links.new(info.outputs["Alpha"], alpha.inputs[0])
+    links.new(bitmap.outputs["Alpha"], alpha.inputs[1])
+    links.new(next(s for s in colour.outputs if s.identifier == "Result_Color"), glow.inputs["Color"])
+    links.new(alpha.outputs[0], surface.inputs[0])
+    links.new(clear.outputs[0], surface.inputs[1])
+    links.new(glow.outputs[0], surface.inputs[2])
+    links.new(surface.outputs[0], result.inputs["Surface"])
+    return group
+
+
+def _empty_tree(material: Any) -> Any:
+    tree = compat.node_tree(material)
+    tree.nodes.clear()
+    # Sorted by object and blended: EEVEE's default dithers layers into noise.
+    material.surface_render_method = 'BLENDED'
+    material.use_transparency_overlap = True
+    return tree
+
+
+def sprite_material(name: str, image: Any, group: Any) -> Any:
+    """A material that shows `image` through the job's node group."""
+    material = bpy.data.materials.new(name)
+    tree = _empty_tree(material)
+    texture = tree.nodes.new('ShaderNodeTexImage')
+    texture.image, texture.interpolation, texture.extension = image, 'Linear', 'CLIP'
+    texture.location = (-300, 0)
+    sprite = tree.nodes.new('ShaderNodeGroup')
+    sprite.node_tree = group
+    output = tree.nodes.new('ShaderNodeOutputMaterial')
+    output.location = (220, 0)
+    tree.links.new(texture.outputs["Color"], sprite.inputs["Color"])
+    tree.links.new(texture.outputs["Alpha"], sprite.inputs["Alpha"])
+    tree.links.new(sprite.outputs["Surface"], output.inputs["Surface"])
+    return material
+
+
+def background_material(name: str, image: Any | None) -> Any:
+    """The material of the background: `image` stretched over the plane, or where there is none the object's colour."""
+    material = bpy.data.materials.new(name)
+    tree = _empty_tree(material)
+    glow = tree.nodes.new('ShaderNodeEmission')
+    glow.location = (-160, 0)
+    output = tree.nodes.new('ShaderNodeOutputMaterial')
+    output.location = (260, 0)
+    if image is None:
+        info = tree.nodes.new('ShaderNodeObjectInfo')
+        info.location = (-380, 0)
+        tree.links.new(info.outputs["Color"], glow.inputs["Color"])
+        tree.links.new(glow.outputs[0], output.inputs["Surface"])
+        return material
+    texture = tree.nodes.new('ShaderNodeTexImage')
+    texture.image, texture.interpolation, texture.extension = image, 'Linear', 'EXTEND'
+    texture.location = (-460, 0)
+    clear = tree.nodes.new('ShaderNodeBsdfTransparent')
+    clear.location = (-160, -140)
+    surface = tree.nodes.new('ShaderNodeMixShader')
+    surface.location = (60, 0)
+    tree.links.new(texture.outputs["Color"], glow.inputs["Color"])
+    tree.links.new(texture.outputs["Alpha"], surface.inputs[0])
+    tree.links.new(clear.outputs[0], surface.inputs[1])
+    tree.links.new(glow.outputs[0], surface.inputs[2])
+    tree.links.new(surface.outputs[0], output.inputs["Surface"])
+    return material

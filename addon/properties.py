@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the artist asks for, kept on the scene, and the job that follows from it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import bpy
+from bpy.props import (
+    BoolProperty,
+    EnumProperty,
+    FloatProperty,
+    FloatVectorProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
+
+from .bridge.errors import SmaltiError
+from .bridge.job import MAX_COUNT, MAX_SIZE, JobSpec
+from .compat import PATH_OPTIONS
+
+
+class SMALTI_PG_settings(bpy.types.PropertyGroup):
+    """A job's settings; a whole number 0 stands for "choose it for me" where its description says so"""
+
+    target: StringProperty(
+        name="Target",
+        description="The picture to rebuild, or a folder of frames for an animation",
+        subtype='FILE_PATH',
+        options=PATH_OPTIONS,
+    )
+    primitives: StringProperty(
+        name="Bitmaps",
+        description="The folder of bitmaps to build with: leaves, stamps, brush strokes",
+        subtype='DIR_PATH',
+        options=PATH_OPTIONS,
+    )
+    output: StringProperty(
+        name="Output",
+        description="The job folder: everything about one job, made by Fit and read by Import Layers",
+        subtype='DIR_PATH',
+        options=PATH_OPTIONS,
+    )
+    count: IntProperty(
+        name="Count",
+        description="Number of sprites, each a bitmap put somewhere",
+        default=1000,
+        min=1,
+        max=MAX_COUNT,
+        soft_max=5000,
+    )
+    size: IntProperty(
+        name="Size",
+        description="Longer side of the canvas in pixels; 0 takes the target's own, at most 1024",
+        default=512,
+        min=0,
+        max=MAX_SIZE,
+        soft_max=2048,
+        subtype='PIXEL',
+    )
+    colour_mix: FloatProperty(
+        name="Colour Mix",
+        description="0 paints every sprite in one free colour, 1 keeps the bitmaps' own colours",
+        default=0.0,
+        min=0.0,
+        max=1.0,
+        subtype='FACTOR',
+    )
+    background: EnumProperty(
+        name="Background",
+        description="What lies behind the sprites",
+        items=(
+            ('AUTO', "Automatic", "Transparent where the target has transparency, else the target's mean colour"),
+            ('TRANSPARENT', "Transparent", "Nothing"),
+            ('COLOUR', "Colour", "One colour"),
+            ('IMAGE', "Image", "A picture, stretched over the canvas"),
+        ),
+    )
+    background_colour: FloatVectorProperty(
+        name="Colour",
+        description="The background's colour",
+        subtype='COLOR_GAMMA',
+        size=3,
+        min=0.0,
+        max=1.0,
+        default=(1.0, 1.0, 1.0),
+    )
+    background_image: StringProperty(
+        name="Image",
+        description="The background's picture",
+        subtype='FILE_PATH',
+        options=PATH_OPTIONS,
+    )
+    seed: IntProperty(
+        name="Seed",
+        description="Another number, another arrangement; the same number, the same result",
+        default=0,
+        min=0,
+    )
+    steps: IntProperty(
+        name="Steps",
+        description="Steps of fitting; 0 chooses from the count",
+        default=0,
+        min=0,
+        max=1_000_000,
+        soft_max=2000,
+    )
+    blend_space: EnumProperty(
+        name="Blend Space",
+        description="The colour space in which layers are laid over each other",
+        items=(
+            ('SRGB', "sRGB", "As image editors do; Blender shows it with the Raw view"),
+            ('LINEAR', "Linear", "As renderers do; Blender shows it with the Standard view"),
+        ),
+    )
+    mask: EnumProperty(
+        name="Mask",
+        description="Where the transparency of the bitmaps comes from",
+        items=(
+            (
+                'AUTO',
+                "Automatic",
+                "The bitmap's own transparency where it has any, else a plain background is cut away",
+            ),
+            ('ALPHA', "Alpha", "The bitmap's own transparency"),
+            ('BACKGROUND', "Background", "Cut away the border's colour"),
+            ('LUMINANCE', "Luminance", "Black is opaque, white is transparent"),
+            ('NONE', "None", "Bitmaps are opaque rectangles"),
+        ),
+    )
+    lock_rotation: BoolProperty(name="Rotation", description="Keep every bitmap upright")
+    lock_scale: BoolProperty(name="Scale", description="Keep every sprite at the size that it starts with")
+    min_size: IntProperty(
+        name="Smallest Sprite",
+        description="Smallest longer side of a sprite; 0 chooses from the canvas",
+        default=0,
+        min=0,
+        max=MAX_SIZE,
+        subtype='PIXEL',
+    )
+    max_size: IntProperty(
+        name="Largest Sprite",
+        description="Largest longer side of a sprite; 0 chooses from the canvas",
+        default=0,
+        min=0,
+        max=MAX_SIZE,
+        subtype='PIXEL',
+    )
+    alpha_max: FloatProperty(
+        name="Opacity Max",
+        description="No sprite becomes more opaque than this",
+        default=1.0,
+        min=0.01,
+        max=1.0,
+        subtype='FACTOR',
+    )
+    target_mask: StringProperty(
+        name="Target Mask",
+        description="A grey picture: white is rebuilt, black is left empty",
+        subtype='FILE_PATH',
+        options=PATH_OPTIONS,
+    )
+    device: EnumProperty(
+        name="Device",
+        description="What computes",
+        items=(
+            ('AUTO', "Automatic", "The fastest that is present"),
+            ('CPU', "CPU", "The processor"),
+            ('CUDA', "CUDA", "An NVIDIA graphics card"),
+        ),
+    )
+    frame_steps: IntProperty(
+        name="Frame Steps",
+        description="Steps of fitting for every frame after the first; 0 chooses from Steps",
+        default=0,
+        min=0,
+        max=1_000_000,
+        soft_max=500,
+    )
+    frame_rate: FloatProperty(
+        name="Frame Rate",
+        description="Frames per second of the target",
+        default=24.0,
+        min=0.01,
+        max=1000.0,
+    )
+    import_camera: BoolProperty(
+        name="Camera",
+        description="Also add an orthographic camera that sees exactly the canvas",
+        default=True,
+    )
+
+
+def absolute(path: str, name: str) -> str:
+    """A path of the artist's as an absolute one; empty stays empty.
+
+    Raises:
+        SmaltiError: it is relative to the Blender file, and that is not saved yet. `name` is what it calls the path.
+    """
+    if path.startswith("//") and not bpy.data.filepath:
+        raise SmaltiError(f"{name} is relative to the Blender file, and that is not saved yet.", "Save the file first.")
+    return os.path.abspath(bpy.path.abspath(path)) if path else ""
+
+
+def output_folder(scene: Any) -> Path | None:
+    """The scene's job folder, or None where none is set (or none can be said before the file is saved)."""
+    path = scene.smalti.output
+    if not path or (path.startswith("//") and not bpy.data.filepath):
+        return None
+    return Path(absolute(path, "The output folder"))
+
+
+def job_of(settings: Any) -> JobSpec:
+    """The job that the settings describe. Raises SmaltiError where one is missing or out of its range."""
+    background = {
+        'AUTO': "auto",
+        'TRANSPARENT': "transparent",
+        'COLOUR': "#" + "".join(f"{round(c * 255):02x}" for c in settings.background_colour),
+        'IMAGE': absolute(settings.background_image, "The background's image"),
+    }[settings.background]
+    if not background:
+        raise SmaltiError("The background is an image, and none is chosen.", "Choose one, or another background.")
+    return JobSpec(
+        target=absolute(settings.target, "The target"),
+        primitives=absolute(settings.primitives, "The folder of primitives"),
+        count=settings.count,
+        size=settings.size or None,
+        steps=settings.steps or None,
+        frame_steps=settings.frame_steps or None,
+        frame_rate=settings.frame_rate,
+        mask=settings.mask.lower(),
+        colour_mix=settings.colour_mix,
+        lock_rotation=settings.lock_rotation,
+        lock_scale=settings.lock_scale,
+        min_size=settings.min_size or None,
+        max_size=settings.max_size or None,
+        alpha_max=settings.alpha_max,
+        background=background,
+        blend_space=settings.blend_space.lower(),
+        target_mask=absolute(settings.target_mask, "The target's mask") or None,
+        seed=settings.seed,
+        device=settings.device.lower(),
+    ).checked()
+
+
+_register_classes, _unregister_classes = bpy.utils.register_classes_factory((SMALTI_PG_settings,))
+
+
+def register() -> None:
+    """Give every scene its settings."""
+    _register_classes()
+    bpy.types.Scene.smalti = PointerProperty(type=SMALTI_PG_settings)
+
+
+def unregister() -> None:
+    """Take the settings away again."""
+    del bpy.types.Scene.smalti
+    _unregister_classes()

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sidebar's panel for a finished job: layers in Blender, a PSD for image editors, exact colours."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import bpy
+from bpy.props import BoolProperty, FloatProperty, IntProperty
+
+from . import composition, layers, notices, properties, session, view
+from .bridge.composition import FILE_NAME, Header
+from .bridge.errors import SmaltiError
+from .bridge.protocol import Export
+from .fit import ready, send
+
+
+def _job_folder(operator: Any, context: Any) -> Path | None:
+    """The scene's job folder where it holds a composition; else None, and the button says why."""
+    folder = properties.output_folder(context.scene)
+    if folder is None:
+        operator.poll_message_set("Choose an output folder first")
+    elif not (folder / FILE_NAME).is_file():
+        operator.poll_message_set("The output folder holds no finished job")
+        folder = None
+    return folder
+
+
+class SMALTI_OT_import_layers(bpy.types.Operator):
+    """Add the job's sprites to the scene, one image plane each, in a collection of their own"""
+
+    bl_idname = "smalti.import_layers"
+    bl_label = "Import Layers"
+    bl_options = {'REGISTER', 'UNDO'}
+
+    longer_side: FloatProperty(
+        name="Size",
+        description="Length of the canvas's longer side",
+        default=2.0,
+        min=0.001,
+        soft_max=100.0,
+        unit='LENGTH',
+    )
+    camera: BoolProperty(name="Camera", description="Also add an orthographic camera that sees exactly the canvas")
+    first_frame: IntProperty(
+        name="First Frame",
+        description="The scene frame of the first key, where the job is an animation",
+        default=1,
+    )
+    set_frames: BoolProperty(
+        name="Set Frame Rate and Range",
+        description="Take over the job's frame rate and length; without it the keys are spread to keep the job's speed",
+        default=True,
+    )
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        if context.mode != 'OBJECT':
+            cls.poll_message_set("Leave the edit mode first")
+            return False
+        return _job_folder(cls, context) is not None
+
+    def execute(self, context: Any) -> set[str]:
+        scene = context.scene
+        began = time.perf_counter()
+        try:
+            found = composition.load(Path(properties.absolute(scene.smalti.output, "The output folder")))
+            built = layers.build(
+                scene,
+                found,
+                layers.Options(
+                    longer_side=self.longer_side,
+                    camera=self.camera,
+                    first_frame=self.first_frame,
+                    frame_step=1.0 if self.set_frames else _frame_step(scene, found.header),
+                ),
+            )
+        except SmaltiError as fault:
+            return notices.failed(self, fault)
+        if found.header.frames > 1 and self.set_frames:
+            _set_frames(scene, found.header, self.first_frame)
+        keys = f" with {built.keys:,} keys" if built.keys else ""
+        self.report({'INFO'}, f"{built.sprites:,} layers{keys} in {time.perf_counter() - began:.1f} s")
+        return {'FINISHED'}
+
+    def draw(self, context: Any) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        for name in ("longer_side", "camera", "first_frame", "set_frames"):
+            layout.prop(self, name)
+
+
+def _frame_step(scene: Any, header: Header) -> float:
+    """Frames of the scene for one of the composition, at the frame rates of both."""
+    return float(scene.render.fps / scene.render.fps_base / header.frame_rate)
+
+
+def _set_frames(scene: Any, header: Header, first: int) -> None:
+    """Give the scene the composition's frame rate, which may be broken (23.976), and its range."""
+    whole = max(1, round(header.frame_rate))
+    scene.render.fps, scene.render.fps_base = whole, whole / header.frame_rate
+    scene.frame_start, scene.frame_end = first, first + header.frames - 1
+
+
+class SMALTI_OT_export_psd(bpy.types.Operator):
+    """Write the job as a layered PSD into its folder, in the background"""
+
+    bl_idname = "smalti.export_psd"
+    bl_label = "Export PSD"
+    bl_options = {'REGISTER'}
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return ready(cls) and _job_folder(cls, context) is not None
+
+    def execute(self, context: Any) -> set[str]:
+        send(Export(session.new_id(), str(properties.output_folder(context.scene)), "psd"))
+        return {'FINISHED'}
+
+
+class SMALTI_PT_result(bpy.types.Panel):
+    """What to do with a finished job"""
+
+    bl_idname = "SMALTI_PT_result"
+    bl_label = "Result"
+    bl_space_type = 'VIEW_3D'
+    bl_region_type = 'UI'
+    bl_category = "Smalti"
+    bl_parent_id = "SMALTI_PT_main"
+
+    def draw(self, context: Any) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        scene = context.scene
+        column = layout.column()
+        column.operator(SMALTI_OT_import_layers.bl_idname, icon='IMPORT').camera = scene.smalti.import_camera
+        column.prop(scene.smalti, "import_camera")
+        layout.operator(SMALTI_OT_export_psd.bl_idname, icon='EXPORT')
+        collection = view.current(scene)
+        if collection is None:
+            return
+        layout.operator(view.SMALTI_OT_match_colours.bl_idname, icon='COLOR')
+        differing = view.differing(scene, collection)
+        if differing:
+            text = f"A render will differ from {collection.name}: {', '.join(differing).lower()}."
+            notices.lines(layout, context, text, 'ERROR')
+        if context.space_data.shading.type in {'WIREFRAME', 'SOLID'}:
+            notices.lines(layout, context, "Seen in Material Preview.", 'INFO')
+
+
+register, unregister = bpy.utils.register_classes_factory(
+    (SMALTI_OT_import_layers, SMALTI_OT_export_psd, SMALTI_PT_result)
+)

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's process and the request that it works on.
+
+This state lives outside of Blender's data: undo, File > New and a render leave it alone. So it holds names and paths,
+never a reference to something that Blender may free. A timer that outlives a change of file listens to the engine.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import bpy
+from bpy.app.handlers import persistent
+
+from . import notices
+from .bridge.client import EngineProcess
+from .bridge.protocol import (
+    Cancel,
+    Cancelled,
+    Cancelling,
+    Error,
+    Event,
+    Export,
+    Fit,
+    Hello,
+    Log,
+    Preview,
+    Progress,
+    Result,
+    Resume,
+    Shutdown,
+)
+
+INTERVAL = 0.1  # seconds between two looks at what the engine said
+IDLE_LIMIT = 300.0  # seconds after which an engine without work is let go, with the memory that it holds
+LAST_WORDS = 3.0  # seconds for which an engine that has ended is still listened to
+
+Kind = Literal["fit", "resume", "export"]
+
+
+@dataclass
+class Task:
+    """The request under way. `folder` is its job folder; `eta` in seconds."""
+
+    id: str
+    kind: Kind
+    folder: Path
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    loss: float | None = None
+    eta: float | None = None
+    cancelling: bool = False
+
+    @property
+    def fraction(self) -> float:
+        """How much of the stage is done, 0 to 1."""
+        return min(1.0, self.done / self.total) if self.total > 0 else 0.0
+
+
+@dataclass
+class Outcome:
+    """How the last request ended: a sentence, what to do about it where it failed, and warnings on the way."""
+
+    text: str = ""
+    hint: str = ""
+    failed: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+task: Task | None = None
+outcome = Outcome()
+preview: Path | None = None
+"""The newest picture of the job under way, or of the last job."""
+preview_count = 0
+"""Rises with every new picture, also under the same name."""
+
+_engine: EngineProcess | None = None
+_engine_python = ""
+_rendering = False
+_idle_since = 0.0
+_seen_alive = 0.0
+
+
+def hello() -> Hello | None:
+    """What the running engine said of itself, or None."""
+    return _engine.hello if _engine and _engine.alive else None
+
+
+def starting() -> bool:
+    """Whether the engine was started and has not said hello yet."""
+    return _engine is not None and _engine.alive and _engine.hello is None
+
+
+def start_engine(python: str, log_path: Path) -> None:
+    """Start the engine unless it runs already in this Python. What goes wrong is shown when it is heard."""
+    global _engine, _engine_python, _idle_since, _seen_alive
+    if _engine and python != _engine_python:
+        _engine.close()
+        _engine = None
+    if _engine is None:
+        _engine, _engine_python = EngineProcess(python, log_path), python
+    _engine.start()
+    _idle_since = _seen_alive = time.monotonic()
+    if not bpy.app.timers.is_registered(tick):
+        bpy.app.timers.register(tick, first_interval=INTERVAL, persistent=True)
+
+
+def request(message: Fit | Resume | Export, python: str, log_path: Path) -> None:
+    """Send a request to the engine, started where needed. Only while there is no task."""
+    global task, outcome, preview
+    start_engine(python, log_path)
+    assert _engine is not None
+    kinds: dict[type, Kind] = {Fit: "fit", Resume: "resume", Export: "export"}
+    folder = Path(message.job if isinstance(message, Export) else message.out)
+    task, outcome = Task(message.id, kinds[type(message)], folder), Outcome()
+    if not isinstance(message, Export):
+        preview = None
+    _engine.send(message)
+
+
+def cancel() -> None:
+    """Ask the engine to stop the task."""
+    if _engine and task:
+        task.cancelling = True
+        _engine.send(Cancel(task.id))
+
+
+def new_id() -> str:
+    """An identifier for a request."""
+    return uuid.uuid4().hex
+
+
+def close() -> None:
+    """End the engine and forget everything."""
+    global _engine, _engine_python, task, outcome, preview, preview_count, _rendering
+    if _engine:
+        _engine.close()
+    _engine, _engine_python, _rendering = None, "", False
+    task, outcome, preview, preview_count = None, Outcome(), None, 0
+
+
+def tick() -> float | None:
+    """Hear what the engine said. Returns the seconds until the next time, or None when there is no engine left."""
+    global _engine, _seen_alive
+    if _engine is None:
+        return None
+    if _rendering:
+        return INTERVAL
+    now = time.monotonic()
+    events = _engine.poll()
+    for event in events:
+        _hear(event)
+    if events:
+        notices.redraw()
+    if _engine.alive:
+        _seen_alive = now
+    idle = task is None and now > _idle_since + IDLE_LIMIT
+    if idle:
+        _engine.send(Shutdown())
+    if idle or now > _seen_alive + LAST_WORDS:
+        _engine = None
+        return None
+    return INTERVAL
+
+
+def _hear(event: Event) -> None:
+    global preview, preview_count
+    mine = task is not None and getattr(event, "id", None) == task.id
+    if isinstance(event, Log):
+        if event.level == "warning":
+            outcome.warnings.append(event.message)
+    elif isinstance(event, Error):
+        # Without an id it concerns the engine as a whole, and so the task too.
+        if mine or event.id is None:
+            _end(event.message, event.hint, failed=True)
+    elif not mine or task is None:
+        return
+    elif isinstance(event, Progress):
+        task.stage, task.done, task.total = event.stage, event.done, event.total
+        task.loss, task.eta = event.loss, event.eta
+    elif isinstance(event, Preview):
+        preview, preview_count = Path(event.path), preview_count + 1
+    elif isinstance(event, Cancelling):
+        task.cancelling = True
+    elif isinstance(event, Cancelled):
+        kept = "the best so far is kept" if event.path else "nothing was kept"
+        _end(f"Cancelled: {kept}.")
+    elif isinstance(event, Result):
+        if task.kind == "export":
+            _end(f"Wrote {Path(event.path).name}.")
+        else:
+            preview, preview_count = _picture(Path(event.path)), preview_count + 1
+            _end(_summary(event.report))
+
+
+def _picture(folder: Path) -> Path:
+    """The picture of a finished job, of an animation the first."""
+    still = folder / "render.png"
+    return still if still.is_file() else folder / "render" / "0001.png"
+
+
+def _summary(report: dict[str, Any]) -> str:
+    """What report.json says, in one line."""
+    said = []
+    if isinstance(sprites := report.get("sprites"), int):
+        said.append(f"{sprites:,} sprites")
+    if isinstance(psnr := report.get("psnr"), (int, float)):
+        said.append(f"{psnr:.1f} dB")
+    if isinstance(seconds := report.get("seconds"), (int, float)):
+        said.append(duration(seconds))
+    return "Finished: " + ", ".join(said) + "." if said else "Finished."
+
+
+def _end(text: str, hint: str = "", failed: bool = False) -> None:
+    global task, _idle_since
+    outcome.text, outcome.hint, outcome.failed = text, hint, failed
+    task, _idle_since = None, time.monotonic()
+    if failed:
+        notices.popup("Smalti", f"{text}\n{hint}", 'ERROR')
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person would say them."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+@persistent
+def _render_begins(*_: Any) -> None:
+    global _rendering
+    _rendering = True
+
+
+@persistent
+def _render_ends(*_: Any) -> None:
+    global _rendering
+    _rendering = False
+
+
+@persistent
+def _file_loaded(*_: Any) -> None:
+    """A job goes on over File > New and File > Open: a scene without an output folder takes over the job's."""
+    for scene in bpy.data.scenes if task else ():
+        if task and not scene.smalti.output:
+            scene.smalti.output = str(task.folder)
+
+
+_HANDLERS = {
+    "render_init": _render_begins,
+    "render_complete": _render_ends,
+    "render_cancel": _render_ends,
+    "load_post": _file_loaded,
+}
+
+
+def register() -> None:
+    """Begin to listen to renders and changes of file."""
+    for name, handler in _HANDLERS.items():
+        getattr(bpy.app.handlers, name).append(handler)
+
+
+def unregister() -> None:
+    """End the engine and stop listening."""
+    for name, handler in _HANDLERS.items():
+        found = getattr(bpy.app.handlers, name)
+        if handler in found:
+            found.remove(handler)
+    if bpy.app.timers.is_registered(tick):
+        bpy.app.timers.unregister(tick)
+    close()

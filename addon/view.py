@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The scene settings with which a render shows a composition's exact colours, and the operator that sets them."""
+
+from typing import Any, NamedTuple
+
+import bpy
+
+from . import layers, properties
+
+CYCLES_LIMIT = 1024  # transparent surfaces that Cycles goes through at most
+_VIEW = {"srgb": 'Raw', "linear": 'Standard'}
+
+
+class Setting(NamedTuple):
+    """One setting: what to call it, whose it is, its name there, and the value that it needs."""
+
+    label: str
+    owner: Any
+    name: str
+    value: Any
+
+    @property
+    def matches(self) -> bool:
+        """Whether the setting has its value."""
+        return bool(getattr(self.owner, self.name) == self.value)
+
+
+def settings(scene: Any, collection: Any) -> list[Setting]:
+    """Every setting of `scene` on which the picture of an imported composition depends, and the value it needs."""
+    render, view = scene.render, scene.view_settings
+    width, height = collection[layers.CANVAS]
+    found = [
+        Setting("View transform", view, "view_transform", _VIEW[collection[layers.BLEND_SPACE]]),
+        Setting("Look", view, "look", 'None'),
+        Setting("Exposure", view, "exposure", 0.0),
+        Setting("Gamma", view, "gamma", 1.0),
+        Setting("View curves", view, "use_curve_mapping", False),
+        Setting("Dither", render, "dither_intensity", 0.0),
+        Setting("Resolution", render, "resolution_x", width),
+        Setting("Resolution", render, "resolution_y", height),
+        Setting("Pixel aspect", render, "pixel_aspect_x", 1.0),
+        Setting("Pixel aspect", render, "pixel_aspect_y", 1.0),
+        Setting("Filter size", render, "filter_size", 1.0),
+    ]
+    if collection[layers.TRANSPARENT]:
+        found.append(Setting("Transparent film", render, "film_transparent", True))
+    cycles = getattr(scene, "cycles", None)
+    if cycles:
+        deepest = min(CYCLES_LIMIT, collection[layers.DEPTH] + 1)
+        found += [
+            Setting("Pixel filter", cycles, "pixel_filter_type", 'BOX'),
+            Setting("Denoise", cycles, "use_denoising", False),
+            Setting(
+                "Transparent bounces", cycles, "transparent_max_bounces", max(deepest, cycles.transparent_max_bounces)
+            ),
+            Setting(
+                "Transparent bounces",
+                cycles,
+                "min_transparent_bounces",
+                max(deepest, cycles.min_transparent_bounces),
+            ),
+        ]
+    return found
+
+
+def differing(scene: Any, collection: Any) -> list[str]:
+    """What differs from what the composition needs. Another resolution of the same shape does not count."""
+    found = dict.fromkeys(setting.label for setting in settings(scene, collection) if not setting.matches)
+    width, height = collection[layers.CANVAS]
+    if scene.render.resolution_x * height == scene.render.resolution_y * width:
+        found.pop("Resolution", None)
+    return list(found)
+
+
+def current(scene: Any) -> Any:
+    """The imported collection with which the scene is compared: the output folder's, else the last one, else None."""
+    folder = properties.output_folder(scene)
+    found = layers.imported_collections(scene)
+    return (folder and layers.find_collection(scene, folder)) or (found[-1] if found else None)
+
+
+class SMALTI_OT_match_colours(bpy.types.Operator):
+    """Set the scene's view, film, filter, resolution and transparency so that a render equals Smalti's picture"""
+
+    bl_idname = "smalti.match_colours"
+    bl_label = "Match Colours"
+    bl_options = {'REGISTER', 'UNDO'}
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        if current(context.scene) is None:
+            cls.poll_message_set("Import layers first")
+            return False
+        return True
+
+    def execute(self, context: Any) -> set[str]:
+        collection = current(context.scene)
+        changed = [setting for setting in settings(context.scene, collection) if not setting.matches]
+        for setting in changed:
+            setattr(setting.owner, setting.name, setting.value)
+        if collection[layers.DEPTH] >= CYCLES_LIMIT:
+            self.report(
+                {'WARNING'},
+                f"Up to {collection[layers.DEPTH]:,} layers lie over each other, "
+                f"and Cycles shows the upper {CYCLES_LIMIT:,}; EEVEE shows all",
+            )
+        else:
+            self.report({'INFO'}, f"{len(changed)} settings changed" if changed else "All settings match already")
+        return {'FINISHED'}
+
+
+register, unregister = bpy.utils.register_classes_factory((SMALTI_OT_match_colours,))

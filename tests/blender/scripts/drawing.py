@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Draw panels without a window, into a layout that notes every call that Blender's own would refuse."""
+
+from types import SimpleNamespace
+
+import bpy
+import inside
+
+_RNA = bpy.types.UILayout.bl_rna
+_ICONS = {item.identifier for item in _RNA.functions["label"].parameters["icon"].enum_items}
+
+
+class Layout:
+    """Stands for a UILayout."""
+
+    def __init__(self, faults, labels):
+        object.__setattr__(self, "_faults", faults)
+        object.__setattr__(self, "_labels", labels)
+
+    def __setattr__(self, name, value):
+        if name not in _RNA.properties:
+            self._faults.append(f"layout.{name} does not exist")
+
+    def panel(self, idname, default_closed=False):
+        return Layout(self._faults, self._labels), Layout(self._faults, self._labels)
+
+    def prop(self, data, name, **rest):
+        if name not in data.bl_rna.properties:
+            self._faults.append(f"{data} has no property {name}")
+        self._call("prop", rest)
+
+    def operator(self, idname, **rest):
+        group, name = idname.split(".")
+        if not hasattr(getattr(bpy.ops, group), name) or name not in dir(getattr(bpy.ops, group)):
+            self._faults.append(f"no operator {idname}")
+        self._call("operator", rest)
+        return SimpleNamespace()
+
+    def __getattr__(self, name):
+        def call(**rest):
+            self._call(name, rest)
+            return Layout(self._faults, self._labels)
+
+        return call
+
+    def _call(self, name, rest):
+        if name == "label":
+            self._labels.append(rest["text"])
+        function = _RNA.functions.get(name)
+        if function is None:
+            self._faults.append(f"layout.{name} does not exist")
+            return
+        self._faults.extend(f"layout.{name} takes no {key}" for key in rest if key not in function.parameters)
+        if rest.get("icon", 'NONE') not in _ICONS:
+            self._faults.append(f"no icon {rest['icon']}")
+
+
+def drawn():
+    """Draw every panel and the preferences; returns what is wrong with them, and the texts of all labels."""
+    faults, labels = [], []
+    context = SimpleNamespace(
+        space_data=SimpleNamespace(shading=SimpleNamespace(type='SOLID')),
+        scene=bpy.context.scene,
+        region=SimpleNamespace(width=280),
+        preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0), ui_styles=bpy.context.preferences.ui_styles),
+    )
+    for panel in (bpy.types.SMALTI_PT_main, bpy.types.SMALTI_PT_result):
+        panel.draw(SimpleNamespace(layout=Layout(faults, labels)), context)
+    preferences = bpy.context.preferences.addons[inside.MODULE].preferences
+    type(preferences).draw(
+        SimpleNamespace(
+            layout=Layout(faults, labels), bl_rna=preferences.bl_rna, engine_python=preferences.engine_python
+        ),
+        context,
+    )
+    return faults, labels

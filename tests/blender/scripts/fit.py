@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fit as the settings say, import the result, render it where asked."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import bpy
+import inside
+
+given = inside.arguments()
+inside.enable(os.environ["SMALTI_PYTHON"])
+scene = bpy.context.scene
+session, layers = inside.module("session"), inside.module("layers")
+inside.set_up(given["settings"])
+bpy.ops.smalti.fit()
+seen = []
+inside.wait(lambda: session.task is None or seen.append((session.task.done, session.task.loss)))
+steps = max((done for done, _ in seen), default=0)
+result = {
+    "outcome": dataclasses.asdict(session.outcome),
+    "steps_seen": steps,
+    "losses_seen": any(loss is not None for _, loss in seen),
+}
+if not session.outcome.failed:
+    bpy.ops.smalti.import_layers(camera=True)
+    collection = layers.find_collection(scene, Path(given["settings"]["output"]))
+    sprites = [o for o in collection.objects if o.type == 'MESH' and "Background" not in o.name]
+    result["layers"] = len(sprites)
+    result["keys"] = sum(len(keys) for sprite in sprites for keys in inside.curves(sprite).values())
+    result["range"] = [scene.frame_start, scene.frame_end]
+    for frame, path in given.get("renders", []):
+        inside.render(path, frame)
+session.close()
+inside.finish(**result)

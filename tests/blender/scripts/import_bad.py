@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Import a damaged job; say what Blender reports and what was left in the file."""
+
+import bpy
+import inside
+
+KINDS = ("collections", "objects", "meshes", "materials", "images", "actions", "node_groups")
+
+
+def held():
+    return {(kind, item.name) for kind in KINDS for item in getattr(bpy.data, kind)}
+
+
+inside.enable()
+before = held()
+message = ""
+try:
+    bpy.context.scene.smalti.output = inside.arguments()["job"]
+    bpy.ops.smalti.import_layers()
+except RuntimeError as fault:
+    message = str(fault)
+inside.finish(message=message, left=sorted(held() - before))

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Install the zip as a user does from disk, enable it, and keep that in the preferences."""
+
+import os
+import sys
+
+import bpy
+
+sys.path.insert(0, os.path.dirname(__file__))  # a whole Blender does not look there
+import inside
+
+bpy.ops.extensions.package_install_files(
+    filepath=inside.arguments()["zip"], repo='user_default', enable_on_install=True
+)
+bpy.ops.wm.save_userpref()
+inside.finish(enabled=inside.MODULE in bpy.context.preferences.addons, panel=hasattr(bpy.types, "SMALTI_PT_main"))

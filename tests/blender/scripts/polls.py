@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Press buttons that cannot work, one after the other; say what each says."""
+
+import bpy
+import inside
+
+
+def said(name):
+    try:
+        getattr(bpy.ops.smalti, name)()
+    except RuntimeError as fault:
+        return str(fault).strip().split(".poll() ")[-1]
+    return ""
+
+
+inside.enable("")
+settings = bpy.context.scene.smalti
+result = {
+    "new scene": {
+        name: said(name) for name in ("fit", "cancel", "resume", "export_psd", "match_colours", "check_engine")
+    }
+}
+folder = inside.arguments()["folder"]
+settings.target, settings.primitives = folder, folder
+result["no output"] = said("fit")
+settings.output = folder
+result["no engine"] = said("fit")
+bpy.context.preferences.addons[inside.MODULE].preferences.engine_python = "/some/python"
+result["export without a job"] = said("export_psd")
+settings.output = "//job"
+result["relative path in an unsaved file"] = said("fit")
+settings.output, settings.size = folder, 5
+result["setting out of range"] = said("fit")
+inside.finish(**result)

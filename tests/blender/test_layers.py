@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Import Layers against job folders made without the engine: exact colours, keys, replacement, speed, bad folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Blender
+from pictures import psnr
+from synthetic import covered, write_job
+
+from smalti.bridge.job import BlendSpace
+
+pytestmark = [pytest.mark.blender, pytest.mark.slow]
+
+
+@pytest.mark.parametrize(
+    ("space", "mix", "background", "least"),
+    [
+        ("srgb", 0.5, "#d0c0a0", 50),
+        ("srgb", 1.0, "transparent", 50),
+        ("srgb", 0.0, "image", 50),
+        ("linear", 0.0, "#d0c0a0", 50),
+        ("linear", 0.5, "transparent", 44),
+        ("linear", 0.0, "image", 44),
+    ],
+)
+def test_cycles_shows_the_exact_colours(
+    blender: Blender,
+    tmp_path: Path,
+    space: BlendSpace,
+    mix: float,
+    background: str,
+    least: float,
+) -> None:
+    write_job(tmp_path / "Kräuter", space=space, mix=mix, background=background, width=72, height=96, count=40)
+    result = blender.run("import_job", job=tmp_path / "Kräuter", renders=[(1, tmp_path / "out.png")])
+    found = psnr(tmp_path / "out.png", tmp_path / "Kräuter" / "render.png")
+    print(f"{blender.python.parents[1].name} {space} mix {mix} {background}: {found:.1f} dB")
+    assert found > least
+    assert result["depth"] > 8, "the case needs more layers than Cycles shows by default"
+    assert "View transform" in result["differing"][0]
+    assert result["differing"][1] == []
+
+
+def test_one_object_per_sprite_on_a_shared_quad(blender: Blender, tmp_path: Path) -> None:
+    header = write_job(tmp_path / "job", count=30, pictures=False)
+    result = blender.run("import_job", job=tmp_path / "job", options={"longer_side": 4.0})
+    arrays = np.load(tmp_path / "job" / "frames.npz")
+    assert result["collection"] == "job"
+    assert result["names"] == [f"{k + 1:02d} {header.templates[i].name}" for k, i in enumerate(arrays["template"])]
+    assert result["meshes"] == 1
+    assert result["materials"] == 3
+    assert np.allclose(result["heights"], 4e-4 * (np.arange(30) + 1))
+    assert result["backgrounds"] == [["job Background", 0.0]]
+    assert result["cameras"] == [['ORTHO', 4.0]]
+    x, y = arrays["x"][0], arrays["y"][0]
+    assert np.allclose(result["places"], np.stack(((x - 48) * 4 / 96, (32 - y) * 4 / 96), -1), atol=1e-5)
+    assert np.allclose(result["colours"], np.concatenate((arrays["tint"][0], arrays["opacity"][0][:, None]), -1))
+
+
+def test_keys_equal_the_arrays_and_still_channels_have_none(blender: Blender, tmp_path: Path) -> None:
+    write_job(tmp_path / "job", count=20, frames=5, frame_rate=23.976, pictures=False)
+    result = blender.run("import_job", job=tmp_path / "job", curves=True, options={"first_frame": 10})
+    arrays = np.load(tmp_path / "job" / "frames.npz")
+    start, end, fps, base = result["frames"]
+    assert (start, end, fps) == (10, 14, 24)
+    assert fps / base == pytest.approx(23.976)
+    assert np.abs(np.diff(arrays["theta"], axis=0).sum(0)).max() > 2 * np.pi, "the case needs angles beyond one turn"
+    channels = {
+        "location[0]": (arrays["x"] - 48) * 2 / 96,
+        "location[1]": (32 - arrays["y"]) * 2 / 96,
+        "rotation_euler[2]": -arrays["theta"],
+        "color[0]": arrays["tint"][..., 0],
+        "color[3]": arrays["opacity"],
+    }
+    for k, curves in enumerate(result["curves"]):
+        assert "location[2]" not in curves
+        for channel, values in channels.items():
+            if (values[:, k] == values[0, k]).all():
+                assert channel not in curves
+            else:
+                assert np.allclose(
+                    np.array(curves[channel]), np.stack((np.arange(10, 15), values[:, k]), -1), atol=1e-5
+                )
+    assert result["curves"][-1] == {}, "the last sprites stand still"
+
+
+def test_keys_keep_the_jobs_speed_where_the_scene_keeps_its_frame_rate(blender: Blender, tmp_path: Path) -> None:
+    write_job(tmp_path / "job", count=4, frames=3, frame_rate=12.0, pictures=False)
+    result = blender.run("import_job", job=tmp_path / "job", curves=True, options={"set_frames": False})
+    assert result["frames"][2] == 24
+    assert [frame for frame, _ in result["curves"][0]["location[0]"]] == [1, 3, 5]
+
+
+def test_depth_is_a_close_upper_bound_of_the_deepest_stack(blender: Blender, tmp_path: Path) -> None:
+    header = write_job(tmp_path / "job", count=300, frames=3, background="transparent", pictures=False)
+    found = blender.run("import_job", job=tmp_path / "job")["depth"]
+    arrays = dict(np.load(tmp_path / "job" / "frames.npz"))
+    truth = max(int(covered(header, arrays, frame).max()) for frame in range(3))
+    assert truth <= found <= 2 * truth
+
+
+def test_every_frame_of_an_animation_renders_as_the_engine_drew_it(blender: Blender, tmp_path: Path) -> None:
+    write_job(tmp_path / "job", count=25, frames=3, width=64, height=48)
+    pictures = [(frame, tmp_path / f"{frame}.png") for frame in (1, 2, 3)]
+    blender.run("import_job", job=tmp_path / "job", renders=pictures)
+    for frame, path in pictures:
+        assert psnr(path, tmp_path / "job" / "render" / f"{frame:04d}.png") > 50
+
+
+def test_second_import_replaces_the_first_and_keeps_what_the_artist_added(blender: Blender, tmp_path: Path) -> None:
+    write_job(tmp_path / "job", count=12, frames=2, pictures=False)
+    write_job(tmp_path / "more" / "job", count=5, pictures=False)
+    result = blender.run("import_twice", job=tmp_path / "job", other=tmp_path / "more" / "job")
+    assert result["second"] == result["first"]
+    assert result["kept"]
+    assert result["collections"] == ["job", "job.001"]
+
+
+def test_paths_are_relative_to_a_saved_file(blender: Blender, tmp_path: Path) -> None:
+    write_job(tmp_path / "project" / "job", count=3, pictures=False)
+    result = blender.run("import_relative", file=tmp_path / "project" / "mosaic.blend", output="//job")
+    assert result["pictures"] == ["//job/templates/leaf.png", "//job/templates/ring.png", "//job/templates/tile.png"]
+    assert result["loaded"]
+
+
+def test_import_is_fast(blender: Blender, tmp_path: Path) -> None:
+    write_job(tmp_path / "still", count=2000, pictures=False)
+    write_job(tmp_path / "film", count=500, frames=50, pictures=False)
+    result = blender.run("import_timed", jobs=[tmp_path / "still", tmp_path / "film"])
+    still, film, again = result["seconds"]
+    times = f"2,000 sprites {still:.2f} s, 500 x 50 frames {film:.2f} s, again {again:.2f} s"
+    print(f"{blender.python.parents[1].name}: {times}")
+    assert still < 2
+    assert film < 3
+
+
+def _damaged(folder: Path, case: str) -> None:
+    write_job(folder, count=3, pictures=False)
+    if case == "no composition":
+        (folder / "composition.json").unlink()
+    elif case == "newer version":
+        path = folder / "composition.json"
+        path.write_text(path.read_text().replace('"version": 1', '"version": 99'))
+    elif case == "truncated arrays":
+        data = (folder / "frames.npz").read_bytes()
+        (folder / "frames.npz").write_bytes(data[: len(data) // 2])
+    elif case == "wrong shape":
+        np.savez(folder / "frames.npz", **{**np.load(folder / "frames.npz"), "x": np.zeros((1, 2), np.float32)})
+    elif case == "bitmap missing":
+        (folder / "templates" / "ring.png").unlink()
+    else:
+        (folder / "templates" / "ring.png").write_bytes(b"not a picture")
+
+
+@pytest.mark.parametrize(
+    ("case", "said"),
+    [
+        ("no composition", "holds no finished job"),
+        ("newer version", "version 99"),
+        ("truncated arrays", "frames.npz"),
+        ("wrong shape", "'x' has shape"),
+        ("bitmap missing", "ring.png"),
+        ("bitmap broken", "ring.png"),
+    ],
+)
+def test_bad_job_folder_is_told_and_leaves_the_scene_alone(
+    blender: Blender, tmp_path: Path, case: str, said: str
+) -> None:
+    _damaged(tmp_path / "job", case)
+    result = blender.run("import_bad", job=tmp_path / "job")
+    assert said in result["message"]
+    assert result["left"] == []

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the artist is told: grey buttons, progress, warnings, faults; and a job that outlives a change of file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Blender
+
+pytestmark = [pytest.mark.blender, pytest.mark.slow]
+
+
+@pytest.fixture
+def fake_python(tmp_path: Path) -> Path:
+    """A program that is started like the engine's Python and behaves as fake_worker.py says."""
+    if os.name == "nt":
+        pytest.skip("a shell script stands for Python")
+    path = tmp_path / "python"
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("fake_worker.py")}"\n')
+    path.chmod(0o755)
+    return path
+
+
+def _told(blender: Blender, tmp_path: Path, python: Path, **settings: Any) -> Any:
+    settings = {"target": tmp_path / "a.png", "primitives": tmp_path, "output": tmp_path / "job", **settings}
+    return blender.run("tell", python=python, settings=settings)
+
+
+def test_grey_buttons_say_why(blender: Blender, tmp_path: Path) -> None:
+    result = blender.run("polls", folder=tmp_path)
+    assert result["new scene"] == {
+        "fit": "Choose a target first",
+        "cancel": "No job is running",
+        "resume": "The output folder holds no interrupted job",
+        "export_psd": "Choose the engine's Python in the add-on's preferences first",
+        "match_colours": "Import layers first",
+        "check_engine": "Choose the engine's Python first",
+    }
+    assert result["no output"] == "Choose an output folder first"
+    assert result["no engine"] == "Choose the engine's Python in the add-on's preferences first"
+    assert result["export without a job"] == "The output folder holds no finished job"
+    assert "not saved yet" in result["relative path in an unsaved file"]
+    assert "size is 5" in result["setting out of range"]
+
+
+def test_progress_result_and_warnings_are_shown(blender: Blender, tmp_path: Path, fake_python: Path) -> None:
+    result = _told(blender, tmp_path, fake_python, seed=0)
+    assert result["text"] == "Finished: 1,000 sprites, 20.0 dB, 3 s."
+    assert result["warnings"] == ["broken.png: is cut short."]
+    assert result["drawing"] == []
+
+
+def test_fault_is_shown_with_its_hint(blender: Blender, tmp_path: Path, fake_python: Path) -> None:
+    result = _told(blender, tmp_path, fake_python, seed=1)
+    assert (result["text"], result["hint"], result["failed"]) == ("There is no target.", "Choose another.", True)
+    assert "Choose another." in result["labels"]
+
+
+def test_engine_that_dies_is_told_with_the_tail_of_its_log(blender: Blender, tmp_path: Path, fake_python: Path) -> None:
+    result = _told(blender, tmp_path, fake_python, seed=3)
+    assert result["failed"]
+    assert "exit status 7" in result["text"]
+    assert "the last words" in result["hint"]
+    assert result["timer"] is False, "the timer must end with the engine"
+
+
+def test_python_that_is_missing_is_told(blender: Blender, tmp_path: Path) -> None:
+    result = _told(blender, tmp_path, tmp_path / "nowhere" / "python", seed=0)
+    assert result["failed"]
+    assert "nowhere" in result["text"]
+    assert result["hint"]
+
+
+def test_python_without_an_engine_is_told(blender: Blender, tmp_path: Path) -> None:
+    result = _told(blender, tmp_path, blender.python, seed=0)
+    assert result["failed"]
+    assert "not installed" in result["text"]
+
+
+def test_job_outlives_a_new_file_and_an_idle_engine_is_let_go(
+    blender: Blender, tmp_path: Path, fake_python: Path
+) -> None:
+    settings = {"target": tmp_path / "a.png", "primitives": tmp_path, "output": tmp_path / "job", "seed": 2}
+    result = blender.run("new_file", python=fake_python, settings=settings)
+    assert result["running"] == [3, 10]
+    assert result["after_new"] == [3, 10]
+    assert result["output"] == str(tmp_path / "job")
+    assert result["timer_after_new"]
+    assert result["heard_while_rendering"] is False
+    assert result["text"] == "Cancelled: nothing was kept."
+    assert result["alive_when_idle"] is False
+    assert result["timer_when_idle"] is False
