@@ -90,6 +90,7 @@ class Optimiser:
         self._target = torch.from_numpy(target)
         self._size = (target.shape[0], target.shape[1])
         self._goal = None if self._background is None else self._over(self._target, self._background)
+        self._seen_goal = None if self._goal is None else self._seen(self._goal)
         self._noise = torch.Generator().manual_seed(seed)
         self._shapes = torch.from_numpy(shapes)
         self._set_template(torch.from_numpy(sprites["template"].astype(np.int32)))
@@ -260,7 +261,8 @@ class Optimiser:
             loss = image_loss(*sprites, goal, background, mix, blur, back_end=back_end)
         else:
             image = composite(*sprites, self._size, background, mix, blur, back_end=back_end)
-            loss = (self._seen(image) - self._seen(goal)).square().mean()
+            seen_goal = self._seen(goal) if self._seen_goal is None else self._seen_goal
+            loss = (self._seen(image) - seen_goal).square().mean()
         # The mean is over four channels; over an opaque background alpha differs nowhere.
         loss = loss * (4 / 3)
         loss.backward()  # type: ignore[no-untyped-call]
