@@ -56,9 +56,12 @@ test: $(READY) blenders
 # mypy follows packages by their folders, not through an editable install.
 lint: $(READY)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	@mkdir -p build/path/smalti && ln -sfn ../../../engine build/path/smalti/engine \
 		&& ln -sfn ../../../bridge build/path/smalti/bridge
-	MYPYPATH=build/path $(BIN)/mypy -p smalti.engine -p smalti.bridge
+	@mkdir -p build/path/smalti_addon && ln -sf $(patsubst %,../../../%,$(wildcard addon/*.py)) build/path/smalti_addon/ \
+		&& ln -sfn ../../../bridge build/path/smalti_addon/bridge
+	MYPYPATH=build/path $(BIN)/mypy -p smalti.engine -p smalti.bridge -p smalti_addon
 
 extension: $(READY)
 	$(BIN)/python addon/build_extension.py dist

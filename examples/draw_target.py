@@ -64,10 +64,24 @@ class Noise:
 def sky(x: Array, y: Array, sun: tuple[float, float], time: float) -> Array:
     """Dusk from violet to gold, a great sun, and bars of cloud that it lights from below."""
     height = y / HORIZON
-    picture = ramp(height, (0.0, "#1f2a63"), (0.28, "#5a3f8f"), (0.52, "#c2527f"), (0.74, "#f4824f"),
-                   (0.90, "#fdb659"), (1.0, "#ffe08a"))
-    later = ramp(height, (0.0, "#161c48"), (0.28, "#43307a"), (0.52, "#9a3d78"), (0.74, "#cf4f52"),
-                 (0.90, "#e2653f"), (1.0, "#ee8145"))
+    picture = ramp(
+        height,
+        (0.0, "#1f2a63"),
+        (0.28, "#5a3f8f"),
+        (0.52, "#c2527f"),
+        (0.74, "#f4824f"),
+        (0.90, "#fdb659"),
+        (1.0, "#ffe08a"),
+    )
+    later = ramp(
+        height,
+        (0.0, "#161c48"),
+        (0.28, "#43307a"),
+        (0.52, "#9a3d78"),
+        (0.74, "#cf4f52"),
+        (0.90, "#e2653f"),
+        (1.0, "#ee8145"),
+    )
     picture += time * (later - picture)
     away = np.hypot(x - sun[0], y - sun[1])
     picture = over(picture, "#ffd27a", (0.75 - 0.5 * time) * np.exp(-((away / 0.30) ** 2)))
@@ -136,8 +150,12 @@ def lighthouse(picture: Array, x: Array, y: Array) -> Array:
 
     def box(x0: float, x1: float, y0: float, y1: float) -> Array:
         sharp = 0.0015
-        return (step(x0 - sharp, x0 + sharp, x) * step(x1 + sharp, x1 - sharp, x)
-                * step(y0 - sharp, y0 + sharp, y) * step(y1 + sharp, y1 - sharp, y))
+        return (
+            step(x0 - sharp, x0 + sharp, x)
+            * step(x1 + sharp, x1 - sharp, x)
+            * step(y0 - sharp, y0 + sharp, y)
+            * step(y1 + sharp, y1 - sharp, y)
+        )
 
     # The house stands behind the tower.
     wall = ramp(x, (0.52, "#ffe3c0"), (0.68, "#c99a9a"))
@@ -164,8 +182,11 @@ def lighthouse(picture: Array, x: Array, y: Array) -> Array:
     picture = over(picture, "#ffe680", box(middle - 0.023, middle + 0.023, head - 0.064, head - 0.006))
     picture = over(picture, "#2b1d3f", box(middle - 0.002, middle + 0.002, head - 0.064, head - 0.006))
     dome = 0.034 - np.hypot(x - middle, (y - head + 0.062) * 1.0)
-    picture = over(picture, ramp(x, (middle - 0.03, "#e0473a"), (middle + 0.03, "#6d1a3a")),
-                   step(-0.001, 0.001, dome) * (y < head - 0.060))
+    picture = over(
+        picture,
+        ramp(x, (middle - 0.03, "#e0473a"), (middle + 0.03, "#6d1a3a")),
+        step(-0.001, 0.001, dome) * (y < head - 0.060),
+    )
     picture = over(picture, "#2b1d3f", box(middle - 0.002, middle + 0.002, head - 0.125, head - 0.090))
     away = np.hypot(x - middle, y - head + 0.036)
     return over(picture, "#fff3b0", 0.85 * np.exp(-((away / 0.040) ** 2)))
@@ -190,8 +211,10 @@ def scene(width: int, height: int, time: float) -> Image.Image:
     picture = np.where((y < HORIZON)[..., None], sky(x, y, sun, time), sea(x, y, sun, time))
     picture = lighthouse(land(picture, x, y), x, y)
     flock = [(-0.52, 0.26, 0.045, 0.0), (-0.40, 0.205, 0.034, 1.3), (-0.05, 0.17, 0.028, 2.6)]
-    birds = [(cx + 0.55 * time, cy + 0.03 * np.sin(5 * time + phase), size, 0.30 + 0.28 * np.sin(9 * time + phase))
-             for cx, cy, size, phase in flock]
+    birds = [
+        (cx + 0.55 * time, cy + 0.03 * np.sin(5 * time + phase), size, 0.30 + 0.28 * np.sin(9 * time + phase))
+        for cx, cy, size, phase in flock
+    ]
     picture = gulls(picture, x, y, birds) * (1 - time * np.array((0.08, 0.14, 0.10)))
     pixels = picture.reshape(height, OVERSAMPLING, width, OVERSAMPLING, 3).mean((1, 3))
     return Image.fromarray(np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8))

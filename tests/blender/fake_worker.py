@@ -18,11 +18,11 @@ _HELLO = {
 }
 
 
-def say(**event):
+def say(**event: object) -> None:
     print(json.dumps(event), flush=True)
 
 
-def main():
+def main() -> None:
     print("the fake engine starts", file=sys.stderr, flush=True)
     say(**_HELLO)
     for line in sys.stdin:

@@ -8,6 +8,7 @@ premultiplied, at many points in every pixel, and averages. That is what a rende
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,8 @@ def _bilinear(texels: Array, x: Array, y: Array) -> Array:
     fx, fy = (x - column)[..., None], (y - row)[..., None]
     top = padded[row, column] * (1 - fx) + padded[row, column + 1] * fx
     bottom = padded[row + 1, column] * (1 - fx) + padded[row + 1, column + 1] * fx
-    return top * (1 - fy) + bottom * fy
+    mixed: Array = top * (1 - fy) + bottom * fy
+    return mixed
 
 
 def backdrop(width: int, height: int) -> Array:
@@ -120,10 +122,12 @@ def composite(header: Header, arrays: dict[str, Array], frame: int, bitmaps: lis
         image[rows, columns] = layer + (1 - layer[..., 3:]) * image[rows, columns]
     image = image.reshape(header.height, samples, header.width, samples, 4).mean((1, 3))
     rgb = np.divide(image[..., :3], image[..., 3:], out=np.zeros_like(image[..., :3]), where=image[..., 3:] > 0)
-    return np.clip(np.concatenate((encode(rgb) if linear else rgb, image[..., 3:]), -1), 0, 1)
+    return np.asarray(np.concatenate((encode(rgb) if linear else rgb, image[..., 3:]), -1).clip(0, 1))
 
 
-def random_arrays(rng: np.random.Generator, count: int, frames: int, width: int, height: int, templates: int) -> dict:
+def random_arrays(
+    rng: np.random.Generator, count: int, frames: int, width: int, height: int, templates: int
+) -> dict[str, Any]:
     """Sprites that drift and turn more than once round; the last fifth stands still."""
     time = np.linspace(0, 1, frames)[:, None]
     moves = np.ones(count)
@@ -131,7 +135,8 @@ def random_arrays(rng: np.random.Generator, count: int, frames: int, width: int,
 
     def track(low: float, high: float, drift: float) -> Array:
         start, change = rng.uniform(low, high, count), rng.uniform(-drift, drift, count) * moves
-        return start + time * change
+        moved: Array = start + time * change
+        return moved
 
     size = np.geomspace(0.4, 0.12, count) * max(width, height)
     arrays = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Blender
+from blenders import Blender
 from pictures import psnr
 from PIL import Image
 from synthetic import write_bitmaps

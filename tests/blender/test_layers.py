@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Blender
+from blenders import Blender
 from pictures import psnr
 from synthetic import covered, write_job
 

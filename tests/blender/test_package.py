@@ -7,10 +7,10 @@ import subprocess
 import tomllib
 import zipfile
 from pathlib import Path
+from types import ModuleType
 
-import build_extension
 import pytest
-from conftest import ROOT, Blender
+from blenders import ROOT, Blender
 
 from smalti.bridge.version import VERSION
 
@@ -27,8 +27,8 @@ def test_zip_holds_the_addon_and_the_bridge_and_nothing_else(extension: Path) ->
     assert [n for n in names if "__pycache__" in n or n.endswith(".pyc") or "build_extension" in n] == []
 
 
-def test_same_sources_give_the_same_zip(extension: Path, tmp_path: Path) -> None:
-    assert build_extension.build(tmp_path).read_bytes() == extension.read_bytes()
+def test_same_sources_give_the_same_zip(builder: ModuleType, extension: Path, tmp_path: Path) -> None:
+    assert builder.build(tmp_path).read_bytes() == extension.read_bytes()
 
 
 def test_addon_and_bridge_import_nothing_absolute_of_smalti() -> None:

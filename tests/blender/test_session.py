@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Blender
+from blenders import Blender
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow]
 

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import RESULT, SCRIPTS
+from blenders import RESULT, SCRIPTS
 from synthetic import write_bitmaps, write_job
 
 pytestmark = [
