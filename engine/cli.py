@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from smalti.bridge.errors import SmaltiError
-from smalti.bridge.job import MAX_SIZE, JobSpec
+from smalti.bridge.job import MAX_COUNT, MAX_SIZE, JobSpec
 from smalti.bridge.version import VERSION
 
 from .export import FORMATS
@@ -129,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--frame", type=int, default=1, metavar="K", help="which frame, from 1 (default: 1)")
     export.add_argument("--out", type=Path, metavar="FILE", help="file to write (default: the usual name in JOB)")
 
+    _add_bench(commands, common)
     doctor = commands.add_parser("doctor", parents=[common], help="what this machine can do, and what is missing")
     doctor.set_defaults(run=_doctor)
     commands.add_parser("worker", parents=[common], help="serve Blender over stdin and stdout (JSON lines)")
@@ -169,6 +170,47 @@ def _add_settings(fit: argparse.ArgumentParser) -> None:
     option("--frame-rate", float, "FPS", "frames per second of the result (default: 24)")
     option("--seed", int, "S", "seed of every random choice (default: 0)")
     option("--device", str, "D", "auto, cpu or reference (default: auto)")
+
+
+def _add_bench(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
+    bench = commands.add_parser(
+        "bench",
+        parents=[common],
+        help="speed of each back end on this machine",
+        description="Time the passes and the steps of random scenes: by default a table and how time grows, in about a "
+        "minute on an idle machine. Any of --sprites, --size, --half-size, --mix and --threads asks for one case.",
+        epilog="The scene: sprites at random places and angles, half-sizes spread evenly over 0.3 to 1.7 times the "
+        "mean, opacities from 0.3 to 0.9, four soft discs of 64 texels, an opaque background. Times are medians of "
+        "several runs. forward and backward: the passes alone; step: a whole step of the optimiser; pairs/s: pixels "
+        "under a sprite's rectangle, summed over the sprites, per second of both passes; memory: what both passes, or "
+        "one step if that is more, take beyond their inputs and outputs, from the peak of the resident memory of a "
+        "process of its own (Linux only). The reference back end is slow by design, and only timed on a tiny scene.",
+    )
+    bench.set_defaults(run=_bench)
+    bench.add_argument("--sprites", type=int, metavar="N", help="number of sprites (default: 1000)")
+    bench.add_argument("--size", type=int, metavar="PX", help="side of the canvas (default: 512)")
+    bench.add_argument("--half-size", type=float, metavar="R", help="mean half-size of a sprite, pixels (default: 25)")
+    bench.add_argument("--mix", type=float, metavar="M", help="0 tints the bitmaps, 1 keeps their colours (default: 0)")
+    bench.add_argument("--threads", type=int, metavar="T", help="threads (default: one, and all)")
+    bench.add_argument("--plot", type=Path, metavar="FILE", help="PNG to draw the default table in")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="file for the numbers, a list of objects")
+
+    kinds = bench.add_subparsers(dest="kind", metavar="circles")
+    circles = kinds.add_parser(
+        "circles",
+        help="paint pictures with 2,048 discs, against published figures",
+        description="Paint each IMAGE with 2,048 discs on 256 x 256 pixels, as conflictednerd/differentiable-renderer "
+        "does, and compare the error with the one published for that image, which is found by its file's name.",
+    )
+    circles.set_defaults(run=_circles)
+    circles.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a picture")
+    circles.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="for the pictures (default: here)")
+    circles.add_argument("--steps", type=int, metavar="K", help="gradient steps, at most 4096 (default: 1000)")
+    circles.add_argument("--seed", type=int, default=0, metavar="S", help="seed of every random choice (default: 0)")
+    # Not given here, they leave what was given before the word "circles".
+    absent = argparse.SUPPRESS
+    circles.add_argument("--json", type=Path, default=absent, metavar="FILE", help="file for the figures, likewise")
+    circles.add_argument("-v", "--verbose", action="store_true", default=absent, help="say what is chosen and done")
 
 
 def _fit(options: argparse.Namespace) -> int:
@@ -282,6 +324,62 @@ def _frame(asked: int, frames: int) -> int:
     if not 1 <= asked <= frames:
         raise SmaltiError(f"--frame is {asked}, but the job has frames 1 to {frames}.", code="bad_setting")
     return asked - 1
+
+
+_ONE_CASE = ("sprites", "size", "half_size", "mix", "threads")
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from .bench import report
+
+    _can_write(options.json, options.plot)
+    given = {name: getattr(options, name) for name in _ONE_CASE if getattr(options, name) is not None}
+    if not given:
+        rows = report.run(report.all_cases(), options.json)
+        print(f"\n{report.growth_text(rows)}")
+        if options.plot is not None:
+            from .bench.plot import draw_plot
+
+            draw_plot(rows, options.plot)
+        return 0
+    if options.plot is not None:
+        raise SmaltiError(
+            "--plot shows the whole table, but one case is asked for.", "Leave one or the other out.", "bad_setting"
+        )
+    _within("--sprites", given.setdefault("sprites", 1000), 1, MAX_COUNT)
+    _within("--size", given.setdefault("size", 512), 16, MAX_SIZE)
+    _within("--half-size", given.setdefault("half_size", 25.0), 0.1, MAX_SIZE)
+    _within("--mix", given.setdefault("mix", 0.0), 0, 1)
+    threads = given.pop("threads", None)
+    if threads is not None:
+        _within("--threads", threads, 1, 1024)
+    report.run(report.one_case(**given, threads=report.thread_counts() if threads is None else [threads]), options.json)
+    return 0
+
+
+def _circles(options: argparse.Namespace) -> int:
+    from .bench import circles
+
+    unused = [name for name in (*_ONE_CASE, "plot") if getattr(options, name) is not None]
+    if unused:
+        flag = f"--{unused[0].replace('_', '-')}"
+        raise SmaltiError(f"{flag} has no meaning for circles.", "Leave it out.", "bad_setting")
+    _can_write(options.json)
+    steps = circles.STEPS if options.steps is None else options.steps
+    circles.run(options.images, options.out, steps, options.seed, options.json)
+    return 0
+
+
+def _can_write(*files: Path | None) -> None:
+    """Say at once, and not after a minute, that a file's folder is missing."""
+    for path in files:
+        if path is not None and not path.absolute().parent.is_dir():
+            raise SmaltiError(f"{path}: its folder does not exist.", "Create it first.", "cannot_write")
+
+
+def _within(flag: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise SmaltiError(f"{flag} is {value:g}, but must be from {low:,} to {high:,}.", code="bad_setting")
 
 
 def _doctor(options: argparse.Namespace) -> int:

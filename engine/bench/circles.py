@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`smalti bench circles`: a published task, solved again.
+
+The task: paint a picture of 256 x 256 pixels with 2,048 discs, each of one colour, on white. The error is the mean
+squared difference of values from -1 to 1, which is four times that of values from 0 to 1.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from smalti.bridge.errors import SmaltiError
+
+from ..atomic import write_atomic
+from ..cpu import threads_to_kernels
+from ..fitting.optimiser import Optimiser, Settings
+from ..fitting.recycle import is_due, recycle
+from ..fitting.start import Placer, shape_of, start
+from ..geometry import affine_maps
+from ..images import premultiply, read_image, write_png
+from ..raster import build_atlas, composite
+from .scene import TEXELS, disc
+
+Pixels = NDArray[np.float32]
+
+CIRCLES = 2048
+SIDE = 256
+MOST_STEPS = 4096
+STEPS = 1000
+"""More gain little: 1,500 lower the error by about 2 %."""
+
+SOURCE = "conflictednerd/differentiable-renderer"
+PUBLISHED = {
+    "christ_desert": (0.014149, 0.015799),
+    "girl_pearl_earing": (0.014140, 0.018814),
+    "lunatic": (0.011778, 0.012052),
+    "sea_of_fog": (0.013475, 0.020736),
+    "starry": (0.032658, 0.036874),
+    "american_gothic": (0.019800, 0.020764),
+    "schiele": (0.029068, 0.021825),
+}
+"""Name of an image's file -> the final error that the README of `SOURCE` gives for JAX (45 s an image) and PyTorch
+(281 s), both with 4,096 steps on its author's GPU."""
+
+FLATNESS, OVERLAP = 0.05, 3.0
+"""How the discs start, see `smalti.engine.fitting.start.start`: closer to the detail than sprites usually do."""
+BLUR = 1.0
+GAP = 8
+"""Pixels between the three panels of the picture."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One image's figures.
+
+    Attributes:
+        image: the file.
+        circles, steps, seed: what was asked.
+        threads: how many.
+        seconds: from the target to the last step.
+        mse: of the final picture, on values from -1 to 1.
+        jax, pytorch: the published figures; None for an image that is not among them.
+        ratio: `mse` over the better published figure.
+        picture: the file with start, target and result side by side.
+    """
+
+    image: str
+    circles: int
+    steps: int
+    seed: int
+    threads: int
+    seconds: float
+    mse: float
+    jax: float | None
+    pytorch: float | None
+    ratio: float | None
+    picture: str
+
+
+def run(images: Sequence[Path], folder: Path, steps: int, seed: int, json_file: Path | None) -> list[Outcome]:
+    """Paint one image after another; print a table as they come, and write pictures and figures.
+
+    Args:
+        images: files; an image is known by its name without the ending.
+        folder: where the pictures go, `NAME-circles.png`; made where there is none.
+        steps: 1 to `MOST_STEPS`.
+        seed: of every random choice.
+        json_file: where the figures go besides.
+
+    Raises:
+        SmaltiError: as `read_image`; code ``"bad_setting"``; code ``"cannot_write"``.
+    """
+    if not 1 <= steps <= MOST_STEPS:
+        raise SmaltiError(f"--steps is {steps}, but must be from 1 to {MOST_STEPS:,}.", code="bad_setting")
+    if seed < 0:
+        raise SmaltiError(f"--seed is {seed}, but must not be below 0.", code="bad_setting")
+    names = [image.stem for image in images]
+    for name in names:
+        if names.count(name) > 1:
+            raise SmaltiError(
+                f"two images are named {name}: one's picture would replace the other's.", "Rename one.", "bad_setting"
+            )
+    targets = [read_target(image) for image in images]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise SmaltiError(
+            f"{folder}: cannot be made ({fault.strerror}).", "Choose another folder.", "cannot_write"
+        ) from fault
+    print(f"{CIRCLES:,} circles, {SIDE} x {SIDE} pixels, {steps:,} steps on {torch.get_num_threads()} threads.")
+    print(f"Published: {SOURCE} (JAX 45 s, PyTorch 281 s an image, on a GPU).\n")
+    width = max(5, *(len(name) for name in names))
+    print(f"{'image':{width}}  seconds      MSE  published: JAX  PyTorch  ratio to the better one")
+    outcomes = []
+    for image, name, target in zip(images, names, targets):
+        outcomes.append(_outcome(image, name, target, folder, steps, seed))
+        print(_table_line(outcomes[-1], name, width), flush=True)
+    print("\nStart, target and result side by side:", *(outcome.picture for outcome in outcomes), sep="\n  ")
+    if json_file is not None:
+        text = json.dumps([asdict(outcome) for outcome in outcomes], indent=1)
+        write_atomic(json_file, lambda file: file.write(text.encode()))
+    return outcomes
+
+
+def read_target(image: Path) -> Pixels:
+    """[256, 256, 4] premultiplied: the image over white, reduced (or enlarged) by Lanczos whatever its proportions."""
+    pixels = premultiply(read_image(image))
+    over_white = np.rint(255 * (pixels[..., :3] + 1 - pixels[..., 3:])).astype(np.uint8)
+    small = Image.fromarray(over_white).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    target = np.ones((SIDE, SIDE, 4), np.float32)
+    target[..., :3] = np.asarray(small, np.float32) / 255
+    return target
+
+
+def fit(target: Pixels, steps: int, seed: int) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """Paint one target; returns the circles at the start and at the end, as `Optimiser.sprites` does."""
+    template = disc()
+    size_range = 2.0, float(SIDE)
+    settings = Settings(
+        steps=steps,
+        rate=1.0,
+        blur=BLUR,
+        colour_mix=0.0,
+        blend_space="srgb",
+        alpha_max=1.0,
+        lock_rotation=True,
+        lock_scale=False,
+        size_range=size_range,
+        back_end="cpu",
+    )
+    placer = Placer(target.astype(np.float64), [shape_of(template)], 0.0, size_range, upright=True)
+    sprites = start(placer, CIRCLES, np.random.default_rng(seed), FLATNESS, OVERLAP)
+    shapes = np.full((1, 2), float(TEXELS))
+    optimiser = Optimiser(target, np.ones_like(target), build_atlas([template]), shapes, sprites, settings, seed)
+    before = optimiser.sprites()
+    with threads_to_kernels():
+        while not optimiser.finished:
+            if is_due(optimiser.done, steps):
+                recycle(optimiser, placer, np.random.default_rng((seed, optimiser.done)))
+            optimiser.step()
+    return before, optimiser.sprites()
+
+
+def picture(sprites: dict[str, NDArray[Any]]) -> Pixels:
+    """[256, 256, 4]: the circles over white."""
+    t = {name: torch.from_numpy(values.astype(np.float64)) for name, values in sprites.items()}
+    shape = torch.full((len(t["x"]), 2), float(TEXELS), dtype=torch.float64)
+    affine = affine_maps(t["x"], t["y"], t["scale"], t["aspect"], t["theta"], shape)
+    white = torch.ones(SIDE, SIDE, 4)
+    atlas = build_atlas([disc()])
+    image: Pixels = composite(affine, t["opacity"], t["tint"], t["template"].int(), atlas, (SIDE, SIDE), white).numpy()
+    return image
+
+
+def error(found: Pixels, target: Pixels) -> float:
+    """Mean squared error of values from -1 to 1, over the three colours."""
+    return 4 * float(np.square(found[..., :3].astype(np.float64) - target[..., :3]).mean())
+
+
+def _outcome(image: Path, name: str, target: Pixels, folder: Path, steps: int, seed: int) -> Outcome:
+    began = time.perf_counter()
+    before, after = fit(target, steps, seed)
+    seconds = time.perf_counter() - began
+    result = picture(after)
+    mse = error(result, target)
+    path = folder / f"{name}-circles.png"
+    write_png(path, _side_by_side([picture(before), target, result]))
+    jax, pytorch = PUBLISHED.get(name, (None, None))
+    return Outcome(
+        image=str(image),
+        circles=CIRCLES,
+        steps=steps,
+        seed=seed,
+        threads=torch.get_num_threads(),
+        seconds=round(seconds, 2),
+        mse=mse,
+        jax=jax,
+        pytorch=pytorch,
+        ratio=None if jax is None or pytorch is None else mse / min(jax, pytorch),
+        picture=str(path),
+    )
+
+
+def _side_by_side(panels: Sequence[Pixels]) -> NDArray[np.uint8]:
+    sheet = np.full((SIDE, len(panels) * (SIDE + GAP) - GAP, 4), 255, np.uint8)
+    for at, panel in enumerate(panels):
+        left = at * (SIDE + GAP)
+        sheet[:, left : left + SIDE] = np.rint(255 * np.clip(panel, 0, 1))
+    return sheet
+
+
+def _table_line(outcome: Outcome, name: str, width: int) -> str:
+    line = f"{name:{width}}  {outcome.seconds:7.1f}  {outcome.mse:.5f}"
+    if outcome.ratio is None:
+        return f"{line}               -        -      -"
+    return f"{line}         {outcome.jax:.5f}  {outcome.pytorch:.5f}  {outcome.ratio:5.3f}"

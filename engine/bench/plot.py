@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plot of `smalti bench`, drawn with Pillow: a step's time against covered pairs, and against the canvas."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ..atomic import write_atomic
+from ..devices import available_devices
+from .report import SIZES, SPRITES, Row, by_scene, line_through, linear_rows, thread_counts
+
+FINER = 3
+"""Drawn so many times larger and then reduced, which smooths lines and letters."""
+WIDTH, HEIGHT = 1240, 600
+
+INK, GREY, FAINT = "#222222", "#666666", "#e2e2e2"
+COLOURS = ("#1f5fa8", "#c8641e")
+DOT = 5.0
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A logarithmic axis: its ends, the values that are written beside it, and what they are."""
+
+    low: float
+    high: float
+    ticks: Sequence[tuple[float, str]]
+    label: str
+
+    def share(self, value: float) -> float:
+        """Where a value lies, from 0 at the low end to 1."""
+        return math.log(value / self.low) / math.log(self.high / self.low)
+
+
+def decades(values: Sequence[float], label: str) -> Axis:
+    """An axis that holds all values, with ticks at 1, 2 and 5 times powers of ten."""
+    low, high = 0.75 * min(values), 1.4 * max(values)
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [m * 10.0**power for power in powers for m in (1, 2, 5)]
+    return Axis(low, high, [(t, f"{t:,g}") for t in ticks if low <= t <= high], label)
+
+
+class Panel:
+    """One diagram of the picture.
+
+    Args:
+        draw: of a picture `FINER` times as large as the plot.
+        left: where its frame begins in the finished plot.
+        x, y: its axes.
+        title: what stands above.
+    """
+
+    def __init__(self, draw: ImageDraw.ImageDraw, left: float, x: Axis, y: Axis, title: str) -> None:
+        self._draw = draw
+        self._left, self._top, self._right, self._bottom = left, 72.0, left + 510.0, HEIGHT - 72.0
+        self._x, self._y = x, y
+        self._keys = 0
+        for value, text in x.ticks:
+            at = self._at((value, y.low))[0]
+            self._stroke([(at, self._top), (at, self._bottom)], FAINT)
+            self.write((at, self._bottom + 7), text, "ma", GREY)
+        for value, text in y.ticks:
+            at = self._at((x.low, value))[1]
+            self._stroke([(self._left, at), (self._right, at)], FAINT)
+            self.write((self._left - 7, at), text, "rm", GREY)
+        corners = [(self._left, self._top), (self._right, self._top), (self._right, self._bottom)]
+        self._stroke([*corners, (self._left, self._bottom), corners[0]], GREY)
+        self.write((self._left, self._top - 52), title, "la", INK, 17)
+        self.write(((self._left + self._right) / 2, self._bottom + 30), x.label, "ma", INK)
+        self.write((self._left, self._top - 9), y.label, "ls", GREY)
+
+    def line(self, points: Iterable[Point], colour: str, dashed: bool = False) -> None:
+        """A line through points given in the axes' values; what lies outside the frame is left out."""
+        ends = [self._at(p) for p in points]
+        self._stroke([p for p in ends if self._top <= p[1] <= self._bottom], colour, 2, dashed)
+
+    def dot(self, point: Point, colour: str, hollow: bool = False) -> None:
+        """A dot at a point given in the axes' values."""
+        self._dot(self._at(point), colour, hollow)
+
+    def key(
+        self, text: str, colour: str, *, dot: bool = True, hollow: bool = False, dashed: bool | None = None
+    ) -> None:
+        """Another line of the legend; `dashed` None draws no line."""
+        x, y = self._left + 16, self._top + 20 + 23 * self._keys
+        self._keys += 1
+        if dashed is not None:
+            self._stroke([(x, y), (x + 34, y)], colour, 2, dashed)
+        if dot:
+            self._dot((x + 17, y), colour, hollow)
+        self.write((x + 44, y), text, "lm", INK)
+
+    def write(self, at: Point, text: str, anchor: str, colour: str, size: float = 14) -> None:
+        """Text at a place of the finished plot; `anchor` as Pillow has it."""
+        font = ImageFont.load_default(size * FINER)
+        self._draw.text((at[0] * FINER, at[1] * FINER), text, fill=colour, font=font, anchor=anchor)
+
+    def _at(self, point: Point) -> Point:
+        return (
+            self._left + self._x.share(point[0]) * (self._right - self._left),
+            self._bottom - self._y.share(point[1]) * (self._bottom - self._top),
+        )
+
+    def _dot(self, at: Point, colour: str, hollow: bool) -> None:
+        box = [FINER * (c + side * DOT) for side in (-1, 1) for c in at]
+        self._draw.ellipse(box, fill="white" if hollow else colour, outline=colour, width=2 * FINER)
+
+    def _stroke(self, points: Sequence[Point], colour: str, width: float = 1, dashed: bool = False) -> None:
+        for (x0, y0), (x1, y1) in pairwise(points):
+            dashes = max(1, round(math.hypot(x1 - x0, y1 - y0) / 6)) if dashed else 1
+            for dash in range(0, dashes, 2):
+                first, last = dash / dashes, min(1.0, (dash + 1) / dashes)
+                ends = [(FINER * (x0 + s * (x1 - x0)), FINER * (y0 + s * (y1 - y0))) for s in (first, last)]
+                self._draw.line(ends, fill=colour, width=round(width * FINER))
+
+
+def draw_plot(rows: Sequence[Row], path: Path) -> None:
+    """Write the plot of the rows of `smalti.engine.bench.report.all_cases`, the fastest back end's, as PNG.
+
+    Raises:
+        SmaltiError: code ``"cannot_write"``.
+    """
+    rows = [row for row in rows if row.case.backend == available_devices()[0]]
+    picture = Image.new("RGB", (WIDTH * FINER, HEIGHT * FINER), "white")
+    draw = ImageDraw.Draw(picture)
+    time = decades([row.times.step_ms for row in rows], "milliseconds")
+    _against_pairs(draw, rows, time)
+    _against_canvas(draw, rows, time)
+    small = picture.resize((WIDTH, HEIGHT), Image.Resampling.BOX)
+    write_atomic(path, lambda file: small.save(file, "PNG"))
+
+
+def _against_pairs(draw: ImageDraw.ImageDraw, rows: Sequence[Row], time: Axis) -> None:
+    pairs = decades([row.times.covered_pairs / 1e6 for row in rows], "covered pixel-sprite pairs, millions")
+    threads = thread_counts()[-1]
+    panel = Panel(draw, 62, pairs, time, f"A step's time grows with what is covered ({_threads(threads)})")
+    linear = linear_rows(rows)
+    fit = line_through(linear)
+    amounts = np.geomspace(pairs.low, pairs.high, 100)
+    panel.line(((a, max(fit.fixed_ms + fit.ms_per_million * a, 1e-3)) for a in amounts.tolist()), GREY)
+    for row in rows:
+        if row.case.threads == threads:
+            panel.dot((row.times.covered_pairs / 1e6, row.times.step_ms), COLOURS[0], row not in linear)
+    panel.key("sweep of sprites and pixels", COLOURS[0])
+    panel.key("other cases (a pixel under many sprites ends early)", COLOURS[0], hollow=True)
+    panel.key(
+        f"{fit.fixed_ms:.1f} ms + {fit.ms_per_million:.2f} ms a million, r squared {fit.r2:.4f}",
+        GREY,
+        dot=False,
+        dashed=False,
+    )
+
+
+def _against_canvas(draw: ImageDraw.ImageDraw, rows: Sequence[Row], time: Axis) -> None:
+    canvas = Axis(SIZES[0] / 1.25, SIZES[-1] * 1.25, [(s, str(s)) for s in SIZES], "side of the canvas, pixels")
+    panel = Panel(draw, 690, canvas, time, "A step's time on a larger canvas")
+    for sprites, colour in zip(SPRITES, COLOURS):
+        for threads in thread_counts():
+            found = by_scene(rows, available_devices()[0], threads)
+            points = [(float(size), found[sprites, size].times.step_ms) for size in SIZES]
+            alone = threads == 1
+            panel.line(points, colour, dashed=alone)
+            for point in points:
+                panel.dot(point, colour, hollow=alone)
+            panel.key(f"{sprites:,} sprites, {_threads(threads)}", colour, hollow=alone, dashed=alone)
+
+
+def _threads(count: int) -> str:
+    return "1 thread" if count == 1 else f"{count} threads"

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Timing one case: forward and backward pass alone, and a whole step of the optimiser."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..cpu import threads_to_kernels
+from ..fitting.optimiser import Optimiser, Settings
+from ..geometry import affine_maps
+from ..raster import build_atlas, composite
+from .scene import TEXELS, Case, covered_pairs, discs, random_sprites
+
+T = TypeVar("T")
+
+SECONDS = 1.2
+"""About how long the runs of one case are repeated."""
+FEWEST, MOST = 3, 100
+"""Repetitions, whatever the time."""
+
+
+@dataclass(frozen=True)
+class Times:
+    """Medians in milliseconds, and how many pixel-sprite pairs there were."""
+
+    forward_ms: float
+    backward_ms: float
+    step_ms: float
+    covered_pairs: int
+
+    @property
+    def both_ms(self) -> float:
+        """Forward and backward pass together."""
+        return self.forward_ms + self.backward_ms
+
+
+class Passes:
+    """A forward and a backward pass over a case, with all that they take already at hand.
+
+    The gradient of the picture is random, and the background opaque.
+    """
+
+    def __init__(self, case: Case) -> None:
+        shape = torch.full((case.sprites, 2), float(TEXELS), dtype=torch.float64)
+        s = {name: torch.from_numpy(values) for name, values in random_sprites(case).items()}
+        self.affine = affine_maps(s["x"], s["y"], s["scale"], s["aspect"], s["theta"], shape).requires_grad_()
+        self._leaves = self.affine, s["opacity"].requires_grad_(), s["tint"].requires_grad_()
+        self._template = s["template"]
+        self._atlas = build_atlas(discs())
+        self._background = torch.ones(case.size, case.size, 4)
+        self._gradient = torch.rand(case.size, case.size, 4, generator=torch.Generator().manual_seed(0)) - 0.5
+        self._case = case
+
+    @property
+    def output_bytes(self) -> int:
+        """Size of what the two passes return: the picture and the gradients."""
+        return sum(t.nbytes for t in (self._gradient, *self._leaves))
+
+    def forward(self) -> Tensor:
+        """The picture."""
+        case = self._case
+        size = case.size, case.size
+        return composite(
+            *self._leaves, self._template, self._atlas, size, self._background, case.mix, back_end=case.backend
+        )
+
+    def backward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """The gradients."""
+        return torch.autograd.grad(image, self._leaves, self._gradient)
+
+
+def optimiser_for(case: Case) -> Optimiser:
+    """An optimiser of the case's sprites, so slow that they stay where they are."""
+    settings = Settings(
+        steps=1_000_000,
+        rate=1e-3,
+        blur=0.0,
+        colour_mix=case.mix,
+        blend_space="srgb",
+        alpha_max=1.0,
+        lock_rotation=False,
+        lock_scale=False,
+        size_range=(1e-3, 1e6),
+        back_end=case.backend,
+    )
+    target = np.ones((case.size, case.size, 4), np.float32)
+    target[..., :3] = np.random.default_rng(0).random((case.size, case.size, 3), np.float32)
+    templates = discs()
+    shapes = np.full((len(templates), 2), float(TEXELS))
+    return Optimiser(target, np.ones_like(target), build_atlas(templates), shapes, random_sprites(case), settings, 0)
+
+
+@contextmanager
+def on_threads(case: Case) -> Iterator[None]:
+    """Within, the case's back end runs on its number of threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(case.threads)
+    try:
+        if case.backend == "cpu":
+            with threads_to_kernels():
+                yield
+        else:
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def time_case(case: Case, seconds: float = SECONDS) -> Times:
+    """Repeat the passes and the step for about `seconds`, at least a few times each."""
+    with on_threads(case):
+        forward, backward, pairs = _time_passes(case, 0.6 * seconds)
+        return Times(forward, backward, _time_step(case, 0.4 * seconds), pairs)
+
+
+def _time_passes(case: Case, seconds: float) -> tuple[float, float, int]:
+    """Milliseconds of forward and backward pass, and the covered pairs."""
+    passes = Passes(case)
+
+    def both() -> tuple[float, float]:
+        began = time.perf_counter()
+        image = passes.forward()
+        drawn = time.perf_counter()
+        passes.backward(image)
+        return drawn - began, time.perf_counter() - drawn
+
+    times = _repeated(both, seconds)
+    forward, backward = (1000 * statistics.median(pair[i] for pair in times) for i in (0, 1))
+    return forward, backward, covered_pairs(passes.affine.detach().numpy(), case.size, case.size)
+
+
+def _time_step(case: Case, seconds: float) -> float:
+    """Milliseconds of a step."""
+    optimiser = optimiser_for(case)
+
+    def step() -> float:
+        began = time.perf_counter()
+        optimiser.step()
+        return time.perf_counter() - began
+
+    return 1000 * statistics.median(_repeated(step, seconds))
+
+
+def _repeated(run: Callable[[], T], seconds: float) -> list[T]:
+    """Results of many runs; the first one, which fills caches and starts threads, does not count."""
+    run()
+    results: list[T] = []
+    end = time.perf_counter() + seconds
+    while len(results) < FEWEST or (len(results) < MOST and time.perf_counter() < end):
+        results.append(run())
+    return results
