@@ -34,7 +34,7 @@ class Settings:
     """How to fit.
 
     Attributes:
-        steps: number of steps, after which the rates have fallen to `rate_end` of their start.
+        steps: number of steps, over which the rates fall, in a straight line, to `rate_end` of their start.
         rate: factor on all rates (1 for a start from scratch, less for a warm start).
         blur: level-of-detail bias at the first step; it falls to 0 over the first 60 % of the steps (soft
             rasterisation).
@@ -54,7 +54,7 @@ class Settings:
     lock_scale: bool
     size_range: tuple[float, float]
     back_end: str
-    rate_end: float = 0.05
+    rate_end: float = 0.02
 
 
 class Optimiser:
@@ -101,13 +101,14 @@ class Optimiser:
             for name in PARAMETERS
         }
         groups = [{"params": [p], "lr": 0.0, "name": name} for name, p in self.parameters.items() if p.requires_grad]
-        # A short memory of squared gradients: noise and the falling blur change their size from step to step.
-        self._adam = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-12)
+        # Short memories: noise, the falling blur and recycled neighbours change gradients from step to step. Over
+        # (0.9, 0.99) with rates falling exponentially, these and a linear fall gained 0.25 dB on four paintings.
+        self._adam = torch.optim.Adam(groups, betas=(0.8, 0.95), eps=1e-12)
 
     def step(self) -> float:
         """One gradient step. Returns the loss before it: mean squared error of display-encoded values, 0 to 1."""
         progress = self.done / max(self.settings.steps, 1)
-        rate = self.settings.rate * self.settings.rate_end**progress
+        rate = self.settings.rate * (1 - (1 - self.settings.rate_end) * progress)
         for group in self._adam.param_groups:
             pixels = max(self._size) / 512 if group["name"] in ("x", "y") else 1.0
             group["lr"] = rate * RATES[group["name"]] * pixels
