@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from jobs import Floats, arrays_of, badge, bitmaps, decibels, film, pixels_of, ramp, resized, save, small_job
 from numpy.typing import NDArray
 
@@ -15,6 +16,7 @@ from smalti.engine.api import fit
 from smalti.engine.composition import Composition
 from smalti.engine.drawing import picture
 from smalti.engine.fitting import sequence
+from smalti.engine.fitting.adam import Adam
 from smalti.engine.fitting.start import _hilbert, box_mean, shape_of
 from smalti.engine.run import run_job
 from smalti.engine.templates import Template, load_templates
@@ -119,11 +121,14 @@ def test_every_number_is_in_its_range(ramp_file: Path, templates: list[Template]
 
 
 def test_linear_blending_fits_as_well_as_srgb(ramp_file: Path, templates: list[Template]) -> None:
-    quality = {
-        space: decibels(drawn(quick(ramp_file, templates, steps=150, blend_space=space)), pixels_of(ramp_file))
-        for space in ("srgb", "linear")
-    }
-    assert quality["linear"] > quality["srgb"] - 2
+    """Over three seeds: one alone is off by a decibel either way."""
+    wanted = pixels_of(ramp_file)
+
+    def quality(space: str) -> float:
+        fits = (quick(ramp_file, templates, steps=150, blend_space=space, seed=seed) for seed in range(3))
+        return float(np.mean([decibels(drawn(composition), wanted) for composition in fits]))
+
+    assert quality("linear") > quality("srgb") - 2
 
 
 # What the settings promise.
@@ -381,3 +386,34 @@ def test_a_real_photograph_is_plainly_recognised(
     likeness = np.corrcoef(shown[..., :3].ravel(), target[..., :3].ravel())[0, 1]
     assert likeness > 0.75
     assert np.isfinite(arrays_of(tmp_path / "job")["x"]).all()
+
+
+# The optimiser.
+
+
+def test_adam_steps_like_torchs_own() -> None:
+    generator = torch.Generator().manual_seed(0)
+    ours, theirs = (
+        {name: torch.linspace(-1, 1, 12, dtype=torch.float64).reshape(4, 3).requires_grad_() for name in ("a", "b")}
+        for _ in range(2)
+    )
+    adam = Adam(ours, betas=(0.8, 0.95))
+    reference = torch.optim.Adam(
+        [{"params": [theirs["a"]], "lr": 0.3}, {"params": [theirs["b"]], "lr": 0.01}], betas=(0.8, 0.95), eps=0.0
+    )
+    for _ in range(20):
+        gradients = {name: torch.randn(4, 3, generator=generator, dtype=torch.float64) for name in ours}
+        for name, gradient in gradients.items():
+            ours[name].grad, theirs[name].grad = gradient.clone(), gradient.clone()
+        adam.step({"a": 0.3, "b": 0.01})
+        reference.step()
+    for name in ours:
+        torch.testing.assert_close(ours[name], theirs[name], rtol=1e-12, atol=1e-12)
+
+
+def test_adam_leaves_what_has_no_gradient_where_it_is() -> None:
+    parameter = torch.ones(3, requires_grad=True)
+    adam = Adam({"p": parameter}, betas=(0.8, 0.95))
+    parameter.grad = torch.tensor([0.0, 1.0, 0.0])
+    adam.step({"p": 0.5})
+    assert parameter.tolist() == [1.0, 0.5, 1.0]

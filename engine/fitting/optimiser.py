@@ -18,6 +18,7 @@ from smalti.bridge.job import BlendSpace
 from ..colour import encoded
 from ..geometry import affine_maps, half_sizes
 from ..raster import Atlas, composite, image_loss, removal_costs
+from .adam import Adam
 
 PARAMETERS = ("x", "y", "log_scale", "theta", "opacity", "tint")
 """What is optimised. Opacity and tint are logits."""
@@ -100,21 +101,18 @@ class Optimiser:
             name: torch.from_numpy(np.array(start[name], np.float64)).requires_grad_(name not in self._locked())
             for name in PARAMETERS
         }
-        groups = [{"params": [p], "lr": 0.0, "name": name} for name, p in self.parameters.items() if p.requires_grad]
         # Short memories: noise, the falling blur and recycled neighbours change gradients from step to step. Over
         # (0.9, 0.99) with rates falling exponentially, these and a linear fall gained 0.25 dB on four paintings.
-        self._adam = torch.optim.Adam(groups, betas=(0.8, 0.95), eps=1e-12)
+        self._adam = Adam({n: p for n, p in self.parameters.items() if p.requires_grad}, betas=(0.8, 0.95))
 
     def step(self) -> float:
         """One gradient step. Returns the loss before it: mean squared error of display-encoded values, 0 to 1."""
         progress = self.done / max(self.settings.steps, 1)
         rate = self.settings.rate * (1 - (1 - self.settings.rate_end) * progress)
-        for group in self._adam.param_groups:
-            pixels = max(self._size) / 512 if group["name"] in ("x", "y") else 1.0
-            group["lr"] = rate * RATES[group["name"]] * pixels
-        self._adam.zero_grad(set_to_none=True)
+        pixels = max(self._size) / 512
+        rates = {name: rate * own * (pixels if name in ("x", "y") else 1.0) for name, own in RATES.items()}
         self.loss = self._differentiate(self.settings.blur * max(0.0, 1 - progress / 0.6))
-        self._adam.step()
+        self._adam.step(rates)
         self._keep_in_range()
         self.done += 1
         return self.loss
@@ -176,12 +174,8 @@ class Optimiser:
                 if name == "log_scale" and self.settings.lock_scale:
                     continue  # the size of a sprite is what the start gave it, wherever it goes
                 parameter[new] = fresh[name]
-                moments = self._adam.state.get(parameter, {})
-                for key in ("exp_avg", "exp_avg_sq"):
-                    if key in moments:
-                        moments[key].copy_(moments[key][order])
-                        # No momentum, and steps as long as the others': a memory of 0 would let the first one leap.
-                        moments[key][new] = 0.0 if key == "exp_avg" else moments[key].mean(dim=0)
+        self._adam.reorder(order, len(which))
+        self._aspect = torch.cat([self._aspect[order[: len(kept)]], torch.from_numpy(sprites["aspect"])])
         self._set_template(torch.cat([self._template[order[: len(kept)]], torch.from_numpy(sprites["template"])]))
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -193,8 +187,7 @@ class Optimiser:
         }
         for name, parameter in self.parameters.items():
             state[f"parameter.{name}"] = parameter.detach().numpy().copy()
-            for key, value in self._adam.state.get(parameter, {}).items():
-                state[f"adam.{name}.{key}"] = value.numpy().copy()
+        state |= {f"adam.{name}": value for name, value in self._adam.state().items()}
         return state
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -205,11 +198,7 @@ class Optimiser:
                 raise ValueError(f"{name} has shape {tuple(saved.shape)}, not {tuple(parameter.shape)}")
             with torch.no_grad():
                 parameter.copy_(saved)
-            keys = [key for key in ("step", "exp_avg", "exp_avg_sq") if f"adam.{name}.{key}" in state]
-            if keys:
-                self._adam.state[parameter] = {
-                    key: torch.from_numpy(np.array(state[f"adam.{name}.{key}"])) for key in keys
-                }
+        self._adam.restore({n.removeprefix("adam."): a for n, a in state.items() if n.startswith("adam.")})
         self._set_template(torch.from_numpy(state["template"].astype(np.int32)))
         self._noise.set_state(torch.from_numpy(state["noise"]))
         self.done = int(state["done"])
