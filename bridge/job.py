@@ -7,7 +7,6 @@ from the canvas, the count and the bitmaps; the engine works it out and reports 
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import re
 from dataclasses import dataclass
@@ -111,10 +110,6 @@ class JobSpec:
     def background_is_file(self) -> bool:
         """Whether `background` is the path of an image."""
         return self.background not in ("auto", "transparent") and not self.background.startswith("#")
-
-    def replaced(self, **changes: object) -> JobSpec:
-        """A copy with some settings changed."""
-        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
 
 
 def read_job(path: Path) -> JobSpec:

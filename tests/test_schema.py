@@ -51,8 +51,8 @@ def refusal(path: Path) -> SmaltiError:
 
 def test_a_job_comes_back_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "job.json"
-    written = JOB.replaced(
-        size=512, min_size=4.5, mask="luminance", target="/Bilder/Ärger \udce4 猫.png", seed=2**63 - 1
+    written = dataclasses.replace(
+        JOB, size=512, min_size=4.5, mask="luminance", target="/Bilder/Ärger \udce4 猫.png", seed=2**63 - 1
     )
     write_job(path, written)
     assert read_job(path) == written
@@ -186,7 +186,7 @@ def test_a_setting_out_of_its_range_is_named(setting: str, value: Any) -> None:
 
 def test_a_smallest_size_above_the_largest_is_named() -> None:
     with pytest.raises(SmaltiError, match=r"min_size is 20, but must be at most max_size \(10\)"):
-        JOB.replaced(min_size=20, max_size=10).checked()
+        dataclasses.replace(JOB, min_size=20, max_size=10).checked()
 
 
 def test_the_bounds_themselves_are_allowed() -> None:
@@ -196,7 +196,7 @@ def test_the_bounds_themselves_are_allowed() -> None:
         {"background": "#00fFaA"},
         {"background": "sky.png", "target_mask": "mask.png"},
     ):
-        job_spec = JOB.replaced(**changes)
+        job_spec = dataclasses.replace(JOB, **changes)
         assert job_spec.checked() is job_spec
 
 

@@ -85,7 +85,6 @@ class Optimiser:
     ) -> None:
         self.settings = settings
         self.done = 0
-        self.loss = math.nan
         self._atlas = atlas
         self._background = None if background is None else torch.from_numpy(background)
         self._target = torch.from_numpy(target)
@@ -111,11 +110,11 @@ class Optimiser:
         rate = self.settings.rate * (1 - (1 - self.settings.rate_end) * progress)
         pixels = max(self._size) / 512
         rates = {name: rate * own * (pixels if name in ("x", "y") else 1.0) for name, own in RATES.items()}
-        self.loss = self._differentiate(self.settings.blur * max(0.0, 1 - progress / 0.6))
+        loss = self._differentiate(self.settings.blur * max(0.0, 1 - progress / 0.6))
         self._adam.step(rates)
         self._keep_in_range()
         self.done += 1
-        return self.loss
+        return loss
 
     @property
     def finished(self) -> bool:

@@ -84,11 +84,6 @@ class Fitting:
         """Whether every frame has had its steps."""
         return self.frame == self.frames - 1 and self.optimiser.finished
 
-    @property
-    def frame_finished(self) -> bool:
-        """Whether the frame at hand has had its steps; the next `step` then begins the frame after it."""
-        return self.optimiser.finished
-
     def step(self) -> float:
         """One gradient step, of the next frame where this one is finished. Returns the loss (see `Optimiser.step`)."""
         if self.optimiser.finished:
