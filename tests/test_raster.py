@@ -138,7 +138,7 @@ def test_opaque_sprite_learns_what_it_hides() -> None:
     ((image - goal)[4:12, 4:12] ** 2).sum().backward()
     assert opacity.grad is not None
     assert opacity.grad[1] > 1
-    assert opacity.grad[0] == 0
+    assert abs(opacity.grad[0]) < 1e-6
 
 
 def test_opaque_template_has_soft_edges_at_the_right_place() -> None:

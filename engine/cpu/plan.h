@@ -20,8 +20,8 @@ struct Scene {
     const double* opacity;             // [sprites]
     const double* tint;                // [sprites, 3]
     const std::int32_t* templates;     // [sprites]
-    const std::uint64_t* alpha_quads;  // [texels], see sample_alpha
-    const std::uint64_t* texels;       // [texels], see fetch
+    const std::uint64_t* alpha_quads;  // [texels], see fetch_alphas
+    const std::uint64_t* texels;       // [texels], see fetch_texels
     const std::int32_t* first_level;   // [templates + 1], into levels
     const Level* levels;
     int width;

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// One tile, forward and backward. CMake compiles this file once for each instruction set, with SMALTI_ISA naming it; the
-// loops over a row's pixels (`lane`) are branch-free and of fixed length, and the compiler makes vectors of them.
+// One tile, forward and backward. CMake compiles this file once for each instruction set, with SMALTI_ISA naming it.
 #include "tiles.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
-#if defined(__clang__)
-#define SMALTI_LANES _Pragma("clang loop vectorize(enable)") for (int lane = 0; lane < kTile; ++lane)
-#else
-#define SMALTI_LANES _Pragma("GCC ivdep") for (int lane = 0; lane < kTile; ++lane)
-#endif
+#include "corners.h"
 
 namespace smalti {
 namespace SMALTI_ISA {
@@ -28,7 +23,6 @@ struct Local {
     float extent_u, extent_v, fraction, opacity;
     float tint[3];
     Sampler fine, coarse;
-    int first_row, last_row;
 };
 
 SMALTI_INLINE Local localise(const Sprite& s, double x, double y) {
@@ -49,41 +43,89 @@ SMALTI_INLINE unsigned rows_touched(const Local& s) {
     const float steep = 1e30f;
     const float ia = std::fabs(s.a) > 1e-30f ? 1.0f / s.a : steep;
     const float id = std::fabs(s.d) > 1e-30f ? 1.0f / s.d : steep;
-    int touched[kTile];
-    SMALTI_LANES {
-        const float row = static_cast<float>(lane);
-        const float u = s.c + s.b * row, v = s.f + s.e * row;
-        const float u0 = (-s.extent_u - u) * ia, u1 = (s.extent_u - u) * ia;
-        const float v0 = (-s.extent_v - v) * id, v1 = (s.extent_v - v) * id;
-        float first = std::max(std::min(u0, u1), std::min(v0, v1));
-        float last = std::min(std::max(u0, u1), std::max(v0, v1));
-        const float slack = 1e-2f;
-        // Written so that an interval that is not a number, which extreme maps give, becomes the whole row.
-        first = first - slack > 0.0f ? std::min(first - slack, static_cast<float>(kTile)) : 0.0f;
-        last = last + slack < static_cast<float>(kTile - 1) ? last + slack : static_cast<float>(kTile - 1);
-        // Not negative, so truncation is the floor; the first column is the ceiling.
-        const float column = static_cast<float>(static_cast<int>(first + 0.99999f));
-        touched[lane] = column <= last ? 1 : 0;
-    }
+    const Reals u = s.c + s.b * ascending(), v = s.f + s.e * ascending();
+    const Reals u0 = (-s.extent_u - u) * ia, u1 = (s.extent_u - u) * ia;
+    const Reals v0 = (-s.extent_v - v) * id, v1 = (s.extent_v - v) * id;
+    const float slack = 1e-2f, end = static_cast<float>(kTile - 1);
+    Reals first = larger(smaller(u0, u1), smaller(v0, v1)) - slack;
+    Reals last = smaller(larger(u0, u1), larger(v0, v1)) + slack;
+    // Written so that an interval that is not a number, which extreme maps give, becomes the whole row.
+    first = select(Reals(0.0f) < first, smaller(first, static_cast<float>(kTile)), 0.0f);
+    last = select(last < end, last, end);
+    // Not negative, so truncation is the floor; the first column is the ceiling.
+    alignas(64) std::int32_t touched[kTile];
+    (number(truncated(first + 0.99999f)) <= last).store(touched);
     unsigned rows = 0;
-    for (int i = 0; i < kTile; ++i) rows |= static_cast<unsigned>(touched[i]) << i;
+    for (int i = 0; i < kTile; ++i) rows |= (static_cast<unsigned>(touched[i]) & 1u) << i;
     return rows;
 }
 
-// Position of each pixel of a row in the template, and whether the sprite is drawn there. Lanes outside sample the
-// template's centre, which is always a valid place to read.
-SMALTI_INLINE bool inside(const Local& s, int lane, float u_row, float v_row, float& u, float& v) {
-    u = u_row + s.a * static_cast<float>(lane);
-    v = v_row + s.d * static_cast<float>(lane);
-    return (std::fabs(u) <= s.extent_u) & (std::fabs(v) <= s.extent_v);
+// What a row of pixels sees of a sprite's template: `levels` is 1 where the level of detail lies on a single level, as for
+// all sprites larger than their bitmap.
+template <int levels>
+struct Sight {
+    Reals scale;  // kTexelScale where the sprite is drawn, else 0
+    Footprint<Reals, Ints> at[levels];
+};
+
+// Pixels outside look at the template's centre, which is always a valid place to read.
+template <int levels>
+SMALTI_INLINE Sight<levels> look(const Local& s, int i, Reals t, float stop) {
+    const float u_row = s.c + s.b * static_cast<float>(i), v_row = s.f + s.e * static_cast<float>(i);
+    const Reals u = s.a * ascending() + u_row, v = s.d * ascending() + v_row;
+    const Ints drawn = (magnitude(u) <= s.extent_u) & (magnitude(v) <= s.extent_v) & (stop <= t);
+    const Reals seen_u = select(drawn, u, 0.0f), seen_v = select(drawn, v, 0.0f);
+    Sight<levels> sight;
+    sight.scale = select(drawn, Reals(kTexelScale), 0.0f);
+    sight.at[0] = footprint_of(s.fine, seen_u, seen_v);
+    if constexpr (levels > 1) sight.at[1] = footprint_of(s.coarse, seen_u, seen_v);
+    return sight;
 }
 
-SMALTI_INLINE Sample alpha_at(const std::uint64_t* quads, const Local& s, float u, float v) {
-    return between_levels(sample_alpha(quads, s.fine, u, v), sample_alpha(quads, s.coarse, u, v), s.fraction);
+// The alphas that a row of pixels sees, in 16-bit units.
+template <int levels>
+SMALTI_INLINE Sample<Reals> alphas(const Scene& scene, const Local& s, const Sight<levels>& sight) {
+    Sample<Reals> found[levels];
+    for (int level = 0; level < levels; ++level) {
+        const Footprint<Reals, Ints>& at = sight.at[level];
+        alignas(64) std::int32_t index[kTile];
+        Reals corners[4];
+        at.index.store(index);
+        fetch_alphas(scene.alpha_quads, index, corners);
+        found[level] = bilinear(level == 0 ? s.fine : s.coarse, at.fx, at.fy, corners[0], corners[1], corners[2],
+                                corners[3]);
+    }
+    return levels == 1 ? found[0] : between_levels(found[0], found[levels - 1], s.fraction);
 }
 
-// Per-pixel state of a tile on its way down the stack. Rounding must never bring a transmittance below 0: with a stop of 0
-// it would end the pixel.
+// The same for red, green, blue and alpha.
+struct Colours {
+    Sample<Reals> channel[4];
+};
+
+template <int levels>
+SMALTI_INLINE Colours colours(const Scene& scene, const Local& s, const Sight<levels>& sight) {
+    Colours found[levels];
+    for (int level = 0; level < levels; ++level) {
+        const Sampler& sampler = level == 0 ? s.fine : s.coarse;
+        const Footprint<Reals, Ints>& at = sight.at[level];
+        alignas(64) std::int32_t index[kTile];
+        Reals upper[8], lower[8];
+        at.index.store(index);
+        fetch_texels(scene.texels, index, upper);
+        fetch_texels(scene.texels + sampler.stride, index, lower);
+        for (int channel = 0; channel < 4; ++channel)
+            found[level].channel[channel] = bilinear(sampler, at.fx, at.fy, upper[channel], upper[4 + channel],
+                                                     lower[channel], lower[4 + channel]);
+    }
+    if constexpr (levels > 1)
+        for (int channel = 0; channel < 4; ++channel)
+            found[0].channel[channel] =
+                between_levels(found[0].channel[channel], found[1].channel[channel], s.fraction);
+    return found[0];
+}
+
+// Per-pixel state of a tile on its way down the stack.
 struct State {
     Row transmittance[kTile];
     unsigned open_rows;  // rows in which some pixel is not finished
@@ -121,51 +163,36 @@ SMALTI_INLINE void open(State& state, const TileArea& area) {
 
 enum class Colour { tint, mixed };
 
-template <Colour kind>
+SMALTI_INLINE void add(float* to, Reals value) { (Reals::load(to) + value).store(to); }
+
+// Rounding must never bring a transmittance below 0: with a stop of 0 it would end the pixel.
+SMALTI_INLINE void dim(float* transmittance, Reals t, Reals weight) { larger(t - weight, 0.0f).store(transmittance); }
+
+template <Colour kind, int levels>
 void forward_rows(const Scene& scene, const Local& s, unsigned rows, State& state, Row (*colour)[kTile]) {
-    const std::uint64_t* const quads = scene.alpha_quads;
-    const std::uint64_t* const texels = scene.texels;
-    const float stop = scene.stop;
-    const float opacity = s.opacity * kTexelScale;
+    const float opacity = s.opacity, own = kind == Colour::tint ? 0.0f : scene.mix, painted = 1.0f - own;
+    const float tint[3] = {painted * s.tint[0], painted * s.tint[1], painted * s.tint[2]};
     for (; rows; rows &= rows - 1) {
         const int i = __builtin_ctz(rows);
-        const float u_row = s.c + s.b * static_cast<float>(i), v_row = s.f + s.e * static_cast<float>(i);
-        float* const t = state.transmittance[i].v;
-        float* const red = colour[0][i].v;
-        float* const green = colour[1][i].v;
-        float* const blue = colour[2][i].v;
-        if (kind == Colour::tint) {
-            SMALTI_LANES {
-                float u, v;
-                const bool drawn = inside(s, lane, u_row, v_row, u, v) & (t[lane] >= stop);
-                u = drawn ? u : 0.0f, v = drawn ? v : 0.0f;
-                const float scale = drawn ? opacity * t[lane] : 0.0f;
-                const float weight = scale * alpha_at(quads, s, u, v).value;
-                red[lane] += weight * s.tint[0];
-                green[lane] += weight * s.tint[1];
-                blue[lane] += weight * s.tint[2];
-                t[lane] = std::max(t[lane] - weight, 0.0f);
-            }
+        const Reals t = Reals::load(state.transmittance[i].v);
+        const Sight<levels> sight = look<levels>(s, i, t, scene.stop);
+        const Reals through = opacity * sight.scale * t;
+        if constexpr (kind == Colour::tint) {
+            const Reals weight = through * alphas(scene, s, sight).value;
+            for (int channel = 0; channel < 3; ++channel) add(colour[channel][i].v, weight * tint[channel]);
+            dim(state.transmittance[i].v, t, weight);
         } else {
-            const float own = scene.mix, painted = 1.0f - scene.mix;
-            SMALTI_LANES {
-                float u, v;
-                const bool drawn = inside(s, lane, u_row, v_row, u, v) & (t[lane] >= stop);
-                u = drawn ? u : 0.0f, v = drawn ? v : 0.0f;
-                const Texel p = sample_texel(texels, s.fine, u, v), q = sample_texel(texels, s.coarse, u, v);
-                const float scale = drawn ? opacity * t[lane] : 0.0f;
-                const float weight = scale * (p.a + s.fraction * (q.a - p.a));
-                const float tinted = weight * painted, bitmap = scale * own;
-                red[lane] += tinted * s.tint[0] + bitmap * (p.r + s.fraction * (q.r - p.r));
-                green[lane] += tinted * s.tint[1] + bitmap * (p.g + s.fraction * (q.g - p.g));
-                blue[lane] += tinted * s.tint[2] + bitmap * (p.b + s.fraction * (q.b - p.b));
-                t[lane] = std::max(t[lane] - weight, 0.0f);
-            }
+            const Colours seen = colours(scene, s, sight);
+            const Reals weight = through * seen.channel[3].value;
+            for (int channel = 0; channel < 3; ++channel)
+                add(colour[channel][i].v, weight * tint[channel] + own * through * seen.channel[channel].value);
+            dim(state.transmittance[i].v, t, weight);
         }
     }
 }
 
-void forward(const Scene& scene, const Plan& plan, int tile, float* image) {
+template <Colour kind>
+void forward_as(const Scene& scene, const Plan& plan, int tile, float* image) {
     const TileArea area = area_of(scene, plan, tile);
     State state;
     Row colour[3][kTile];
@@ -176,24 +203,33 @@ void forward(const Scene& scene, const Plan& plan, int tile, float* image) {
         const Sprite& sprite = plan.sprites[plan.pair_sprite[plan.tile_pair[at]]];
         const Local s = localise(sprite, area.x + 0.5, area.y + 0.5);
         const unsigned rows = rows_touched(s) & state.open_rows;
-        if (scene.mix > 0.0f)
-            forward_rows<Colour::mixed>(scene, s, rows, state, colour);
+        if (s.fraction > 0.0f)
+            forward_rows<kind, 2>(scene, s, rows, state, colour);
         else
-            forward_rows<Colour::tint>(scene, s, rows, state, colour);
+            forward_rows<kind, 1>(scene, s, rows, state, colour);
         if (++visited % kCheckEvery == 0) update_open_rows(state, scene.stop);
     }
     for (int i = 0; i < area.rows; ++i) {
         const std::int64_t first = static_cast<std::int64_t>(area.y + i) * scene.width + area.x;
-        float* out = image + 4 * first;
-        for (int j = 0; j < area.columns; ++j) {
-            const float t = state.transmittance[i].v[j];
+        const float* const t = state.transmittance[i].v;
+        float out[4 * kTile];
+        for (int j = 0; j < kTile; ++j) {
             for (int channel = 0; channel < 3; ++channel) out[4 * j + channel] = colour[channel][i].v[j];
-            out[4 * j + 3] = 1.0f - t;
-            if (scene.background)
-                for (int channel = 0; channel < 4; ++channel)
-                    out[4 * j + channel] += t * scene.background[4 * (first + j) + channel];
+            out[4 * j + 3] = 1.0f - t[j];
         }
+        if (scene.background)
+            for (int j = 0; j < area.columns; ++j)
+                for (int channel = 0; channel < 4; ++channel)
+                    out[4 * j + channel] += t[j] * scene.background[4 * (first + j) + channel];
+        std::memcpy(image + 4 * first, out, sizeof(float) * 4 * area.columns);
     }
+}
+
+void forward(const Scene& scene, const Plan& plan, int tile, float* image) {
+    if (scene.mix > 0.0f)
+        forward_as<Colour::mixed>(scene, plan, tile, image);
+    else
+        forward_as<Colour::tint>(scene, plan, tile, image);
 }
 
 // The backward pass walks the stack twice. On the way down it samples and remembers, for each row it draws, what the way
@@ -226,117 +262,90 @@ SMALTI_INLINE float total_by_column(const Row& row) {
     return sum;
 }
 
-SMALTI_INLINE void keep(float* out, int at, int lane, float scale, const Sample& s) {
-    out[(at + 0) * kTile + lane] = scale * s.value;
-    out[(at + 1) * kTile + lane] = scale * s.du;
-    out[(at + 2) * kTile + lane] = scale * s.dv;
-    out[(at + 3) * kTile + lane] = scale * s.dlod;
+template <int levels>
+SMALTI_INLINE void keep(float* out, int at, Reals scale, const Sample<Reals>& s) {
+    (scale * s.value).store(out + at * kTile);
+    (scale * s.du).store(out + (at + 1) * kTile);
+    (scale * s.dv).store(out + (at + 2) * kTile);
+    if constexpr (levels > 1) (scale * s.dlod).store(out + (at + 3) * kTile);
 }
 
 // `draw` adds up the picture's colours too, into `colour`.
-template <Colour kind, bool draw>
+template <Colour kind, int levels, bool draw>
 void down_rows(const Scene& scene, const Local& s, unsigned rows, State& state, Row (*colour)[kTile], float* stored) {
-    const std::uint64_t* const quads = scene.alpha_quads;
-    const std::uint64_t* const texels = scene.texels;
-    const float stop = scene.stop;
-    const float opacity = s.opacity;
-    const float own = kind == Colour::tint ? 0.0f : scene.mix, painted = 1.0f - own;
-    const float tr = painted * s.tint[0], tg = painted * s.tint[1], tb = painted * s.tint[2];
+    const float opacity = s.opacity, own = kind == Colour::tint ? 0.0f : scene.mix, painted = 1.0f - own;
+    const float tint[3] = {painted * s.tint[0], painted * s.tint[1], painted * s.tint[2]};
     for (; rows; rows &= rows - 1, stored += stored_rows(kind) * kTile) {
         const int i = __builtin_ctz(rows);
-        const float u_row = s.c + s.b * static_cast<float>(i), v_row = s.f + s.e * static_cast<float>(i);
-        float* const t = state.transmittance[i].v;
-        float* const out = stored;
-        float* const red = draw ? colour[0][i].v : nullptr;
-        float* const green = draw ? colour[1][i].v : nullptr;
-        float* const blue = draw ? colour[2][i].v : nullptr;
-        SMALTI_LANES {
-            float u, v;
-            const bool drawn = inside(s, lane, u_row, v_row, u, v) & (t[lane] >= stop);
-            u = drawn ? u : 0.0f, v = drawn ? v : 0.0f;
-            const float scale = drawn ? kTexelScale : 0.0f;
-            out[kTransmittance * kTile + lane] = t[lane];
-            if (kind == Colour::tint) {
-                const Sample q = alpha_at(quads, s, u, v);
-                keep(out, kAlpha, lane, scale, q);
-                const float weight = opacity * scale * q.value * t[lane];
-                if (draw) {
-                    red[lane] += weight * tr;
-                    green[lane] += weight * tg;
-                    blue[lane] += weight * tb;
-                }
-                t[lane] = std::max(t[lane] - weight, 0.0f);
-            } else {
-                const TexelSample fine = sample_texel_slopes(texels, s.fine, u, v);
-                const TexelSample coarse = sample_texel_slopes(texels, s.coarse, u, v);
-                const Sample q = between_levels(fine.a, coarse.a, s.fraction);
-                const Sample r = between_levels(fine.r, coarse.r, s.fraction);
-                const Sample g = between_levels(fine.g, coarse.g, s.fraction);
-                const Sample b = between_levels(fine.b, coarse.b, s.fraction);
-                keep(out, kAlpha, lane, scale, q);
-                keep(out, kColours, lane, scale, r);
-                keep(out, kColours + 4, lane, scale, g);
-                keep(out, kColours + 8, lane, scale, b);
-                const float weight = opacity * (scale * q.value) * t[lane];
-                const float through = opacity * scale * t[lane];
-                if (draw) {
-                    red[lane] += weight * tr + through * own * r.value;
-                    green[lane] += weight * tg + through * own * g.value;
-                    blue[lane] += weight * tb + through * own * b.value;
-                }
-                t[lane] = std::max(t[lane] - weight, 0.0f);
+        const Reals t = Reals::load(state.transmittance[i].v);
+        const Sight<levels> sight = look<levels>(s, i, t, scene.stop);
+        const Reals through = opacity * sight.scale * t;
+        t.store(stored + kTransmittance * kTile);
+        if constexpr (kind == Colour::tint) {
+            const Sample<Reals> q = alphas(scene, s, sight);
+            const Reals weight = through * q.value;
+            keep<levels>(stored, kAlpha, sight.scale, q);
+            if constexpr (draw)
+                for (int channel = 0; channel < 3; ++channel) add(colour[channel][i].v, weight * tint[channel]);
+            dim(state.transmittance[i].v, t, weight);
+        } else {
+            const Colours seen = colours(scene, s, sight);
+            const Reals weight = through * seen.channel[3].value;
+            keep<levels>(stored, kAlpha, sight.scale, seen.channel[3]);
+            for (int channel = 0; channel < 3; ++channel) {
+                keep<levels>(stored, kColours + 4 * channel, sight.scale, seen.channel[channel]);
+                if constexpr (draw)
+                    add(colour[channel][i].v, weight * tint[channel] + own * through * seen.channel[channel].value);
             }
+            dim(state.transmittance[i].v, t, weight);
         }
     }
 }
 
-template <Colour kind>
+template <Colour kind, int levels>
 void up_rows(const Scene& scene, const Local& s, unsigned rows, const Row (*grad)[kTile], const float* stored,
-             Row* behind, Sums& sums) {
+             Row* behind, Sums& to) {
     const float opacity = s.opacity, own = kind == Colour::tint ? 0.0f : scene.mix, painted = 1.0f - own;
     const float tr = painted * s.tint[0], tg = painted * s.tint[1], tb = painted * s.tint[2];
+    Reals sum_du = 0.0f, sum_du_row = 0.0f, sum_dv = 0.0f, sum_dv_row = 0.0f, sum_lod = 0.0f, sum_opacity = 0.0f;
+    Reals sum_red = 0.0f, sum_green = 0.0f, sum_blue = 0.0f;
     for (; rows; rows &= rows - 1, stored += stored_rows(kind) * kTile) {
         const int i = __builtin_ctz(rows);
-        const float row = static_cast<float>(i);
-        const float* const in = stored;
-        const float* const gr = grad[0][i].v;
-        const float* const gg = grad[1][i].v;
-        const float* const gb = grad[2][i].v;
-        const float* const ga = grad[3][i].v;
-        float* const back = behind[i].v;
-        SMALTI_LANES {
-            const float t = in[kTransmittance * kTile + lane], q = in[kAlpha * kTile + lane];
-            const float r = gr[lane], g = gg[lane], b = gb[lane];
-            const float x = r * tr + g * tg + b * tb + ga[lane] - back[lane];
-            const float w = t * x, ow = opacity * w;
-            float du = ow * in[(kAlpha + 1) * kTile + lane], dv = ow * in[(kAlpha + 2) * kTile + lane];
-            float lod = ow * in[(kAlpha + 3) * kTile + lane], by_opacity = w * q;
-            float more = opacity * q * x;
-            if (kind == Colour::mixed) {
-                const auto seen = [&](int part) {
-                    return r * in[(kColours + part) * kTile + lane] + g * in[(kColours + 4 + part) * kTile + lane] +
-                           b * in[(kColours + 8 + part) * kTile + lane];
-                };
-                const float p = seen(0), mt = own * t, omt = opacity * mt;
-                du += omt * seen(1);
-                dv += omt * seen(2);
-                lod += omt * seen(3);
-                by_opacity += mt * p;
-                more += opacity * own * p;
-            }
-            back[lane] += more;
-            const float weight = opacity * q * t;
-            sums.tint[0].v[lane] += weight * r;
-            sums.tint[1].v[lane] += weight * g;
-            sums.tint[2].v[lane] += weight * b;
-            sums.du.v[lane] += du;
-            sums.du_row.v[lane] += du * row;
-            sums.dv.v[lane] += dv;
-            sums.dv_row.v[lane] += dv * row;
-            sums.lod.v[lane] += lod;
-            sums.opacity.v[lane] += by_opacity;
+        const auto in = [&](int at) { return Reals::load(stored + at * kTile); };
+        const Reals r = Reals::load(grad[0][i].v), g = Reals::load(grad[1][i].v), b = Reals::load(grad[2][i].v);
+        const Reals t = in(kTransmittance), q = in(kAlpha), back = Reals::load(behind[i].v);
+        const Reals x = r * tr + g * tg + b * tb + Reals::load(grad[3][i].v) - back;
+        const Reals w = t * x, ow = opacity * w;
+        Reals du = ow * in(kAlpha + 1), dv = ow * in(kAlpha + 2), by_opacity = w * q, more = opacity * q * x;
+        Reals lod = 0.0f;
+        if constexpr (levels > 1) lod = ow * in(kAlpha + 3);
+        if constexpr (kind == Colour::mixed) {
+            const auto seen = [&](int part) {
+                return r * in(kColours + part) + g * in(kColours + 4 + part) + b * in(kColours + 8 + part);
+            };
+            const Reals p = seen(0), mt = own * t, omt = opacity * mt;
+            du = du + omt * seen(1);
+            dv = dv + omt * seen(2);
+            if constexpr (levels > 1) lod = lod + omt * seen(3);
+            by_opacity = by_opacity + mt * p;
+            more = more + opacity * own * p;
         }
+        (back + more).store(behind[i].v);
+        const Reals weight = opacity * q * t;
+        const float row = static_cast<float>(i);
+        sum_red = sum_red + weight * r;
+        sum_green = sum_green + weight * g;
+        sum_blue = sum_blue + weight * b;
+        sum_du = sum_du + du;
+        sum_du_row = sum_du_row + du * row;
+        sum_dv = sum_dv + dv;
+        sum_dv_row = sum_dv_row + dv * row;
+        sum_lod = sum_lod + lod;
+        sum_opacity = sum_opacity + by_opacity;
     }
+    sum_du.store(to.du.v), sum_du_row.store(to.du_row.v), sum_dv.store(to.dv.v), sum_dv_row.store(to.dv_row.v);
+    sum_lod.store(to.lod.v), sum_opacity.store(to.opacity.v);
+    sum_red.store(to.tint[0].v), sum_green.store(to.tint[1].v), sum_blue.store(to.tint[2].v);
 }
 
 // Walks down the stack; returns the place in the tile's list of the lowest sprite that was visited.
@@ -355,7 +364,11 @@ std::int64_t down(const Scene& scene, const Plan& plan, int tile, const TileArea
         const std::size_t needed =
             scratch.used + static_cast<std::size_t>(__builtin_popcount(rows)) * stored_rows(kind) * kTile;
         if (scratch.values.size() < needed) scratch.values.resize(std::max(needed, 2 * scratch.values.size()));
-        down_rows<kind, draw>(scene, s, rows, state, colour, scratch.values.data() + scratch.used);
+        float* const stored = scratch.values.data() + scratch.used;
+        if (s.fraction > 0.0f)
+            down_rows<kind, 2, draw>(scene, s, rows, state, colour, stored);
+        else
+            down_rows<kind, 1, draw>(scene, s, rows, state, colour, stored);
         scratch.used = needed;
         if (++visited % kCheckEvery == 0) update_open_rows(state, scene.stop);
     }
@@ -377,8 +390,11 @@ void up(const Scene& scene, const Plan& plan, int tile, const TileArea& area, st
         const unsigned rows = static_cast<unsigned>(scratch.rows[at - first]);
         scratch.used -= static_cast<std::size_t>(__builtin_popcount(rows)) * stored_rows(kind) * kTile;
         Sums sums;
-        std::memset(&sums, 0, sizeof sums);
-        up_rows<kind>(scene, s, rows, grad, scratch.values.data() + scratch.used, behind, sums);
+        const float* const stored = scratch.values.data() + scratch.used;
+        if (s.fraction > 0.0f)
+            up_rows<kind, 2>(scene, s, rows, grad, stored, behind, sums);
+        else
+            up_rows<kind, 1>(scene, s, rows, grad, stored, behind, sums);
         PairGradient& out = gradients[pair];
         out.du = total(sums.du), out.du_column = total_by_column(sums.du), out.du_row = total(sums.du_row);
         out.dv = total(sums.dv), out.dv_column = total_by_column(sums.dv), out.dv_row = total(sums.dv_row);
@@ -466,25 +482,23 @@ template <Colour kind>
 void removal_rows(const Scene& scene, const Local& s, unsigned rows, const Row (*error)[kTile], const float* stored,
                   Row (*behind)[kTile], Row& cost) {
     const float opacity = s.opacity, own = kind == Colour::tint ? 0.0f : scene.mix, painted = 1.0f - own;
+    Reals sum = 0.0f;
     for (; rows; rows &= rows - 1, stored += stored_rows(kind) * kTile) {
         const int i = __builtin_ctz(rows);
         const float* const in = stored;
         for (int channel = 0; channel < 4; ++channel) {
             const float tint = channel < 3 ? painted * s.tint[channel] : 1.0f;
             const bool shows = kind == Colour::mixed && channel < 3;
-            const float* const p = in + (shows ? kColours + 4 * channel : kAlpha) * kTile;
-            const float weight = shows ? own : 0.0f;
-            const float* const e = error[channel][i].v;
-            float* const back = behind[channel][i].v;
-            SMALTI_LANES {
-                const float t = in[kTransmittance * kTile + lane], q = in[kAlpha * kTile + lane];
-                const float more = opacity * (tint * q + weight * p[lane] - q * back[lane]);
-                const float d = t * more;
-                cost.v[lane] += d * (d - 2.0f * e[lane]);
-                back[lane] += more;
-            }
+            const Reals q = Reals::load(in + kAlpha * kTile), t = Reals::load(in + kTransmittance * kTile);
+            const Reals back = Reals::load(behind[channel][i].v);
+            Reals colour = tint * q;
+            if (shows) colour = colour + own * Reals::load(in + (kColours + 4 * channel) * kTile);
+            const Reals more = opacity * (colour - q * back), d = t * more;
+            sum = sum + d * (d - 2.0f * Reals::load(error[channel][i].v));
+            (back + more).store(behind[channel][i].v);
         }
     }
+    sum.store(cost.v);
 }
 
 template <Colour kind>
@@ -517,7 +531,6 @@ void removal_as(const Scene& scene, const Plan& plan, int tile, const float* goa
         const unsigned rows = static_cast<unsigned>(scratch.rows[at - first]);
         scratch.used -= static_cast<std::size_t>(__builtin_popcount(rows)) * stored_rows(kind) * kTile;
         Row cost;
-        std::memset(&cost, 0, sizeof cost);
         removal_rows<kind>(scene, s, rows, error, scratch.values.data() + scratch.used, behind, cost);
         costs[pair] = total(cost);
     }

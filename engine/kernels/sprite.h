@@ -7,7 +7,7 @@
 // that bilinear interpolation fades an edge out over one texel and needs no test of bounds: a sprite reaches half a
 // texel of the coarser level in use beyond [-1, 1], and there its value is exactly 0.
 //
-// Everything here is branch-free inside a pixel, so that a compiler turns a loop over pixels into vector code.
+// Everything here is branch-free inside a pixel.
 #pragma once
 
 #include <cstdint>
@@ -62,115 +62,47 @@ SMALTI_INLINE Sampler sampler_of(const Level& level) {
     return s;
 }
 
+// Below, R is the type of a real number: float, or a vector of them where a back end computes several pixels at once.
+SMALTI_INLINE int truncated(float value) { return static_cast<int>(value); }
+SMALTI_INLINE float number(int value) { return static_cast<float>(value); }
+
 // A value with its derivatives by template coordinates and by level of detail.
+template <class R>
 struct Sample {
-    float value;
-    float du;
-    float dv;
-    float dlod;
+    R value, du, dv, dlod;
 };
 
-// Where a bilinear lookup reads and with which weights. Coordinates are positive, so truncation is the floor.
+// Where a bilinear lookup reads and with which weights.
+template <class R, class I>
 struct Footprint {
-    int index;
-    float fx;
-    float fy;
+    I index;
+    R fx, fy;
 };
 
-SMALTI_INLINE Footprint footprint_of(const Sampler& s, float u, float v) {
-    const float tx = u * s.half_width + s.offset_x;
-    const float ty = v * s.half_height + s.offset_y;
-    const int ix = static_cast<int>(tx);
-    const int iy = static_cast<int>(ty);
-    Footprint f;
-    f.index = s.base + iy * s.stride + ix;
-    f.fx = tx - static_cast<float>(ix);
-    f.fy = ty - static_cast<float>(iy);
-    return f;
+// Coordinates are positive where a sprite is drawn, so truncation is the floor.
+template <class R>
+SMALTI_INLINE auto footprint_of(const Sampler& s, R u, R v) {
+    const R tx = u * s.half_width + s.offset_x;
+    const R ty = v * s.half_height + s.offset_y;
+    const auto ix = truncated(tx), iy = truncated(ty);
+    using I = decltype(truncated(tx));
+    return Footprint<R, I>{iy * I(s.stride) + (ix + I(s.base)), tx - number(ix), ty - number(iy)};
 }
 
 // Bilinear interpolation of four corners (left/right, top/bottom), with derivatives by u and v.
-SMALTI_INLINE Sample bilinear(const Sampler& s, const Footprint& f, float lt, float rt, float lb, float rb) {
-    const float top = lt + f.fx * (rt - lt);
-    const float bottom = lb + f.fx * (rb - lb);
-    Sample out;
-    out.value = top + f.fy * (bottom - top);
-    out.du = ((rt - lt) + f.fy * ((rb - lb) - (rt - lt))) * s.half_width;
-    out.dv = (bottom - top) * s.half_height;
-    out.dlod = 0.0f;
-    return out;
+template <class R>
+SMALTI_INLINE Sample<R> bilinear(const Sampler& s, R fx, R fy, R lt, R rt, R lb, R rb) {
+    const R top = lt + fx * (rt - lt);
+    const R bottom = lb + fx * (rb - lb);
+    return {top + fy * (bottom - top), ((rt - lt) + fy * ((rb - lb) - (rt - lt))) * s.half_width,
+            (bottom - top) * s.half_height, R(0.0f)};
 }
 
 // Trilinear: the finer and the coarser level mixed by the fraction of the level of detail.
-SMALTI_INLINE Sample between_levels(const Sample& fine, const Sample& coarse, float fraction) {
-    Sample out;
-    out.value = fine.value + fraction * (coarse.value - fine.value);
-    out.du = fine.du + fraction * (coarse.du - fine.du);
-    out.dv = fine.dv + fraction * (coarse.dv - fine.dv);
-    out.dlod = coarse.value - fine.value;
-    return out;
-}
-
-// By way of int, for which every instruction set has a conversion.
-SMALTI_INLINE float number(unsigned value) { return static_cast<float>(static_cast<int>(value)); }
-
-// Alpha alone. `quads` holds at each texel the alphas of the four texels of a lookup that begins there: its own, its right
-// neighbour's, the one's below, and that one's right neighbour's, 16 bits each from the lowest. One read brings all four;
-// reading them one by one took a quarter longer. Result in 16-bit units.
-SMALTI_INLINE Sample sample_alpha(const std::uint64_t* quads, const Sampler& s, float u, float v) {
-    const Footprint f = footprint_of(s, u, v);
-    const std::uint64_t q = quads[f.index];
-    const unsigned top = static_cast<unsigned>(q), bottom = static_cast<unsigned>(q >> 32);
-    return bilinear(s, f, number(top & 0xffffu), number(top >> 16), number(bottom & 0xffffu), number(bottom >> 16));
-}
-
-
-// All four channels of a texel, in 16-bit units; `texels` holds red, green, blue and alpha, 16 bits each from the lowest.
-struct Texel {
-    float r, g, b, a;
-};
-
-SMALTI_INLINE Texel fetch(const std::uint64_t* texels, int index) {
-    const std::uint64_t w = texels[index];
-    const unsigned rg = static_cast<unsigned>(w), ba = static_cast<unsigned>(w >> 32);
-    Texel t;
-    t.r = number(rg & 0xffffu);
-    t.g = number(rg >> 16);
-    t.b = number(ba & 0xffffu);
-    t.a = number(ba >> 16);
-    return t;
-}
-
-// Colour and alpha at one level, values only.
-SMALTI_INLINE Texel sample_texel(const std::uint64_t* texels, const Sampler& s, float u, float v) {
-    const Footprint f = footprint_of(s, u, v);
-    const Texel lt = fetch(texels, f.index), rt = fetch(texels, f.index + 1);
-    const Texel lb = fetch(texels, f.index + s.stride), rb = fetch(texels, f.index + s.stride + 1);
-    const float wlt = (1.0f - f.fx) * (1.0f - f.fy), wrt = f.fx * (1.0f - f.fy);
-    const float wlb = (1.0f - f.fx) * f.fy, wrb = f.fx * f.fy;
-    Texel out;
-    out.r = wlt * lt.r + wrt * rt.r + wlb * lb.r + wrb * rb.r;
-    out.g = wlt * lt.g + wrt * rt.g + wlb * lb.g + wrb * rb.g;
-    out.b = wlt * lt.b + wrt * rt.b + wlb * lb.b + wrb * rb.b;
-    out.a = wlt * lt.a + wrt * rt.a + wlb * lb.a + wrb * rb.a;
-    return out;
-}
-
-// The same with derivatives.
-struct TexelSample {
-    Sample r, g, b, a;
-};
-
-SMALTI_INLINE TexelSample sample_texel_slopes(const std::uint64_t* texels, const Sampler& s, float u, float v) {
-    const Footprint f = footprint_of(s, u, v);
-    const Texel lt = fetch(texels, f.index), rt = fetch(texels, f.index + 1);
-    const Texel lb = fetch(texels, f.index + s.stride), rb = fetch(texels, f.index + s.stride + 1);
-    TexelSample out;
-    out.r = bilinear(s, f, lt.r, rt.r, lb.r, rb.r);
-    out.g = bilinear(s, f, lt.g, rt.g, lb.g, rb.g);
-    out.b = bilinear(s, f, lt.b, rt.b, lb.b, rb.b);
-    out.a = bilinear(s, f, lt.a, rt.a, lb.a, rb.a);
-    return out;
+template <class R>
+SMALTI_INLINE Sample<R> between_levels(const Sample<R>& fine, const Sample<R>& coarse, float fraction) {
+    return {fine.value + fraction * (coarse.value - fine.value), fine.du + fraction * (coarse.du - fine.du),
+            fine.dv + fraction * (coarse.dv - fine.dv), coarse.value - fine.value};
 }
 
 }  // namespace smalti

@@ -63,7 +63,7 @@ class Atlas:
 
     @cached_property
     def alpha_quads(self) -> NDArray[np.uint64]:
-        """[K] uint64: the alphas of the four texels of a lookup that begins at each texel (see `sample_alpha`)."""
+        """[K] uint64: the alphas of the four texels of a lookup that begins at each texel (see `fetch_alphas`)."""
         alpha = self.texels[:, 3].astype(np.uint64)
         quads = np.zeros_like(alpha)
         for base, width, height in self.levels.tolist():
