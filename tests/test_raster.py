@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from scenes import Scene, affine_of, make_atlas, random_scene, stacked_scene
+from smalti.engine.colour import encoded
 from smalti.engine.raster import build_atlas, composite, image_loss, removal_costs
 from smalti.engine.raster.atlas import area_resample
 
@@ -234,19 +235,33 @@ def test_scenes_hold_what_they_promise() -> None:
 @pytest.mark.parametrize("kind", ["mse", "l1"])
 @pytest.mark.parametrize("mix", MIXES)
 @pytest.mark.parametrize("background", [True, False])
-def test_fused_loss_equals_the_loss_of_the_picture(kind: Literal["mse", "l1"], mix: float, background: bool) -> None:
+@pytest.mark.parametrize("as_seen", [False, True])
+def test_fused_loss_equals_the_loss_of_the_picture(
+    kind: Literal["mse", "l1"], mix: float, background: bool, as_seen: bool
+) -> None:
     scene = random_scene(31, n=60, size=(45, 61), mix=mix, background=background, half_size=(2, 30))
     goal = torch.rand(45, 61, 4, generator=torch.Generator().manual_seed(0))
     results = {}
     for back_end in ("cpu", "reference"):
         leaves = [t.detach().clone().requires_grad_() for t in (scene.affine, scene.opacity, scene.tint)]
         loss = image_loss(
-            *leaves, scene.template, scene.atlas, goal, scene.background, mix, stop=0.0, kind=kind, back_end=back_end
+            *leaves,
+            scene.template,
+            scene.atlas,
+            goal,
+            scene.background,
+            mix,
+            stop=0.0,
+            kind=kind,
+            encoded=as_seen,
+            back_end=back_end,
         )
         (3 * loss).backward()
         results[back_end] = loss.detach(), [leaf.grad for leaf in leaves]
     apart = [t.detach().clone().requires_grad_() for t in (scene.affine, scene.opacity, scene.tint)]
     image = composite(*apart, scene.template, scene.atlas, (45, 61), scene.background, mix, stop=0.0)
+    if as_seen:
+        image = torch.cat([encoded(image[..., :3], "linear"), image[..., 3:]], dim=-1)
     difference = image - goal
     (3 * (difference.square() if kind == "mse" else difference.abs()).mean()).backward()
     loss, grads = results["cpu"]

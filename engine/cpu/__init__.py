@@ -7,7 +7,7 @@ together, and engine/kernels/sprite.h holds the mathematics of a pixel.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,8 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..raster import FusedStep
 from ..raster.atlas import Atlas
 from . import _native as _native
+
+STOP = 1e-4
+"""Light below which a pixel is finished, see `smalti.engine.raster.composite`."""
 
 _threads: int | None = None
 
@@ -61,9 +65,9 @@ def _picture(tensor: Tensor) -> NDArray[np.float32]:
 
 
 def _scene(
-    affine: Tensor,
-    opacity: Tensor,
-    tint: Tensor,
+    affine: Tensor | None,
+    opacity: Tensor | None,
+    tint: Tensor | None,
     template: Tensor,
     atlas: Atlas,
     size: tuple[int, int],
@@ -73,9 +77,9 @@ def _scene(
     stop: float,
 ) -> _native.Scene:
     return _native.Scene(
-        _array(affine),
-        _array(opacity),
-        _array(tint),
+        None if affine is None else _array(affine),
+        None if opacity is None else _array(opacity),
+        None if tint is None else _array(tint),
         template.detach().to(torch.int32).contiguous().numpy(),
         atlas.alpha_quads,
         atlas.words,
@@ -112,18 +116,18 @@ class _ImageLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, affine: Tensor, opacity: Tensor, tint: Tensor, goal: Tensor, absolute: bool, *rest: Any
+        ctx: Any, affine: Tensor, opacity: Tensor, tint: Tensor, goal: Tensor, absolute: bool, encoded: bool, *rest: Any
     ) -> Tensor:
         scene = _scene(affine, opacity, tint, *rest)
         found = np.empty((scene.sprites, 6)), np.empty(scene.sprites), np.empty((scene.sprites, 3))
         scale = 1 / goal.numel()
-        total = _native.step(scene, _picture(goal), absolute, scale, *found, threads())
+        total = _native.step(scene, _picture(goal), absolute, encoded, scale, *found, threads())
         ctx.save_for_backward(*(torch.from_numpy(g).to(t.dtype) for g, t in zip(found, (affine, opacity, tint))))
         return torch.tensor(total * scale, dtype=torch.float64)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        return (*((grads[0] * g).to(g.dtype) for g in ctx.saved_tensors), *[None] * 9)
+        return (*((grads[0] * g).to(g.dtype) for g in ctx.saved_tensors), *[None] * 10)
 
 
 def composite(
@@ -157,13 +161,74 @@ def image_loss(
     lod_bias: float = 0.0,
     stop: float = 1e-4,
     kind: str = "mse",
+    encoded: bool = False,
 ) -> Tensor:
     """See `smalti.engine.raster.image_loss`. One pass over the tiles samples every sprite once instead of twice."""
     size = (goal.shape[0], goal.shape[1])
     loss: Tensor = _ImageLoss.apply(  # type: ignore[no-untyped-call]
-        affine, opacity, tint, goal, kind == "l1", template, atlas, size, background, mix, lod_bias, stop
+        affine, opacity, tint, goal, kind == "l1", encoded, template, atlas, size, background, mix, lod_bias, stop
     )
     return loss
+
+
+def fused_step(atlas: Atlas) -> FusedStep:
+    """See `smalti.engine.raster.fused_step`. What it works in is kept from step to step."""
+    workspace = _native.Workspace()
+
+    def step(
+        *,
+        parameters: Mapping[str, Tensor],
+        means: Mapping[str, Tensor],
+        squares: Mapping[str, Tensor],
+        rates: Mapping[str, float],
+        adam: tuple[float, float, float, float],
+        template: Tensor,
+        extent: Tensor,
+        goal: Tensor,
+        background: Tensor | None,
+        noise_key: int | None,
+        pixel: tuple[float, float],
+        encoded: bool,
+        mix: float,
+        lod_bias: float,
+        alpha_max: float,
+        bounds: tuple[float, float, float, float, float],
+    ) -> float:
+        def moving(name: str) -> _native.Moving:
+            value = parameters[name].detach().numpy().reshape(-1)
+            if name not in means:
+                return _native.Moving(value, value, value, 0.0)
+            return _native.Moving(
+                value, means[name].numpy().reshape(-1), squares[name].numpy().reshape(-1), rates[name]
+            )
+
+        size = (goal.shape[0], goal.shape[1])
+        scene = _scene(None, None, None, template, atlas, size, background, mix, lod_bias, STOP)
+        # The mean over three of the four channels: over an opaque background alpha differs nowhere.
+        scale = 1 / (3 * size[0] * size[1])
+        total = _native.optimise(
+            workspace,
+            scene,
+            _picture(goal),
+            encoded,
+            noise_key,
+            scale,
+            moving("x"),
+            moving("y"),
+            moving("log_scale"),
+            moving("theta"),
+            moving("opacity"),
+            moving("tint"),
+            _array(extent),
+            adam,
+            bounds,
+            pixel,
+            alpha_max,
+            threads(),
+        )
+        return total * scale
+
+    return step
 
 
 def removal_costs(

@@ -8,9 +8,9 @@ class Scene:
     sprites: int
     def __init__(
         self,
-        affine: NDArray[float64],
-        opacity: NDArray[float64],
-        tint: NDArray[float64],
+        affine: NDArray[float64] | None,
+        opacity: NDArray[float64] | None,
+        tint: NDArray[float64] | None,
         templates: NDArray[int32],
         alpha_quads: NDArray[uint64],
         texels: NDArray[uint64],
@@ -25,6 +25,12 @@ class Scene:
     ) -> None: ...
 
 class Plan: ...
+class Workspace: ...
+
+class Moving:
+    def __init__(
+        self, value: NDArray[float64], mean: NDArray[float64], square: NDArray[float64], rate: float
+    ) -> None: ...
 
 def instruction_set() -> str: ...
 def forward(scene: Scene, image: NDArray[Any], threads: int) -> Plan: ...
@@ -41,6 +47,7 @@ def step(
     scene: Scene,
     goal: NDArray[Any],
     absolute: bool,
+    encoded: bool,
     scale: float,
     grad_affine: NDArray[float64],
     grad_opacity: NDArray[float64],
@@ -48,3 +55,23 @@ def step(
     threads: int,
 ) -> float: ...
 def removal_costs(scene: Scene, goal: NDArray[Any], costs: NDArray[float64], threads: int) -> None: ...
+def optimise(
+    workspace: Workspace,
+    scene: Scene,
+    goal: NDArray[Any],
+    encoded: bool,
+    noise_key: int | None,
+    scale: float,
+    x: Moving,
+    y: Moving,
+    log_scale: Moving,
+    theta: Moving,
+    opacity: Moving,
+    tint: Moving,
+    extent: NDArray[float64],
+    adam: tuple[float, float, float, float],
+    bounds: tuple[float, float, float, float, float],
+    pixel: tuple[float, float],
+    alpha_max: float,
+    threads: int,
+) -> float: ...

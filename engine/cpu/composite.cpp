@@ -27,7 +27,7 @@ const TileKernels& kernels() {
 }
 
 // One sprite's gradient from those of its pairs, always added in the same order.
-void merge(const Plan& plan, const PairGradient* pairs, std::int64_t k, const Gradients& to) {
+SpriteGradient merged(const Plan& plan, const PairGradient* pairs, std::int64_t k) {
     const Sprite& s = plan.sprites[k];
     double du = 0, du_x = 0, du_y = 0, dv = 0, dv_x = 0, dv_y = 0, lod = 0, opacity = 0, tint[3] = {0, 0, 0};
     for (std::int64_t p = plan.pair_start[k]; p < plan.pair_start[k + 1]; ++p) {
@@ -44,18 +44,18 @@ void merge(const Plan& plan, const PairGradient* pairs, std::int64_t k, const Gr
         const double scale = 0.5 / std::log(2.0) * lod / (s.a * s.e - s.b * s.d);
         du_x += scale * s.e, du_y -= scale * s.d, dv_x -= scale * s.b, dv_y += scale * s.a;
     }
-    double* affine = to.affine + 6 * k;
-    affine[0] = du_x, affine[1] = du_y, affine[2] = du, affine[3] = dv_x, affine[4] = dv_y, affine[5] = dv;
-    to.opacity[k] = opacity;
-    for (int i = 0; i < 3; ++i) to.tint[3 * k + i] = tint[i];
+    return {{du_x, du_y, du, dv_x, dv_y, dv}, opacity, {tint[0], tint[1], tint[2]}};
 }
 
-void merge_all(const Scene& scene, const Plan& plan, const std::vector<PairGradient>& pairs, int threads,
-               const Gradients& to) {
+void merge_all(const Scene& scene, const Plan& plan, const PairGradient* pairs, int threads, const Gradients& to) {
     constexpr std::int64_t kChunk = 256;
     parallel_for((scene.sprites + kChunk - 1) / kChunk, threads, [&](std::int64_t chunk, int) {
-        for (std::int64_t k = chunk * kChunk; k < std::min(scene.sprites, (chunk + 1) * kChunk); ++k)
-            merge(plan, pairs.data(), k, to);
+        for (std::int64_t k = chunk * kChunk; k < std::min(scene.sprites, (chunk + 1) * kChunk); ++k) {
+            const SpriteGradient g = merged(plan, pairs, k);
+            std::copy_n(g.affine, 6, to.affine + 6 * k);
+            to.opacity[k] = g.opacity;
+            std::copy_n(g.tint, 3, to.tint + 3 * k);
+        }
     });
 }
 
@@ -64,7 +64,8 @@ void merge_all(const Scene& scene, const Plan& plan, const std::vector<PairGradi
 const char* instruction_set() { return kernels().name; }
 
 Plan forward(const Scene& scene, int threads, float* image) {
-    Plan plan = make_plan(scene, threads);
+    Plan plan;
+    make_plan(scene, threads, plan);
     parallel_for(plan.tiles(), threads, [&](std::int64_t tile, int) {
         kernels().forward(scene, plan, static_cast<int>(tile), image);
     });
@@ -77,24 +78,39 @@ void backward(const Scene& scene, const Plan& plan, int threads, const float* gr
     parallel_for(plan.tiles(), threads, [&](std::int64_t tile, int worker) {
         kernels().backward(scene, plan, static_cast<int>(tile), grad_image, pairs.data(), scratch[worker]);
     });
-    merge_all(scene, plan, pairs, threads, out);
+    merge_all(scene, plan, pairs.data(), threads, out);
 }
 
-double step(const Scene& scene, int threads, const Goal& goal, const Gradients& out) {
-    const Plan plan = make_plan(scene, threads);
-    std::vector<PairGradient> pairs(plan.pair_tile.size());
-    std::vector<Scratch> scratch(std::max(threads, 1));
-    std::vector<double> losses(plan.tiles());
+double differentiate(const Scene& scene, int threads, const Goal& goal, Workspace& work) {
+    make_plan(scene, threads, work.plan);
+    const Plan& plan = work.plan;
+    work.pairs.resize(plan.pair_tile.size());
+    if (work.scratch.size() < static_cast<std::size_t>(std::max(threads, 1))) work.scratch.resize(std::max(threads, 1));
+    // Any thread may get the deepest tile next time.
+    std::size_t values = 0, rows = 0;
+    for (const Scratch& s : work.scratch) values = std::max(values, s.values.size()), rows = std::max(rows, s.rows.capacity());
+    for (Scratch& s : work.scratch) s.values.resize(values), s.rows.reserve(rows);
+    work.losses.resize(plan.tiles());
     parallel_for(plan.tiles(), threads, [&](std::int64_t tile, int worker) {
-        losses[tile] = kernels().step(scene, plan, static_cast<int>(tile), goal, pairs.data(), scratch[worker]);
+        work.losses[tile] =
+            kernels().step(scene, plan, static_cast<int>(tile), goal, work.pairs.data(), work.scratch[worker]);
     });
-    merge_all(scene, plan, pairs, threads, out);
     // In the order of the tiles, so that the sum does not depend on the threads.
-    return std::accumulate(losses.begin(), losses.end(), 0.0);
+    return std::accumulate(work.losses.begin(), work.losses.end(), 0.0);
+}
+
+SpriteGradient merged(const Workspace& work, std::int64_t k) { return merged(work.plan, work.pairs.data(), k); }
+
+double step(const Scene& scene, int threads, const Goal& goal, const Gradients& out) {
+    Workspace work;
+    const double loss = differentiate(scene, threads, goal, work);
+    merge_all(scene, work.plan, work.pairs.data(), threads, out);
+    return loss;
 }
 
 void removal_costs(const Scene& scene, int threads, const float* goal, double* costs) {
-    const Plan plan = make_plan(scene, threads);
+    Plan plan;
+    make_plan(scene, threads, plan);
     std::vector<float> pairs(plan.pair_tile.size());
     std::vector<Scratch> scratch(std::max(threads, 1));
     parallel_for(plan.tiles(), threads, [&](std::int64_t tile, int worker) {

@@ -10,6 +10,14 @@ namespace smalti {
 // The instruction set in use: the best one that was built and that this processor has.
 const char* instruction_set();
 
+// What calls work in, kept from one to the next: once it is as large as they need, nothing is allocated any more.
+struct Workspace {
+    Plan plan;
+    std::vector<PairGradient> pairs;
+    std::vector<Scratch> scratch;  // [threads]
+    std::vector<double> losses;    // [tiles]
+};
+
 // image [height, width, 4], premultiplied. Returns the plan that `backward` wants.
 Plan forward(const Scene& scene, int threads, float* image);
 
@@ -27,6 +35,15 @@ void backward(const Scene& scene, const Plan& plan, int threads, const float* gr
 // Forward, comparison and backward in one pass over the tiles, which samples every sprite once instead of twice. Returns
 // the loss, not scaled (see Goal).
 double step(const Scene& scene, int threads, const Goal& goal, const Gradients& out);
+
+// The same up to the gradients of pairs, which stay in the workspace; `merged` adds up those of sprite k.
+double differentiate(const Scene& scene, int threads, const Goal& goal, Workspace& work);
+
+struct SpriteGradient {
+    double affine[6], opacity, tint[3];
+};
+
+SpriteGradient merged(const Workspace& work, std::int64_t k);
 
 // costs [sprites]: by how much the sum of squared differences to goal [height, width, 4] would grow if that sprite alone
 // were taken away; below 0 for one that does harm.

@@ -89,14 +89,14 @@ void for_each_tile(const Sprite& s, const Scene& scene, const Plan& plan, Visit 
 
 }  // namespace
 
-Plan make_plan(const Scene& scene, int threads) {
+void make_plan(const Scene& scene, int threads, Plan& plan) {
     constexpr std::int64_t kChunk = 256;
-    Plan plan;
     plan.tiles_x = (scene.width + kTile - 1) / kTile;
     plan.tiles_y = (scene.height + kTile - 1) / kTile;
     const std::int64_t n = scene.sprites, chunks = (n + kChunk - 1) / kChunk;
     plan.sprites.resize(n);
-    plan.pair_start.assign(n + 1, 0);
+    plan.pair_start.resize(n + 1);
+    plan.pair_start[0] = 0;
     parallel_for(chunks, threads, [&](std::int64_t chunk, int) {
         for (std::int64_t k = chunk * kChunk; k < std::min(n, (chunk + 1) * kChunk); ++k) {
             plan.sprites[k] = prepare(scene, k);
@@ -112,23 +112,40 @@ Plan make_plan(const Scene& scene, int threads) {
 
     plan.pair_tile.resize(pairs);
     plan.pair_sprite.resize(pairs);
-    parallel_for(chunks, threads, [&](std::int64_t chunk, int) {
-        for (std::int64_t k = chunk * kChunk; k < std::min(n, (chunk + 1) * kChunk); ++k) {
+    plan.tile_pair.resize(pairs);
+    // Counting sort by tile, in as many parts as there are threads. Each part has a counter for each tile, which becomes
+    // the place of its first pair there. Pairs are met in the order of the sprites, so each tile's list keeps the stacking
+    // order, whatever the parts.
+    const std::int64_t tiles = plan.tiles(), parts = std::max<std::int64_t>(1, std::min<std::int64_t>(threads, chunks));
+    const auto first_sprite = [&](std::int64_t part) { return n * part / parts; };
+    plan.next.assign(parts * tiles, 0);
+    parallel_for(parts, threads, [&](std::int64_t part, int) {
+        std::int64_t* const count = plan.next.data() + part * tiles;
+        for (std::int64_t k = first_sprite(part); k < first_sprite(part + 1); ++k) {
             std::int64_t at = plan.pair_start[k];
             for_each_tile(plan.sprites[k], scene, plan, [&](int tile) {
                 plan.pair_sprite[at] = static_cast<std::int32_t>(k);
                 plan.pair_tile[at++] = tile;
+                ++count[tile];
             });
         }
     });
-    // Counting sort by tile. Pairs are met in the order of the sprites, so each tile's list keeps the stacking order.
-    plan.tile_start.assign(plan.tiles() + 1, 0);
-    for (const std::int32_t tile : plan.pair_tile) ++plan.tile_start[tile + 1];
-    for (std::size_t t = 1; t < plan.tile_start.size(); ++t) plan.tile_start[t] += plan.tile_start[t - 1];
-    std::vector<std::int64_t> next(plan.tile_start.begin(), plan.tile_start.end() - 1);
-    plan.tile_pair.resize(pairs);
-    for (std::int64_t p = 0; p < pairs; ++p) plan.tile_pair[next[plan.pair_tile[p]]++] = static_cast<std::uint32_t>(p);
-    return plan;
+    plan.tile_start.resize(tiles + 1);
+    std::int64_t reached = 0;
+    for (std::int64_t tile = 0; tile < tiles; ++tile) {
+        plan.tile_start[tile] = reached;
+        for (std::int64_t part = 0; part < parts; ++part) {
+            const std::int64_t count = plan.next[part * tiles + tile];
+            plan.next[part * tiles + tile] = reached;
+            reached += count;
+        }
+    }
+    plan.tile_start[tiles] = reached;
+    parallel_for(parts, threads, [&](std::int64_t part, int) {
+        std::int64_t* const next = plan.next.data() + part * tiles;
+        for (std::int64_t p = plan.pair_start[first_sprite(part)]; p < plan.pair_start[first_sprite(part + 1)]; ++p)
+            plan.tile_pair[next[plan.pair_tile[p]]++] = static_cast<std::uint32_t>(p);
+    });
 }
 
 }  // namespace smalti

@@ -55,9 +55,10 @@ struct Plan {
     std::vector<std::int64_t> tile_start;   // [tiles + 1]
     std::vector<std::uint32_t> tile_pair;   // [pairs], each tile's pairs, bottom of the stack first
     std::vector<std::int32_t> pair_sprite;  // [pairs]
+    std::vector<std::int64_t> next;         // see make_plan
 };
 
-// Throws std::length_error where the pairs would not fit into 32-bit numbers.
-Plan make_plan(const Scene& scene, int threads);
+// Fills `plan`, whose memory is used again. Throws std::length_error where the pairs would not fit into 32-bit numbers.
+void make_plan(const Scene& scene, int threads, Plan& plan);
 
 }  // namespace smalti

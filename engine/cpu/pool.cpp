@@ -8,8 +8,21 @@
 #include <thread>
 #include <vector>
 
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
+
 namespace smalti {
 namespace {
+
+// About 20 microseconds. Between two loops of one step less than that passes, and waking a thread takes longer.
+constexpr int kPatience = 1000;
+
+inline void pause() {
+#if defined(__x86_64__) || defined(_M_X64)
+    _mm_pause();
+#endif
+}
 
 class Pool {
   public:
@@ -22,11 +35,11 @@ class Pool {
         for (std::thread& thread : threads_) thread.join();
     }
 
-    void run(std::int64_t count, int threads, const std::function<void(std::int64_t, int)>& body) {
+    void run(std::int64_t count, int threads, const LoopBody& body) {
         const std::lock_guard<std::mutex> one_loop_at_a_time(loop_mutex_);
         while (static_cast<int>(threads_.size()) + 1 < threads) {
             const int worker = static_cast<int>(threads_.size()) + 1;
-            threads_.emplace_back([this, worker, seen = round_]() mutable { serve(worker, seen); });
+            threads_.emplace_back([this, worker, seen = round_.load()]() mutable { serve(worker, seen); });
         }
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -34,21 +47,22 @@ class Pool {
             count_ = count;
             next_.store(0);
             helpers_ = threads - 1;
-            busy_ = static_cast<int>(threads_.size());
+            busy_.store(static_cast<int>(threads_.size()));
             fault_ = nullptr;
-            ++round_;
+            round_.store(round_.load() + 1);
         }
         wake_.notify_all();
         work(0);
+        for (int i = 0; i < kPatience && busy_.load() != 0; ++i) pause();
         std::unique_lock<std::mutex> lock(mutex_);
-        done_.wait(lock, [this] { return busy_ == 0; });
+        done_.wait(lock, [this] { return busy_.load() == 0; });
         if (fault_) std::rethrow_exception(fault_);
     }
 
   private:
     void work(int worker) {
         try {
-            for (std::int64_t i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) (*body_)(i, worker);
+            for (std::int64_t i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) body_->call(body_->body, i, worker);
         } catch (...) {
             next_.store(count_);
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -57,37 +71,40 @@ class Pool {
     }
 
     void serve(int worker, std::uint64_t seen) {
-        std::unique_lock<std::mutex> lock(mutex_);
         for (;;) {
-            wake_.wait(lock, [&] { return leaving_ || round_ != seen; });
-            if (leaving_) return;
-            seen = round_;
-            if (worker <= helpers_) {
-                lock.unlock();
-                work(worker);
-                lock.lock();
+            for (int i = 0; i < kPatience && round_.load() == seen; ++i) pause();
+            int helpers = 0;
+            {
+                std::unique_lock<std::mutex> lock(mutex_);
+                wake_.wait(lock, [&] { return leaving_ || round_.load() != seen; });
+                if (leaving_) return;
+                seen = round_.load();
+                helpers = helpers_;
             }
-            if (--busy_ == 0) done_.notify_one();
+            if (worker <= helpers) work(worker);
+            const std::lock_guard<std::mutex> lock(mutex_);
+            if (busy_.fetch_sub(1) == 1) done_.notify_one();
         }
     }
 
     std::mutex loop_mutex_, mutex_;
     std::condition_variable wake_, done_;
     std::vector<std::thread> threads_;
-    const std::function<void(std::int64_t, int)>* body_ = nullptr;
+    const LoopBody* body_ = nullptr;
     std::atomic<std::int64_t> next_{0};
     std::int64_t count_ = 0;
-    int helpers_ = 0, busy_ = 0;
-    std::uint64_t round_ = 0;
+    int helpers_ = 0;
+    std::atomic<int> busy_{0};
+    std::atomic<std::uint64_t> round_{0};
     bool leaving_ = false;
     std::exception_ptr fault_;
 };
 
 }  // namespace
 
-void parallel_for(std::int64_t count, int threads, const std::function<void(std::int64_t, int)>& body) {
+void run_loop(std::int64_t count, int threads, const LoopBody& body) {
     if (threads <= 1 || count <= 1) {
-        for (std::int64_t i = 0; i < count; ++i) body(i, 0);
+        for (std::int64_t i = 0; i < count; ++i) body.call(body.body, i, 0);
         return;
     }
     static Pool pool;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "../kernels/display.h"
 #include "corners.h"
 
 namespace smalti {
@@ -404,6 +405,18 @@ void up(const Scene& scene, const Plan& plan, int tile, const TileArea& area, st
     }
 }
 
+// One row of a picture [4 * columns] as four planes, 0 beyond its end.
+SMALTI_INLINE void split(const float* pixels, int columns, Row (&planes)[4]) {
+    if (columns == kTile) {
+        for (int j = 0; j < kTile; ++j)
+            for (int channel = 0; channel < 4; ++channel) planes[channel].v[j] = pixels[4 * j + channel];
+        return;
+    }
+    std::memset(planes, 0, sizeof planes);
+    for (int j = 0; j < columns; ++j)
+        for (int channel = 0; channel < 4; ++channel) planes[channel].v[j] = pixels[4 * j + channel];
+}
+
 template <Colour kind>
 void backward_as(const Scene& scene, const Plan& plan, int tile, const float* grad_image, PairGradient* gradients,
                  Scratch& scratch) {
@@ -414,15 +427,17 @@ void backward_as(const Scene& scene, const Plan& plan, int tile, const float* gr
     open(state, area);
     std::memset(grad, 0, sizeof grad);
     std::memset(behind, 0, sizeof behind);
+    Row planes[4], under[4];
     for (int i = 0; i < area.rows; ++i) {
-        const std::int64_t start = static_cast<std::int64_t>(area.y + i) * scene.width + area.x;
-        for (int j = 0; j < area.columns; ++j) {
-            for (int channel = 0; channel < 4; ++channel) {
-                const float g = grad_image[4 * (start + j) + channel];
-                grad[channel][i].v[j] = g;
-                if (scene.background) behind[i].v[j] += g * scene.background[4 * (start + j) + channel];
-            }
-        }
+        const std::int64_t start = 4 * (static_cast<std::int64_t>(area.y + i) * scene.width + area.x);
+        split(grad_image + start, area.columns, planes);
+        for (int channel = 0; channel < 4; ++channel) grad[channel][i] = planes[channel];
+        if (!scene.background) continue;
+        split(scene.background + start, area.columns, under);
+        Reals below = 0.0f;
+        for (int channel = 0; channel < 4; ++channel)
+            below = below + Reals::load(planes[channel].v) * Reals::load(under[channel].v);
+        below.store(behind[i].v);
     }
     const std::int64_t lowest = down<kind, false>(scene, plan, tile, area, state, nullptr, scratch);
     up<kind>(scene, plan, tile, area, lowest, grad, behind, gradients, scratch);
@@ -435,6 +450,24 @@ void backward(const Scene& scene, const Plan& plan, int tile, const float* grad_
         backward_as<Colour::mixed>(scene, plan, tile, grad_image, gradients, scratch);
     else
         backward_as<Colour::tint>(scene, plan, tile, grad_image, gradients, scratch);
+}
+
+// Lays a row of the goal on noise, which becomes what is under the sprites. `place` counts the picture's values.
+void lay_on_noise(std::uint32_t key, std::uint32_t place, Row (&want)[4], Row (&under)[4]) {
+    for (int j = 0; j < kTile; ++j) {
+        for (int channel = 0; channel < 4; ++channel) {
+            under[channel].v[j] = channel < 3 ? noise(key, place + static_cast<std::uint32_t>(4 * j + channel)) : 1.0f;
+            want[channel].v[j] += (1.0f - want[3].v[j]) * under[channel].v[j];
+        }
+    }
+}
+
+// Display-encodes a row of values in place; `slope` gets the curve's slope there.
+void encode(Row& values, Row& slope) {
+    for (int j = 0; j < kTile; ++j) {
+        const Encoded shown = encoded(values.v[j]);
+        values.v[j] = shown.value, slope.v[j] = shown.slope;
+    }
 }
 
 // Draws, compares and differentiates at once: the stack is sampled a single time.
@@ -451,26 +484,45 @@ double step_as(const Scene& scene, const Plan& plan, int tile, const Goal& goal,
     std::memset(grad, 0, sizeof grad);
     std::memset(behind, 0, sizeof behind);
     const std::int64_t lowest = down<kind, true>(scene, plan, tile, area, state, colour, scratch);
-    double loss = 0.0;
+    const Ints within = ascending() < static_cast<float>(area.columns);
+    Reals losses = 0.0f;
+    Row want[4], under[4], found, slope;
+    std::memset(under, 0, sizeof under);
     for (int i = 0; i < area.rows; ++i) {
-        const std::int64_t start = static_cast<std::int64_t>(area.y + i) * scene.width + area.x;
-        float row_loss = 0.0f;
-        for (int j = 0; j < area.columns; ++j) {
-            const float t = state.transmittance[i].v[j];
-            const float* want = goal.image + 4 * (start + j);
-            const float found[4] = {colour[0][i].v[j], colour[1][i].v[j], colour[2][i].v[j], 1.0f - t};
-            for (int channel = 0; channel < 4; ++channel) {
-                const float under = scene.background ? scene.background[4 * (start + j) + channel] : 0.0f;
-                const float difference = found[channel] + t * under - want[channel];
-                const float sign = static_cast<float>(difference > 0.0f) - static_cast<float>(difference < 0.0f);
-                const float g = goal.scale * (goal.absolute ? sign : 2.0f * difference);
-                row_loss += goal.absolute ? std::fabs(difference) : difference * difference;
-                grad[channel][i].v[j] = g;
-                behind[i].v[j] += g * under;
+        const std::int64_t start = 4 * (static_cast<std::int64_t>(area.y + i) * scene.width + area.x);
+        const Reals t = Reals::load(state.transmittance[i].v);
+        split(goal.image + start, area.columns, want);
+        if (scene.background) split(scene.background + start, area.columns, under);
+        if (goal.on_noise) lay_on_noise(goal.noise_key, static_cast<std::uint32_t>(start), want, under);
+        Reals below = 0.0f;
+        for (int channel = 0; channel < 4; ++channel) {
+            const Reals beneath = Reals::load(under[channel].v);
+            const Reals drawn = channel < 3 ? Reals::load(colour[channel][i].v) : 1.0f - t;
+            Reals picture = drawn + t * beneath;
+            if (goal.encoded && channel < 3) {
+                picture.store(found.v);
+                encode(found, slope);
+                picture = Reals::load(found.v);
+                if (goal.on_noise) {
+                    Row unused;
+                    encode(want[channel], unused);
+                }
             }
+            const Reals d = picture - Reals::load(want[channel].v);
+            const Reals sign = select(0.0f < d, Reals(1.0f), 0.0f) - select(d < 0.0f, Reals(1.0f), 0.0f);
+            Reals g = goal.scale * (goal.absolute ? sign : 2.0f * d);
+            if (goal.encoded && channel < 3) g = g * Reals::load(slope.v);
+            g = select(within, g, 0.0f);
+            losses = losses + select(within, goal.absolute ? magnitude(d) : d * d, 0.0f);
+            g.store(grad[channel][i].v);
+            below = below + g * beneath;
         }
-        loss += row_loss;
+        below.store(behind[i].v);
     }
+    Row lanes;
+    losses.store(lanes.v);
+    double loss = 0.0;
+    for (int j = 0; j < kTile; ++j) loss += lanes.v[j];
     up<kind>(scene, plan, tile, area, lowest, grad, behind, gradients, scratch);
     return loss;
 }

@@ -28,9 +28,14 @@ struct Scratch {
 // What a picture is compared with: its loss is the sum over pixels and channels of the squared (or absolute) difference
 // to `image` [height, width, 4], and `scale` times that sum is what is differentiated.
 struct Goal {
-    const float* image;
-    float scale;
-    bool absolute;
+    const float* image = nullptr;
+    float scale = 1.0f;
+    bool absolute = false;
+    bool encoded = false;  // the picture is in linear light, and compared as a display shows it; `image` is encoded
+    // Instead of the scene's background, picture and `image` (transparent, and not encoded then) are both laid on the
+    // noise of this key, see display.h.
+    bool on_noise = false;
+    std::uint32_t noise_key = 0;
 };
 
 struct TileKernels {

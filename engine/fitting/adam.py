@@ -22,25 +22,26 @@ class Adam:
     Args:
         parameters: leaf tensors by name; a step changes them in place.
         betas: decay of the means of the gradients and of their squares.
+
+    Attributes:
+        mean, square: those means by name, with the shape of the parameter.
     """
 
     def __init__(self, parameters: Mapping[str, Tensor], betas: tuple[float, float]) -> None:
         self._parameters = dict(parameters)
         self._betas = betas
         self._steps = 0
-        self._mean = {name: torch.zeros_like(p) for name, p in self._parameters.items()}
-        self._square = {name: torch.zeros_like(p) for name, p in self._parameters.items()}
+        self.mean = {name: torch.zeros_like(p) for name, p in self._parameters.items()}
+        self.square = {name: torch.zeros_like(p) for name, p in self._parameters.items()}
 
     def step(self, rates: Mapping[str, float]) -> None:
         """One step; gradients are cleared. The first one is as long as the rate, which has the parameter's unit."""
-        self._steps += 1
-        first, second = self._betas
-        first_bias, second_bias = 1 - first**self._steps, 1 - second**self._steps
+        first, second, first_bias, second_bias = self.begin_step()
         with torch.no_grad():
             for name, parameter in self._parameters.items():
                 if parameter.grad is None:
                     continue
-                mean, square = self._mean[name], self._square[name]
+                mean, square = self.mean[name], self.square[name]
                 mean.lerp_(parameter.grad, 1 - first)
                 square.mul_(second).addcmul_(parameter.grad, parameter.grad, value=1 - second)
                 # The smallest normal number keeps a parameter without any gradient where it is.
@@ -48,13 +49,22 @@ class Adam:
                 parameter.addcdiv_(mean, length, value=-rates[name] / first_bias)
                 parameter.grad = None
 
+    def begin_step(self) -> tuple[float, float, float, float]:
+        """Counts a step that is about to be made, here or elsewhere.
+
+        Returns: both decays, and 1 minus their powers by the number of steps.
+        """
+        self._steps += 1
+        first, second = self._betas
+        return first, second, 1 - first**self._steps, 1 - second**self._steps
+
     def reorder(self, order: Tensor, fresh: int) -> None:
         """Let the moments follow their sprites: entry i is what entry order[i] was, and the last `fresh` begin anew.
 
         Those get no momentum, and steps as long as the others': squares of 0 would let the first step leap.
         """
         for name in self._parameters:
-            for moments, start in ((self._mean, None), (self._square, self._square[name].mean(dim=0))):
+            for moments, start in ((self.mean, None), (self.square, self.square[name].mean(dim=0))):
                 moved = moments[name][order]
                 moved[len(order) - fresh :] = 0.0 if start is None else start
                 moments[name] = moved
@@ -63,13 +73,13 @@ class Adam:
         """Everything that `restore` needs."""
         state: dict[str, NDArray[Any]] = {"steps": np.array(self._steps)}
         for name in self._parameters:
-            state[f"mean.{name}"] = self._mean[name].numpy().copy()
-            state[f"square.{name}"] = self._square[name].numpy().copy()
+            state[f"mean.{name}"] = self.mean[name].numpy().copy()
+            state[f"square.{name}"] = self.square[name].numpy().copy()
         return state
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go back to what `state` returned. Raises KeyError or RuntimeError where it does not fit the parameters."""
         self._steps = int(state["steps"])
         for name in self._parameters:
-            self._mean[name].copy_(torch.from_numpy(state[f"mean.{name}"]))
-            self._square[name].copy_(torch.from_numpy(state[f"square.{name}"]))
+            self.mean[name].copy_(torch.from_numpy(state[f"mean.{name}"]))
+            self.square[name].copy_(torch.from_numpy(state[f"square.{name}"]))

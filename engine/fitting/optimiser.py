@@ -15,10 +15,11 @@ from torch import Tensor
 
 from smalti.bridge.job import BlendSpace
 
-from ..colour import encoded
 from ..geometry import affine_maps, half_sizes
-from ..raster import Atlas, composite, image_loss, removal_costs
+from ..raster import Atlas, composite, fused_step, image_loss, removal_costs
 from .adam import Adam
+from .canvas import over, reduced_canvas, seen
+from .noise import key_of, noise_picture
 
 PARAMETERS = ("x", "y", "log_scale", "theta", "opacity", "tint")
 """What is optimised. Opacity and tint are logits."""
@@ -43,6 +44,9 @@ class Settings:
         lock_rotation, lock_scale: keep theta, keep scale.
         size_range: smallest and largest longer side of a sprite in canvas pixels.
         back_end: see `smalti.engine.raster.composite`.
+        rate_end: share of the rates that is left at the end.
+        coarse: pairs of a share of the steps up to which the canvas is smaller, and how many times smaller a side;
+            in order. Parameters are in pixels of the full canvas throughout, so nothing jumps when it grows.
     """
 
     steps: int
@@ -56,6 +60,7 @@ class Settings:
     size_range: tuple[float, float]
     back_end: str
     rate_end: float = 0.02
+    coarse: tuple[tuple[float, int], ...] = ()
 
 
 class Optimiser:
@@ -86,15 +91,16 @@ class Optimiser:
         self.settings = settings
         self.done = 0
         self._atlas = atlas
-        self._background = None if background is None else torch.from_numpy(background)
-        self._target = torch.from_numpy(target)
+        self._given = target, background
         self._size = (target.shape[0], target.shape[1])
-        self._goal = None if self._background is None else self._over(self._target, self._background)
-        self._seen_goal = None if self._goal is None else self._seen(self._goal)
-        self._noise = torch.Generator().manual_seed(seed)
+        self._reduction, self._canvas = 1, reduced_canvas(target, background, settings.blend_space, 1)
+        self._seed = seed
+        self._fused = fused_step(settings.back_end, atlas)
         self._shapes = torch.from_numpy(shapes)
-        self._set_template(torch.from_numpy(sprites["template"].astype(np.int32)))
-        self._aspect = torch.from_numpy(sprites["aspect"].astype(np.float64))
+        self._set_template(
+            torch.from_numpy(sprites["template"].astype(np.int32)),
+            torch.from_numpy(sprites["aspect"].astype(np.float64)),
+        )
         start = self._raw(sprites)
         self.parameters = {
             name: torch.from_numpy(np.array(start[name], np.float64)).requires_grad_(name not in self._locked())
@@ -110,9 +116,14 @@ class Optimiser:
         rate = self.settings.rate * (1 - (1 - self.settings.rate_end) * progress)
         pixels = max(self._size) / 512
         rates = {name: rate * own * (pixels if name in ("x", "y") else 1.0) for name, own in RATES.items()}
-        loss = self._differentiate(self.settings.blur * max(0.0, 1 - progress / 0.6))
-        self._adam.step(rates)
-        self._keep_in_range()
+        blur = self.settings.blur * max(0.0, 1 - progress / 0.6)
+        self._choose_canvas(progress)
+        if self._fused is not None:
+            loss = self._step_at_once(blur, rates)
+        else:
+            loss = self._differentiate(blur)
+            self._adam.step(rates)
+            self._keep_in_range()
         self.done += 1
         return loss
 
@@ -152,14 +163,19 @@ class Optimiser:
         return costs.numpy()
 
     def squared_error(self) -> NDArray[np.float32]:
-        """[H, W]: the squared error of each pixel now, summed over its colours."""
+        """[H, W]: the squared error of each pixel now, summed over its colours; as fine as the canvas is now."""
+        space = self.settings.blend_space
         with torch.no_grad():
             background, goal = self._ground()
             image = composite(
-                *self._drawn(), self._size, background, self.settings.colour_mix, back_end=self.settings.back_end
+                *self._drawn(), self._canvas.size, background, self.settings.colour_mix, back_end=self.settings.back_end
             )
-            error: NDArray[np.float32] = (self._seen(image) - self._seen(goal))[..., :3].square().sum(dim=-1).numpy()
-        return error
+            error: NDArray[np.float32] = (seen(image, space) - seen(goal, space))[..., :3].square().sum(dim=-1).numpy()
+        row, column = (
+            np.arange(full) * small // full for full, small in zip(self._size, self._canvas.size, strict=True)
+        )
+        enlarged: NDArray[np.float32] = error[row[:, None], column]
+        return enlarged
 
     def replace(self, which: NDArray[np.int64], sprites: Mapping[str, NDArray[Any]]) -> None:
         """Take the sprites `which` [M] away, and put M others on top of the stack (see `start`)."""
@@ -174,14 +190,15 @@ class Optimiser:
                     continue  # the size of a sprite is what the start gave it, wherever it goes
                 parameter[new] = fresh[name]
         self._adam.reorder(order, len(which))
-        self._aspect = torch.cat([self._aspect[order[: len(kept)]], torch.from_numpy(sprites["aspect"])])
-        self._set_template(torch.cat([self._template[order[: len(kept)]], torch.from_numpy(sprites["template"])]))
+        self._set_template(
+            torch.cat([self._template[order[: len(kept)]], torch.from_numpy(sprites["template"])]),
+            torch.cat([self._aspect[order[: len(kept)]], torch.from_numpy(sprites["aspect"])]),
+        )
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that a later `restore` needs to go on as if nothing had happened."""
         state: dict[str, NDArray[Any]] = {
             "done": np.array(self.done),
-            "noise": self._noise.get_state().numpy(),
             "template": self._template.numpy().copy(),
         }
         for name, parameter in self.parameters.items():
@@ -198,8 +215,7 @@ class Optimiser:
             with torch.no_grad():
                 parameter.copy_(saved)
         self._adam.restore({n.removeprefix("adam."): a for n, a in state.items() if n.startswith("adam.")})
-        self._set_template(torch.from_numpy(state["template"].astype(np.int32)))
-        self._noise.set_state(torch.from_numpy(state["noise"]))
+        self._set_template(torch.from_numpy(state["template"].astype(np.int32)), self._aspect)
         self.done = int(state["done"])
 
     def _raw(self, sprites: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float64]]:
@@ -214,22 +230,32 @@ class Optimiser:
             "tint": _logit(np.clip(values["tint"], 1e-3, 1 - 1e-3)),
         }
 
-    def _set_template(self, template: Tensor) -> None:
-        self._template = template
+    def _set_template(self, template: Tensor, aspect: Tensor) -> None:
+        self._template, self._aspect = template, aspect
         self._shape = self._shapes[template.long()]
+        self._extent = torch.stack(half_sizes(torch.ones_like(aspect), aspect, self._shape), dim=1)
+
+    def _choose_canvas(self, progress: float) -> None:
+        """The size of the canvas that this part of the steps wants."""
+        reduction = next((r for until, r in self.settings.coarse if progress < until), 1)
+        if reduction != self._reduction:
+            self._reduction = reduction
+            self._canvas = reduced_canvas(*self._given, self.settings.blend_space, reduction)
 
     def _ground(self) -> tuple[Tensor, Tensor]:
         """What lies behind the sprites in this step, and what the picture should then be, in the blend space."""
-        if self._background is not None and self._goal is not None:
-            return self._background, self._goal
-        noise = torch.rand((*self._size, 4), generator=self._noise)
-        noise[..., 3] = 1
-        return noise, self._over(self._target, noise)
+        canvas = self._canvas
+        background = canvas.background
+        if background is None:
+            background = noise_picture(key_of(self._seed, self.done), canvas.size)
+        return background, over(canvas.target, background)
 
     def _drawn(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Atlas]:
         """The sprites as the rasteriser takes them."""
         p = self.parameters
         affine = affine_maps(p["x"], p["y"], p["log_scale"].exp(), self._aspect, p["theta"], self._shape)
+        width, height = self._canvas.pixel
+        affine = affine * affine.new_tensor([width, height, 1, width, height, 1])
         opacity = self.settings.alpha_max * p["opacity"].sigmoid()
         return affine, opacity, p["tint"].sigmoid(), self._template, self._atlas
 
@@ -241,31 +267,46 @@ class Optimiser:
             locked.add("tint")
         return locked
 
+    def _step_at_once(self, blur: float, rates: Mapping[str, float]) -> float:
+        """The loss now; parameters and Adam's means are those after the step."""
+        assert self._fused is not None
+        low, high = (math.log(0.5 * bound) for bound in self.settings.size_range)
+        return self._fused(
+            parameters=self.parameters,
+            means=self._adam.mean,
+            squares=self._adam.square,
+            rates=rates,
+            adam=self._adam.begin_step(),
+            template=self._template,
+            extent=self._extent,
+            goal=self._canvas.target if self._canvas.goal is None else self._canvas.goal,
+            background=self._canvas.background,
+            noise_key=None if self._canvas.background is not None else key_of(self._seed, self.done),
+            pixel=self._canvas.pixel,
+            encoded=self.settings.blend_space == "linear",
+            mix=self.settings.colour_mix,
+            lod_bias=blur,
+            alpha_max=self.settings.alpha_max,
+            bounds=(low, high, SATURATION, float(self._size[1]), float(self._size[0])),
+        )
+
     def _differentiate(self, blur: float) -> float:
         """The loss now; its gradient goes to the parameters."""
         background, goal = self._ground()
-        sprites = self._drawn()
-        mix, back_end = self.settings.colour_mix, self.settings.back_end
-        if self.settings.blend_space == "srgb":
-            loss = image_loss(*sprites, goal, background, mix, blur, back_end=back_end)
-        else:
-            image = composite(*sprites, self._size, background, mix, blur, back_end=back_end)
-            seen_goal = self._seen(goal) if self._seen_goal is None else self._seen_goal
-            loss = (self._seen(image) - seen_goal).square().mean()
+        space = self.settings.blend_space
+        loss = image_loss(
+            *self._drawn(),
+            seen(goal, space),
+            background,
+            self.settings.colour_mix,
+            blur,
+            encoded=space == "linear",
+            back_end=self.settings.back_end,
+        )
         # The mean is over four channels; over an opaque background alpha differs nowhere.
         loss = loss * (4 / 3)
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
-
-    def _seen(self, image: Tensor) -> Tensor:
-        """What a display shows of an image over an opaque background: colours encoded, alpha as it is."""
-        if self.settings.blend_space == "srgb":
-            return image
-        return torch.cat([encoded(image[..., :3], self.settings.blend_space), image[..., 3:]], dim=-1)
-
-    @staticmethod
-    def _over(image: Tensor, background: Tensor) -> Tensor:
-        return image + (1 - image[..., 3:]) * background
 
     def _keep_in_range(self) -> None:
         """Project the parameters back to where they have a gradient."""

@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from types import ModuleType
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
 from .atlas import Atlas, build_atlas
 
-__all__ = ["BACK_ENDS", "Atlas", "build_atlas", "composite", "image_loss", "removal_costs"]
+__all__ = ["BACK_ENDS", "Atlas", "FusedStep", "build_atlas", "composite", "fused_step", "image_loss", "removal_costs"]
 
 BACK_ENDS = {"cpu": "smalti.engine.cpu", "reference": "smalti.engine.raster.reference"}
 """Name of a back end -> module that has the functions of this module. Imported when first asked for."""
@@ -76,6 +76,7 @@ def image_loss(
     lod_bias: float = 0.0,
     stop: float = 1e-4,
     kind: Literal["mse", "l1"] = "mse",
+    encoded: bool = False,
     back_end: str = "cpu",
 ) -> Tensor:
     """The difference between what `composite` draws and a goal, differentiable like it (faster in one).
@@ -84,6 +85,8 @@ def image_loss(
         goal: [height, width, 4] float, premultiplied, in the blend space; a constant.
         kind: ``"mse"``, the mean over pixels and channels of the squared difference, or ``"l1"``, of the absolute one
             (whose slope at 0 is 0).
+        encoded: the picture is in linear light, but compared as a display shows it: its premultiplied colours go
+            through the sRGB curve first. The goal's have done so already.
         affine, opacity, tint, template, atlas, background, mix, lod_bias, stop, back_end: as `composite`.
 
     Returns:
@@ -98,7 +101,7 @@ def image_loss(
         raise ValueError(f"kind must be mse or l1, not {kind!r}")
     _check(affine, opacity, tint, template, atlas, (goal.shape[0], goal.shape[1]), background)
     function: Callable[..., Tensor] = _module(back_end).image_loss
-    return function(affine, opacity, tint, template, atlas, goal, background, mix, lod_bias, stop, kind)
+    return function(affine, opacity, tint, template, atlas, goal, background, mix, lod_bias, stop, kind, encoded)
 
 
 def removal_costs(
@@ -129,6 +132,62 @@ def removal_costs(
     _check(affine, opacity, tint, template, atlas, (goal.shape[0], goal.shape[1]), background)
     function: Callable[..., Tensor] = _module(back_end).removal_costs
     return function(affine, opacity, tint, template, atlas, goal, background, mix, stop)
+
+
+class FusedStep(Protocol):
+    """A whole step of Adam on `image_loss` (mse), from the parameters to the parameters, that never leaves the kernels.
+
+    The result is that of the operations one after another, within rounding. Parameters, means and squares, by name:
+    ``x``, ``y``, ``log_scale``, ``theta``, ``opacity`` [N] and ``tint`` [N, 3], as in
+    `smalti.engine.fitting.optimiser`; they change in place. A name without means is locked.
+    """
+
+    def __call__(
+        self,
+        *,
+        parameters: Mapping[str, Tensor],
+        means: Mapping[str, Tensor],
+        squares: Mapping[str, Tensor],
+        rates: Mapping[str, float],
+        adam: tuple[float, float, float, float],
+        template: Tensor,
+        extent: Tensor,
+        goal: Tensor,
+        background: Tensor | None,
+        noise_key: int | None,
+        pixel: tuple[float, float],
+        encoded: bool,
+        mix: float,
+        lod_bias: float,
+        alpha_max: float,
+        bounds: tuple[float, float, float, float, float],
+    ) -> float:
+        """Make the step.
+
+        Args:
+            parameters, means, squares: see above.
+            rates: Adam's, by name.
+            adam: both decays, and 1 minus their powers by the number of steps.
+            template: [N] index into the atlas.
+            extent: [N, 2] half the width and height of a sprite whose scale is 1.
+            goal: [height, width, 4], see `image_loss`; with a noise key the target alone, transparent and not encoded.
+            background: [height, width, 4], or None.
+            noise_key: instead of a background, the noise of this key (see `smalti.engine.fitting.noise`).
+            pixel: width and height of a drawn pixel in canvas pixels.
+            encoded, mix, lod_bias: see `image_loss`.
+            alpha_max: opacity of a sprite whose logit is infinite.
+            bounds: least and largest log scale, largest logit, and the canvas's width and height.
+
+        Returns:
+            The loss before the step, over three channels.
+        """
+        ...
+
+
+def fused_step(back_end: str, atlas: Atlas) -> FusedStep | None:
+    """The back end's fused step for sprites of this atlas; None where it has none. Raises ValueError as `composite`."""
+    make: Callable[[Atlas], FusedStep] | None = getattr(_module(back_end), "fused_step", None)
+    return None if make is None else make(atlas)
 
 
 def _module(back_end: str) -> ModuleType:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..colour import encoded as display_encoded
 from .atlas import LOD_OFFSET, MARGIN, TEXEL_ONE, Atlas
 
 
@@ -101,10 +102,13 @@ def image_loss(
     lod_bias: float = 0.0,
     stop: float = 1e-4,
     kind: str = "mse",
+    encoded: bool = False,
 ) -> Tensor:
     """See `smalti.engine.raster.image_loss`."""
     size = (goal.shape[0], goal.shape[1])
     image = composite(affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop)
+    if encoded:
+        image = torch.cat([display_encoded(image[..., :3], "linear"), image[..., 3:]], dim=-1)
     difference = image - goal.to(image.dtype)
     return (difference.abs() if kind == "l1" else difference.square()).mean()
 

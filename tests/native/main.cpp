@@ -4,16 +4,32 @@
 #include <atomic>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <new>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "composite.h"
+#include "optimise.h"
 #include "pool.h"
 #include "scenes.h"
 #include "tiles.h"
+
+// Counts what is allocated, to see that a step allocates nothing.
+std::atomic<std::int64_t> allocations{0};
+
+// Not inlined: the compiler would take its malloc for a mismatch of the other's free.
+__attribute__((noinline)) void* operator new(std::size_t size) {
+    ++allocations;
+    if (void* memory = std::malloc(size ? size : 1)) return memory;
+    throw std::bad_alloc();
+}
+__attribute__((noinline)) void operator delete(void* memory) noexcept { std::free(memory); }
+__attribute__((noinline)) void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace {
 
@@ -86,7 +102,8 @@ void step_equals_its_parts(const OwnedScene& scene) {
         const Result expected = run(compared, 1);
         Result found = expected;
         const smalti::Gradients to{found.affine.data(), found.opacity.data(), found.tint.data()};
-        const smalti::Goal goal{scene.grad_image.data(), 1.0f, absolute};
+        smalti::Goal goal;
+        goal.image = scene.grad_image.data(), goal.absolute = absolute;
         const double told = smalti::step(scene.view(), 3, goal, to);
         expect(std::fabs(told - loss) <= 1e-5 * std::fabs(loss) + 1e-9, scene.name + ": the loss of a whole step");
         const auto close = [](const std::vector<double>& a, const std::vector<double>& b) {
@@ -169,7 +186,8 @@ struct Drawn {
 
 Drawn draw_with(const smalti::TileKernels& kernels, const OwnedScene& owned) {
     const smalti::Scene scene = owned.view();
-    const smalti::Plan plan = smalti::make_plan(scene, 1);
+    smalti::Plan plan;
+    smalti::make_plan(scene, 1, plan);
     const std::size_t count = plan.pair_tile.size();
     std::vector<smalti::PairGradient> backward(count), step(count);
     std::vector<float> removal(count);
@@ -179,7 +197,9 @@ Drawn draw_with(const smalti::TileKernels& kernels, const OwnedScene& owned) {
     for (int tile = 0; tile < plan.tiles(); ++tile) {
         kernels.forward(scene, plan, tile, drawn.image.data());
         kernels.backward(scene, plan, tile, owned.grad_image.data(), backward.data(), scratch);
-        kernels.step(scene, plan, tile, {owned.grad_image.data(), 1.0f, false}, step.data(), scratch);
+        smalti::Goal goal;
+        goal.image = owned.grad_image.data();
+        kernels.step(scene, plan, tile, goal, step.data(), scratch);
         kernels.removal(scene, plan, tile, owned.grad_image.data(), removal.data(), scratch);
     }
     drawn.numbers.resize(count * kNumbers);
@@ -224,6 +244,66 @@ void callers_on_several_threads_do_not_disturb_each_other() {
     for (int i = 0; i < 4; ++i) expect(same_bits(results[i], run(scenes[i], 1)), "several callers at once");
 }
 
+// Parameters of a scene's size, and the step that moves them.
+struct Fit {
+    std::vector<double> value[6], mean[6], square[6], extent;
+    smalti::OptimiserWorkspace work;
+
+    explicit Fit(const OwnedScene& scene) {
+        const std::size_t n = static_cast<std::size_t>(scene.sprites());
+        std::mt19937_64 random(5);
+        const auto among = [&](double low, double high) { return std::uniform_real_distribution<double>(low, high)(random); };
+        for (int i = 0; i < 6; ++i) {
+            value[i].resize(i == 5 ? 3 * n : n);
+            mean[i].assign(value[i].size(), 0.0), square[i].assign(value[i].size(), 0.0);
+            for (double& v : value[i])
+                v = i == 0 ? among(0, scene.width) : i == 1 ? among(0, scene.height) : i == 2 ? among(0, 3) : among(-2, 2);
+        }
+        extent.assign(2 * n, 1.0);
+    }
+
+    double step(const OwnedScene& scene, int number, int threads) {
+        const auto moving = [&](int i) {
+            return smalti::Moving{value[i].data(), mean[i].data(), square[i].data(), i == 3 ? 0.0 : 0.05};
+        };
+        const smalti::Optimised sprites{moving(0), moving(1), moving(2), moving(3), moving(4), moving(5), extent.data()};
+        const double first = 1 - std::pow(0.8, number), second = 1 - std::pow(0.95, number);
+        const smalti::Rule rule{{0.8, 0.95, first, second}, {-1, 4, 6, 1.0 * scene.width, 1.0 * scene.height}, {1, 1}, 1};
+        smalti::Goal goal;
+        goal.image = scene.grad_image.data();
+        return smalti::optimise(scene.view(), sprites, rule, threads, goal, work);
+    }
+};
+
+void steps_are_finite_and_the_same_on_any_threads(const OwnedScene& scene) {
+    Fit one(scene), many(scene);
+    for (int i = 1; i <= 3; ++i) {
+        const double loss = one.step(scene, i, 1);
+        expect(std::isfinite(loss) && loss == many.step(scene, i, 3), scene.name + ": the loss of a step");
+    }
+    for (int i = 0; i < 6; ++i)
+        expect(all_finite(one.value[i]) && same_bits(one.value[i], many.value[i]), scene.name + ": parameters after steps");
+    const Fit start(scene);
+    expect(same_bits(one.value[3], start.value[3]), scene.name + ": a locked parameter stays");
+}
+
+void a_step_allocates_nothing() {
+    for (const OwnedScene& scene : make_scenes()) {
+        Fit fit(scene);
+        const std::vector<std::vector<double>> before(fit.value, fit.value + 6);
+        const auto step = [&] {
+            for (int i = 0; i < 6; ++i) std::copy(before[i].begin(), before[i].end(), fit.value[i].begin());
+            const std::int64_t count = allocations;
+            fit.step(scene, 1, 2);
+            return allocations - count;
+        };
+        step();
+        step();
+        const std::int64_t count = step();
+        expect(count == 0, scene.name + ": a step allocates nothing");
+    }
+}
+
 void a_fault_in_a_loop_reaches_the_caller() {
     std::atomic<int> calls{0};
     bool caught = false;
@@ -251,6 +331,7 @@ int main() {
         const int before = failures;
         results_are_finite(scene);
         step_equals_its_parts(scene);
+        steps_are_finite_and_the_same_on_any_threads(scene);
         threads_change_nothing(scene);
         nothing_outside_a_level_is_seen(scene);
         broken_sprites_are_left_out(scene);
@@ -258,6 +339,7 @@ int main() {
         std::printf("%s: %s\n", scene.name.c_str(), failures == before ? "good" : "bad");
     }
     callers_on_several_threads_do_not_disturb_each_other();
+    a_step_allocates_nothing();
     a_fault_in_a_loop_reaches_the_caller();
     std::printf(failures ? "%d checks failed\n" : "all checks hold\n", failures);
     return failures ? 1 : 0;

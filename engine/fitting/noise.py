@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The noise that a transparent target and its sprites are laid on, new in each step (engine/kernels/display.h)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def key_of(seed: int, step: int) -> int:
+    """What names the noise of a step: 32 bits."""
+    return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
+
+
+def noise_picture(key: int, size: tuple[int, int]) -> Tensor:
+    """[height, width, 4] float32: colours even in 0 to 1, opaque; the numbers that the kernels compute themselves."""
+    x = np.arange(4 * size[0] * size[1], dtype=np.uint32) ^ np.uint32(key)
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
+        x ^= x >> np.uint32(shift)
+        x *= np.uint32(factor)
+    x ^= x >> np.uint32(16)
+    picture = torch.from_numpy((x >> np.uint32(8)).astype(np.float32) / 2**24).reshape(*size, 4)
+    picture[..., 3] = 1
+    return picture

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// From what is optimised to what is drawn, back again by the chain rule, and Adam, for one sprite and every back end. R is
+// float or double.
+#pragma once
+
+#include "sprite.h"
+
+#if !defined(__CUDACC_RTC__)
+#include <cmath>
+#endif
+
+namespace smalti {
+
+#if !defined(__CUDACC_RTC__)
+using std::cos, std::exp, std::sin, std::sqrt;
+#endif
+
+// What is optimised: x and y in canvas pixels, the logarithm of the half-size in canvas pixels, theta in radians, logits
+// of opacity and tint.
+template <class R>
+struct Parameters {
+    R x, y, log_scale, theta, opacity, tint[3];
+};
+
+// What the rasteriser takes: a map (a, b, c, d, e, f), see Scene::affine, an opacity and a tint from 0 to 1.
+template <class R>
+struct Drawable {
+    R affine[6], opacity, tint[3];
+};
+
+// Half the width and half the height of a sprite whose scale is 1, canvas pixels.
+template <class R>
+struct Extent {
+    R width, height;
+};
+
+// Size in canvas pixels of a pixel that is drawn: above 1 where a smaller picture stands for the canvas.
+template <class R>
+struct Pixel {
+    R width, height;
+};
+
+template <class R>
+SMALTI_INLINE R sigmoid(R logit) {
+    return R(1) / (R(1) + exp(-logit));
+}
+
+template <class R>
+SMALTI_INLINE Drawable<R> drawable(const Parameters<R>& p, const Extent<R>& extent, const Pixel<R>& pixel, R alpha_max) {
+    const R size = exp(p.log_scale), c = cos(p.theta), s = sin(p.theta);
+    const R a = c / (size * extent.width), b = s / (size * extent.width);
+    const R d = -s / (size * extent.height), e = c / (size * extent.height);
+    Drawable<R> out;
+    out.affine[0] = a * pixel.width, out.affine[1] = b * pixel.height, out.affine[2] = -(a * p.x + b * p.y);
+    out.affine[3] = d * pixel.width, out.affine[4] = e * pixel.height, out.affine[5] = -(d * p.x + e * p.y);
+    out.opacity = alpha_max * sigmoid(p.opacity);
+    for (int i = 0; i < 3; ++i) out.tint[i] = sigmoid(p.tint[i]);
+    return out;
+}
+
+// The gradient by the parameters from the gradient by what `drawable` made of them.
+template <class R>
+SMALTI_INLINE Parameters<R> chain(const Parameters<R>& p, const Drawable<R>& drawn, const Drawable<R>& gradient,
+                                  const Pixel<R>& pixel, R alpha_max) {
+    const R a = drawn.affine[0] / pixel.width, b = drawn.affine[1] / pixel.height;
+    const R d = drawn.affine[3] / pixel.width, e = drawn.affine[4] / pixel.height;
+    const R* g = gradient.affine;
+    const R ga = g[0] * pixel.width - p.x * g[2], gb = g[1] * pixel.height - p.y * g[2];
+    const R gd = g[3] * pixel.width - p.x * g[5], ge = g[4] * pixel.height - p.y * g[5];
+    Parameters<R> out;
+    out.x = -(a * g[2] + d * g[5]);
+    out.y = -(b * g[2] + e * g[5]);
+    out.log_scale = -(a * ga + b * gb + d * gd + e * ge);
+    // Turning changes a by -b, b by a, d by -e and e by d.
+    out.theta = a * gb - b * ga + d * ge - e * gd;
+    const R o = drawn.opacity / alpha_max;
+    out.opacity = gradient.opacity * alpha_max * o * (R(1) - o);
+    for (int i = 0; i < 3; ++i) out.tint[i] = gradient.tint[i] * drawn.tint[i] * (R(1) - drawn.tint[i]);
+    return out;
+}
+
+// Adam (Kingma and Ba, 2015, algorithm 1): decays of the two means, and 1 minus their powers by the number of steps.
+template <class R>
+struct Adam {
+    R first, second, first_bias, second_bias;
+};
+
+template <class R>
+SMALTI_INLINE void adam_step(const Adam<R>& adam, R rate, R gradient, R tiny, R& value, R& mean, R& square) {
+    mean += (R(1) - adam.first) * (gradient - mean);
+    square = adam.second * square + (R(1) - adam.second) * gradient * gradient;
+    // The smallest normal number keeps a parameter without any gradient where it is.
+    const R length = sqrt(square / adam.second_bias);
+    value -= rate / adam.first_bias * mean / (length > tiny ? length : tiny);
+}
+
+// Where parameters have a gradient: sizes as the artist wants them, logits that a sigmoid can come back from, and a good
+// part of the sprite on the canvas.
+template <class R>
+struct Bounds {
+    R log_scale_low, log_scale_high, logit, width, height;
+};
+
+template <class R>
+SMALTI_INLINE R clamped(R value, R low, R high) {
+    return value < low ? low : (value > high ? high : value);
+}
+
+template <class R>
+SMALTI_INLINE void keep_in_bounds(const Bounds<R>& bounds, const Extent<R>& extent, bool scale_moves, Parameters<R>& p) {
+    if (scale_moves) p.log_scale = clamped(p.log_scale, bounds.log_scale_low, bounds.log_scale_high);
+    const R reach = R(0.5) * exp(p.log_scale) * (extent.width > extent.height ? extent.width : extent.height);
+    p.x = clamped(p.x, -reach, bounds.width + reach);
+    p.y = clamped(p.y, -reach, bounds.height + reach);
+    p.opacity = clamped(p.opacity, -bounds.logit, bounds.logit);
+    for (int i = 0; i < 3; ++i) p.tint[i] = clamped(p.tint[i], -bounds.logit, bounds.logit);
+}
+
+}  // namespace smalti
