@@ -17,6 +17,7 @@ from smalti.bridge.job import MAX_SIZE, JobSpec
 from .colour import hex_of, into_space, out_of_space
 from .composition import background_pixels
 from .devices import available_devices, default_device
+from .fitting.canvas import growth
 from .fitting.optimiser import Settings
 from .fitting.sequence import Fitting
 from .images import canvas_size, list_images, premultiply, read_image, read_size, resize
@@ -91,6 +92,7 @@ class Inputs:
             lock_scale=job.lock_scale,
             size_range=self.size_range,
             back_end=self.device,
+            coarse=growth((self.height, self.width), job.count),
         )
         bitmaps = [into_space(premultiply(t.rgba), job.blend_space) for t in self.templates]
         return Fitting(

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from smalti.engine.fitting import optimiser as module
-from smalti.engine.fitting.canvas import reduced_canvas
+from smalti.engine.fitting.canvas import GROWTH, ROOM, growth, reduced_canvas
 from smalti.engine.fitting.noise import key_of, noise_picture
 from smalti.engine.fitting.optimiser import Optimiser, Settings
 from smalti.engine.raster import build_atlas
@@ -142,3 +142,15 @@ def test_a_growing_canvas_leaves_the_sprites_where_they_are() -> None:
     assert abs(pictures[1] - expected).mean() < 0.02
     blank = np.full_like(expected, expected.mean())
     assert abs(pictures[1] - expected).mean() < 0.2 * abs(blank - expected).mean()
+
+
+@pytest.mark.parametrize(
+    ("size", "sprites", "largest"),
+    [((512, 512), 1000, 2), ((512, 512), 5000, 1), ((1024, 1024), 1000, 4), ((2048, 4096), 500, 8), ((16, 16), 0, 2)],
+)
+def test_the_canvas_starts_as_small_as_its_sprites_allow(size: tuple[int, int], sprites: int, largest: int) -> None:
+    schedule = growth(size, sprites)
+    assert schedule == GROWTH[largest]
+    assert max([1, *(reduction for _, reduction in schedule)]) == largest
+    assert [until for until, _ in schedule] == sorted(until for until, _ in schedule)
+    assert largest == 1 or (size[0] * size[1] / max(sprites, 1)) ** 0.5 / largest >= ROOM

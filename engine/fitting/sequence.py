@@ -52,7 +52,7 @@ class Fitting:
         self._target = target
         self._background = background
         self._settings = settings
-        self._frame_settings = replace(settings, steps=frame_steps, rate=settings.rate * WARM_RATE, blur=0.0)
+        self._frame_settings = replace(settings, steps=frame_steps, rate=settings.rate * WARM_RATE, blur=0.0, coarse=())
         self._seed = seed
         self._done: list[dict[str, NDArray[Any]]] = []
         largest = int(2 ** np.ceil(np.log2(max(settings.size_range[1] * TEXELS_PER_PIXEL, 16))))
