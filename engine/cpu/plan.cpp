@@ -44,46 +44,78 @@ Sprite prepare(const Scene& scene, std::int64_t k) {
     return s;
 }
 
+// Pairs are counted in one pass and written in another, which must come to the same tiles to the last bit: what they
+// compute is not inlined, so that both run the same instructions (a compiler may fuse multiplications with additions in
+// one copy and not in the other).
+#if defined(_MSC_VER)
+#define SMALTI_ONE_COPY __declspec(noinline)
+#else
+#define SMALTI_ONE_COPY __attribute__((noinline))
+#endif
+
+// A pixel's own test runs in single precision: reach a little further, so that no tile is missed by rounding.
+constexpr double kSlack = 1.0 / 256.0;
+
+// The corners of a sprite's rectangle on the canvas, and the rows of tiles that they span; none where first > last.
+struct Outline {
+    double x[4], y[4];
+    int first_row, last_row;
+};
+
+SMALTI_ONE_COPY Outline outline_of(const Sprite& s, const Scene& scene) {
+    Outline o{};
+    o.first_row = 1, o.last_row = 0;
+    if (!drawable(s)) return o;
+    const double det = s.a * s.e - s.b * s.d;
+    const double su[4] = {-1, 1, 1, -1}, sv[4] = {-1, -1, 1, 1};
+    for (int i = 0; i < 4; ++i) {
+        const double u = su[i] * s.extent_u - s.c, v = sv[i] * s.extent_v - s.f;
+        o.x[i] = (s.e * u - s.b * v) / det;
+        o.y[i] = (s.a * v - s.d * u) / det;
+    }
+    const double top = *std::min_element(o.y, o.y + 4) - kSlack, bottom = *std::max_element(o.y, o.y + 4) + kSlack;
+    if (!(bottom >= 0.5 && top <= scene.height - 0.5)) return o;
+    const auto row_of = [&](double value) {
+        return static_cast<int>(std::min(std::max(value, 0.0), static_cast<double>(scene.height - 1))) / kTile;
+    };
+    o.first_row = row_of(std::ceil(top - 0.5));
+    o.last_row = row_of(std::floor(bottom - 0.5));
+    return o;
+}
+
+// The tiles of one row that hold the centre of a pixel inside the rectangle; none where first > last.
+struct Span {
+    int first, last;
+};
+
+SMALTI_ONE_COPY Span span_of(const Outline& o, int row, int width) {
+    const double y0 = row * kTile + 0.5 - kSlack, y1 = y0 + kTile - 1 + 2 * kSlack;
+    double left = std::numeric_limits<double>::infinity(), right = -left;
+    for (int i = 0; i < 4; ++i) {
+        const int j = (i + 1) & 3;
+        double ax = o.x[i], ay = o.y[i], bx = o.x[j], by = o.y[j];
+        if (ay > by) std::swap(ax, bx), std::swap(ay, by);
+        if (by < y0 || ay > y1) continue;
+        const double slope = by > ay ? (bx - ax) / (by - ay) : 0.0;
+        const double px = ay < y0 ? ax + slope * (y0 - ay) : ax;
+        const double qx = by > y1 ? ax + slope * (y1 - ay) : bx;
+        left = std::min(left, std::min(px, qx));
+        right = std::max(right, std::max(px, qx));
+    }
+    const double first = std::ceil(left - kSlack - 0.5), last = std::floor(right + kSlack - 0.5);
+    if (!(last >= 0.0 && first <= width - 1 && first <= last)) return {1, 0};
+    return {static_cast<int>(std::max(first, 0.0)) / kTile,
+            static_cast<int>(std::min(last, static_cast<double>(width - 1))) / kTile};
+}
+
 // Calls visit(tile) for each tile that holds the centre of a pixel inside the sprite's rotated rectangle: for each row
 // of tiles the rectangle is clipped to the centres of the row's pixels, and what is left of it spans the columns.
 template <class Visit>
 void for_each_tile(const Sprite& s, const Scene& scene, const Plan& plan, Visit visit) {
-    if (!drawable(s)) return;
-    const double det = s.a * s.e - s.b * s.d;
-    double x[4], y[4];
-    const double su[4] = {-1, 1, 1, -1}, sv[4] = {-1, -1, 1, 1};
-    for (int i = 0; i < 4; ++i) {
-        const double u = su[i] * s.extent_u - s.c, v = sv[i] * s.extent_v - s.f;
-        x[i] = (s.e * u - s.b * v) / det;
-        y[i] = (s.a * v - s.d * u) / det;
-    }
-    // A pixel's own test runs in single precision: reach a little further, so that no tile is missed by rounding.
-    const double slack = 1.0 / 256.0;
-    const double top = *std::min_element(y, y + 4) - slack, bottom = *std::max_element(y, y + 4) + slack;
-    if (!(bottom >= 0.5 && top <= scene.height - 0.5)) return;
-    const auto row_of = [&](double value) {
-        return static_cast<int>(std::min(std::max(value, 0.0), static_cast<double>(scene.height - 1))) / kTile;
-    };
-    const int last_row = row_of(std::floor(bottom - 0.5));
-    for (int row = row_of(std::ceil(top - 0.5)); row <= last_row; ++row) {
-        const double y0 = row * kTile + 0.5 - slack, y1 = y0 + kTile - 1 + 2 * slack;
-        double left = std::numeric_limits<double>::infinity(), right = -left;
-        for (int i = 0; i < 4; ++i) {
-            const int j = (i + 1) & 3;
-            double ax = x[i], ay = y[i], bx = x[j], by = y[j];
-            if (ay > by) std::swap(ax, bx), std::swap(ay, by);
-            if (by < y0 || ay > y1) continue;
-            const double slope = by > ay ? (bx - ax) / (by - ay) : 0.0;
-            const double px = ay < y0 ? ax + slope * (y0 - ay) : ax;
-            const double qx = by > y1 ? ax + slope * (y1 - ay) : bx;
-            left = std::min(left, std::min(px, qx));
-            right = std::max(right, std::max(px, qx));
-        }
-        const double first = std::ceil(left - slack - 0.5), last = std::floor(right + slack - 0.5);
-        if (!(last >= 0.0 && first <= scene.width - 1 && first <= last)) continue;
-        const int c0 = static_cast<int>(std::max(first, 0.0)) / kTile;
-        const int c1 = static_cast<int>(std::min(last, static_cast<double>(scene.width - 1))) / kTile;
-        for (int column = c0; column <= c1; ++column) visit(row * plan.tiles_x + column);
+    const Outline outline = outline_of(s, scene);
+    for (int row = outline.first_row; row <= outline.last_row; ++row) {
+        const Span span = span_of(outline, row, scene.width);
+        for (int column = span.first; column <= span.last; ++column) visit(row * plan.tiles_x + column);
     }
 }
 
