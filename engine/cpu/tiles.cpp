@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 
 #include "../kernels/display.h"
 #include "corners.h"
@@ -162,23 +163,49 @@ SMALTI_INLINE void open(State& state, const TileArea& area) {
     state.open_rows = area.rows == kTile ? 0xffffu : (1u << area.rows) - 1u;
 }
 
-enum class Colour { tint, mixed };
+// What a sprite shows: its tint, its bitmap's colours, or some of each.
+enum class Colour { tint, mixed, bitmap };
+
+constexpr bool shows_tint(Colour kind) { return kind != Colour::bitmap; }
+constexpr bool shows_bitmap(Colour kind) { return kind != Colour::tint; }
+
+// The share of the bitmap's own colours, a constant where it can be one.
+template <Colour kind>
+SMALTI_INLINE float share_of_bitmap(const Scene& scene) {
+    return kind == Colour::tint ? 0.0f : kind == Colour::bitmap ? 1.0f : scene.mix;
+}
+
+template <Colour kind>
+using Constant = std::integral_constant<Colour, kind>;
+
+template <class Body>
+SMALTI_INLINE auto by_colour(const Scene& scene, const Body& body) {
+    if (!(scene.mix > 0.0f)) return body(Constant<Colour::tint>{});
+    return scene.mix < 1.0f ? body(Constant<Colour::mixed>{}) : body(Constant<Colour::bitmap>{});
+}
 
 SMALTI_INLINE void add(float* to, Reals value) { (Reals::load(to) + value).store(to); }
 
 // Rounding must never bring a transmittance below 0: with a stop of 0 it would end the pixel.
 SMALTI_INLINE void dim(float* transmittance, Reals t, Reals weight) { larger(t - weight, 0.0f).store(transmittance); }
 
+// A sprite's part of one channel: its tint by the one weight, its bitmap's colour by the other.
+template <Colour kind>
+SMALTI_INLINE Reals shown(Reals weight, float tint, Reals bitmap_weight, Reals bitmap) {
+    if constexpr (shows_tint(kind)) return weight * tint + bitmap_weight * bitmap;
+    return bitmap_weight * bitmap;
+}
+
 template <Colour kind, int levels>
 void forward_rows(const Scene& scene, const Local& s, unsigned rows, State& state, Row (*colour)[kTile]) {
-    const float opacity = s.opacity, own = kind == Colour::tint ? 0.0f : scene.mix, painted = 1.0f - own;
+    const float opacity = s.opacity, own = share_of_bitmap<kind>(scene), painted = 1.0f - own;
     const float tint[3] = {painted * s.tint[0], painted * s.tint[1], painted * s.tint[2]};
     for (; rows; rows &= rows - 1) {
         const int i = __builtin_ctz(rows);
         const Reals t = Reals::load(state.transmittance[i].v);
         const Sight<levels> sight = look<levels>(s, i, t, scene.stop);
         const Reals through = opacity * sight.scale * t;
-        if constexpr (kind == Colour::tint) {
+        if constexpr (!shows_bitmap(kind)) {
             const Reals weight = through * alphas(scene, s, sight).value;
             for (int channel = 0; channel < 3; ++channel) add(colour[channel][i].v, weight * tint[channel]);
             dim(state.transmittance[i].v, t, weight);
@@ -186,7 +213,7 @@ void forward_rows(const Scene& scene, const Local& s, unsigned rows, State& stat
             const Colours seen = colours(scene, s, sight);
             const Reals weight = through * seen.channel[3].value;
             for (int channel = 0; channel < 3; ++channel)
-                add(colour[channel][i].v, weight * tint[channel] + own * through * seen.channel[channel].value);
+                add(colour[channel][i].v, shown<kind>(weight, tint[channel], own * through, seen.channel[channel].value));
             dim(state.transmittance[i].v, t, weight);
         }
     }
@@ -227,10 +254,7 @@ void forward_as(const Scene& scene, const Plan& plan, int tile, float* image) {
 }
 
 void forward(const Scene& scene, const Plan& plan, int tile, float* image) {
-    if (scene.mix > 0.0f)
-        forward_as<Colour::mixed>(scene, plan, tile, image);
-    else
-        forward_as<Colour::tint>(scene, plan, tile, image);
+    by_colour(scene, [&](auto kind) { forward_as<kind()>(scene, plan, tile, image); });
 }
 
 // The backward pass walks the stack twice. On the way down it samples and remembers, for each row it draws, what the way
@@ -245,7 +269,7 @@ void forward(const Scene& scene, const Plan& plan, int tile, float* image) {
 // What is remembered of a row: T, then for alpha, and for red, green and blue where the bitmap's colours show, the sampled
 // value and its derivatives by u, v and level of detail.
 constexpr int kTransmittance = 0, kAlpha = 1, kColours = 5;
-constexpr int stored_rows(Colour kind) { return kind == Colour::tint ? kColours : kColours + 12; }
+constexpr int stored_rows(Colour kind) { return shows_bitmap(kind) ? kColours + 12 : kColours; }
 
 struct Sums {
     Row du, du_row, dv, dv_row, lod, opacity, tint[3];
@@ -274,7 +298,7 @@ SMALTI_INLINE void keep(float* out, int at, Reals scale, const Sample<Reals>& s)
 // `draw` adds up the picture's colours too, into `colour`.
 template <Colour kind, int levels, bool draw>
 void down_rows(const Scene& scene, const Local& s, unsigned rows, State& state, Row (*colour)[kTile], float* stored) {
-    const float opacity = s.opacity, own = kind == Colour::tint ? 0.0f : scene.mix, painted = 1.0f - own;
+    const float opacity = s.opacity, own = share_of_bitmap<kind>(scene), painted = 1.0f - own;
     const float tint[3] = {painted * s.tint[0], painted * s.tint[1], painted * s.tint[2]};
     for (; rows; rows &= rows - 1, stored += stored_rows(kind) * kTile) {
         const int i = __builtin_ctz(rows);
@@ -282,7 +306,7 @@ void down_rows(const Scene& scene, const Local& s, unsigned rows, State& state, 
         const Sight<levels> sight = look<levels>(s, i, t, scene.stop);
         const Reals through = opacity * sight.scale * t;
         t.store(stored + kTransmittance * kTile);
-        if constexpr (kind == Colour::tint) {
+        if constexpr (!shows_bitmap(kind)) {
             const Sample<Reals> q = alphas(scene, s, sight);
             const Reals weight = through * q.value;
             keep<levels>(stored, kAlpha, sight.scale, q);
@@ -296,7 +320,8 @@ void down_rows(const Scene& scene, const Local& s, unsigned rows, State& state, 
             for (int channel = 0; channel < 3; ++channel) {
                 keep<levels>(stored, kColours + 4 * channel, sight.scale, seen.channel[channel]);
                 if constexpr (draw)
-                    add(colour[channel][i].v, weight * tint[channel] + own * through * seen.channel[channel].value);
+                    add(colour[channel][i].v,
+                        shown<kind>(weight, tint[channel], own * through, seen.channel[channel].value));
             }
             dim(state.transmittance[i].v, t, weight);
         }
@@ -306,7 +331,7 @@ void down_rows(const Scene& scene, const Local& s, unsigned rows, State& state, 
 template <Colour kind, int levels>
 void up_rows(const Scene& scene, const Local& s, unsigned rows, const Row (*grad)[kTile], const float* stored,
              Row* behind, Sums& to) {
-    const float opacity = s.opacity, own = kind == Colour::tint ? 0.0f : scene.mix, painted = 1.0f - own;
+    const float opacity = s.opacity, own = share_of_bitmap<kind>(scene), painted = 1.0f - own;
     const float tr = painted * s.tint[0], tg = painted * s.tint[1], tb = painted * s.tint[2];
     Reals sum_du = 0.0f, sum_du_row = 0.0f, sum_dv = 0.0f, sum_dv_row = 0.0f, sum_lod = 0.0f, sum_opacity = 0.0f;
     Reals sum_red = 0.0f, sum_green = 0.0f, sum_blue = 0.0f;
@@ -315,12 +340,13 @@ void up_rows(const Scene& scene, const Local& s, unsigned rows, const Row (*grad
         const auto in = [&](int at) { return Reals::load(stored + at * kTile); };
         const Reals r = Reals::load(grad[0][i].v), g = Reals::load(grad[1][i].v), b = Reals::load(grad[2][i].v);
         const Reals t = in(kTransmittance), q = in(kAlpha), back = Reals::load(behind[i].v);
-        const Reals x = r * tr + g * tg + b * tb + Reals::load(grad[3][i].v) - back;
+        Reals x = Reals::load(grad[3][i].v) - back;
+        if constexpr (shows_tint(kind)) x = x + (r * tr + g * tg + b * tb);
         const Reals w = t * x, ow = opacity * w;
         Reals du = ow * in(kAlpha + 1), dv = ow * in(kAlpha + 2), by_opacity = w * q, more = opacity * q * x;
         Reals lod = 0.0f;
         if constexpr (levels > 1) lod = ow * in(kAlpha + 3);
-        if constexpr (kind == Colour::mixed) {
+        if constexpr (shows_bitmap(kind)) {
             const auto seen = [&](int part) {
                 return r * in(kColours + part) + g * in(kColours + 4 + part) + b * in(kColours + 8 + part);
             };
@@ -332,11 +358,13 @@ void up_rows(const Scene& scene, const Local& s, unsigned rows, const Row (*grad
             more = more + opacity * own * p;
         }
         (back + more).store(behind[i].v);
-        const Reals weight = opacity * q * t;
         const float row = static_cast<float>(i);
-        sum_red = sum_red + weight * r;
-        sum_green = sum_green + weight * g;
-        sum_blue = sum_blue + weight * b;
+        if constexpr (shows_tint(kind)) {
+            const Reals weight = opacity * q * t;
+            sum_red = sum_red + weight * r;
+            sum_green = sum_green + weight * g;
+            sum_blue = sum_blue + weight * b;
+        }
         sum_du = sum_du + du;
         sum_du_row = sum_du_row + du * row;
         sum_dv = sum_dv + dv;
@@ -383,7 +411,7 @@ void up(const Scene& scene, const Plan& plan, int tile, const TileArea& area, st
     const std::int64_t first = plan.tile_start[tile], last = plan.tile_start[tile + 1];
     // Sprites under the last one that anybody sees learn nothing.
     for (std::int64_t hidden = first; hidden < lowest; ++hidden) gradients[plan.tile_pair[hidden]] = PairGradient{};
-    const float painted = kind == Colour::tint ? 1.0f : 1.0f - scene.mix;
+    const float painted = 1.0f - share_of_bitmap<kind>(scene);
     for (std::int64_t at = lowest; at < last; ++at) {
         const std::uint32_t pair = plan.tile_pair[at];
         const Sprite& sprite = plan.sprites[plan.pair_sprite[pair]];
@@ -446,10 +474,7 @@ void backward_as(const Scene& scene, const Plan& plan, int tile, const float* gr
 void backward(const Scene& scene, const Plan& plan, int tile, const float* grad_image, PairGradient* gradients,
               Scratch& scratch) {
     if (plan.tile_start[tile] == plan.tile_start[tile + 1]) return;
-    if (scene.mix > 0.0f)
-        backward_as<Colour::mixed>(scene, plan, tile, grad_image, gradients, scratch);
-    else
-        backward_as<Colour::tint>(scene, plan, tile, grad_image, gradients, scratch);
+    by_colour(scene, [&](auto kind) { backward_as<kind()>(scene, plan, tile, grad_image, gradients, scratch); });
 }
 
 // Lays a row of the goal on noise, which becomes what is under the sprites. `place` counts the picture's values.
@@ -533,14 +558,14 @@ double step_as(const Scene& scene, const Plan& plan, int tile, const Goal& goal,
 template <Colour kind>
 void removal_rows(const Scene& scene, const Local& s, unsigned rows, const Row (*error)[kTile], const float* stored,
                   Row (*behind)[kTile], Row& cost) {
-    const float opacity = s.opacity, own = kind == Colour::tint ? 0.0f : scene.mix, painted = 1.0f - own;
+    const float opacity = s.opacity, own = share_of_bitmap<kind>(scene), painted = 1.0f - own;
     Reals sum = 0.0f;
     for (; rows; rows &= rows - 1, stored += stored_rows(kind) * kTile) {
         const int i = __builtin_ctz(rows);
         const float* const in = stored;
         for (int channel = 0; channel < 4; ++channel) {
             const float tint = channel < 3 ? painted * s.tint[channel] : 1.0f;
-            const bool shows = kind == Colour::mixed && channel < 3;
+            const bool shows = shows_bitmap(kind) && channel < 3;
             const Reals q = Reals::load(in + kAlpha * kTile), t = Reals::load(in + kTransmittance * kTile);
             const Reals back = Reals::load(behind[channel][i].v);
             Reals colour = tint * q;
@@ -590,16 +615,12 @@ void removal_as(const Scene& scene, const Plan& plan, int tile, const float* goa
 
 void removal(const Scene& scene, const Plan& plan, int tile, const float* goal, float* costs, Scratch& scratch) {
     if (plan.tile_start[tile] == plan.tile_start[tile + 1]) return;
-    if (scene.mix > 0.0f)
-        removal_as<Colour::mixed>(scene, plan, tile, goal, costs, scratch);
-    else
-        removal_as<Colour::tint>(scene, plan, tile, goal, costs, scratch);
+    by_colour(scene, [&](auto kind) { removal_as<kind()>(scene, plan, tile, goal, costs, scratch); });
 }
 
 double step(const Scene& scene, const Plan& plan, int tile, const Goal& goal, PairGradient* gradients,
             Scratch& scratch) {
-    return scene.mix > 0.0f ? step_as<Colour::mixed>(scene, plan, tile, goal, gradients, scratch)
-                            : step_as<Colour::tint>(scene, plan, tile, goal, gradients, scratch);
+    return by_colour(scene, [&](auto kind) { return step_as<kind()>(scene, plan, tile, goal, gradients, scratch); });
 }
 
 }  // namespace
