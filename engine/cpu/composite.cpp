@@ -27,32 +27,32 @@ const TileKernels& kernels() {
 }
 
 // One sprite's gradient from those of its pairs, always added in the same order.
-SpriteGradient merged(const Plan& plan, const PairGradient* pairs, std::int64_t k) {
+DrawableGradient<double> merged(const Plan& plan, const PairGradient* pairs, std::int64_t k) {
     const Sprite& s = plan.sprites[k];
-    double du = 0, du_x = 0, du_y = 0, dv = 0, dv_x = 0, dv_y = 0, lod = 0, opacity = 0, tint[3] = {0, 0, 0};
+    DrawableGradient<double> sum{};
+    double lod = 0.0;
     for (std::int64_t p = plan.pair_start[k]; p < plan.pair_start[k + 1]; ++p) {
         const PairGradient& g = pairs[p];
         const double x = (plan.pair_tile[p] % plan.tiles_x) * kTile + 0.5;
         const double y = (plan.pair_tile[p] / plan.tiles_x) * kTile + 0.5;
-        du += g.du, du_x += g.du_column + x * g.du, du_y += g.du_row + y * g.du;
-        dv += g.dv, dv_x += g.dv_column + x * g.dv, dv_y += g.dv_row + y * g.dv;
-        lod += g.lod, opacity += g.opacity;
-        for (int i = 0; i < 3; ++i) tint[i] += g.tint[i];
+        PlacementGradient<double>& to = sum.placement;
+        to.u += g.du, to.a += g.du_column + x * g.du, to.b += g.du_row + y * g.du;
+        to.v += g.dv, to.d += g.dv_column + x * g.dv, to.e += g.dv_row + y * g.dv;
+        lod += g.lod, sum.opacity += g.opacity;
+        for (int i = 0; i < 3; ++i) sum.tint[i] += g.tint[i];
     }
-    if (s.lod_free && plan.pair_start[k] < plan.pair_start[k + 1]) {
-        // lod = log2(|det| * constant) / 2
-        const double scale = 0.5 / std::log(2.0) * lod / (s.a * s.e - s.b * s.d);
-        du_x += scale * s.e, du_y -= scale * s.d, dv_x -= scale * s.b, dv_y += scale * s.a;
-    }
-    return {{du_x, du_y, du, dv_x, dv_y, dv}, opacity, {tint[0], tint[1], tint[2]}};
+    if (s.drawn && s.view.lod_free && lod != 0.0) add_lod(s.placement, lod, sum.placement);
+    return sum;
 }
 
 void merge_all(const Scene& scene, const Plan& plan, const PairGradient* pairs, int threads, const Gradients& to) {
     constexpr std::int64_t kChunk = 256;
     parallel_for((scene.sprites + kChunk - 1) / kChunk, threads, [&](std::int64_t chunk, int) {
         for (std::int64_t k = chunk * kChunk; k < std::min(scene.sprites, (chunk + 1) * kChunk); ++k) {
-            const SpriteGradient g = merged(plan, pairs, k);
-            std::copy_n(g.affine, 6, to.affine + 6 * k);
+            const DrawableGradient<double> g = merged(plan, pairs, k);
+            const PlacementGradient<double>& p = g.placement;
+            const double affine[6] = {p.a, p.b, p.u, p.d, p.e, p.v};
+            std::copy_n(affine, 6, to.affine + 6 * k);
             to.opacity[k] = g.opacity;
             std::copy_n(g.tint, 3, to.tint + 3 * k);
         }
@@ -99,7 +99,7 @@ double differentiate(const Scene& scene, int threads, const Goal& goal, Workspac
     return std::accumulate(work.losses.begin(), work.losses.end(), 0.0);
 }
 
-SpriteGradient merged(const Workspace& work, std::int64_t k) { return merged(work.plan, work.pairs.data(), k); }
+DrawableGradient<double> merged(const Workspace& work, std::int64_t k) { return merged(work.plan, work.pairs.data(), k); }
 
 double step(const Scene& scene, int threads, const Goal& goal, const Gradients& out) {
     Workspace work;

@@ -2,6 +2,7 @@
 // The CPU back end's two calls, free of Python.
 #pragma once
 
+#include "../kernels/parameters.h"
 #include "plan.h"
 #include "tiles.h"
 
@@ -36,14 +37,11 @@ void backward(const Scene& scene, const Plan& plan, int threads, const float* gr
 // the loss, not scaled (see Goal).
 double step(const Scene& scene, int threads, const Goal& goal, const Gradients& out);
 
-// The same up to the gradients of pairs, which stay in the workspace; `merged` adds up those of sprite k.
+// The same up to the gradients of pairs, which stay in the workspace; `merged` adds up those of sprite k, by a map whose
+// constants c and f are held fast instead of its centre (see `about_centre`).
 double differentiate(const Scene& scene, int threads, const Goal& goal, Workspace& work);
 
-struct SpriteGradient {
-    double affine[6], opacity, tint[3];
-};
-
-SpriteGradient merged(const Workspace& work, std::int64_t k);
+DrawableGradient<double> merged(const Workspace& work, std::int64_t k);
 
 // costs [sprites]: by how much the sum of squared differences to goal [height, width, 4] would grow if that sprite alone
 // were taken away; below 0 for one that does harm.

@@ -32,28 +32,24 @@ void for_each_sprite(std::int64_t sprites, int threads, const Body& body) {
 double optimise(const Scene& given, const Optimised& sprites, const Rule& rule, int threads, const Goal& goal,
                 OptimiserWorkspace& work) {
     const std::int64_t n = given.sprites;
-    work.affine.resize(6 * n), work.opacity.resize(n), work.tint.resize(3 * n);
+    work.drawn.resize(n), work.placement.resize(n), work.opacity.resize(n), work.tint.resize(3 * n);
     const auto extent = [&](std::int64_t k) { return Extent<double>{sprites.extent[2 * k], sprites.extent[2 * k + 1]}; };
     for_each_sprite(n, threads, [&](std::int64_t k) {
         const Drawable<double> d = drawable(parameters(sprites, k), extent(k), rule.pixel, rule.alpha_max);
-        std::copy_n(d.affine, 6, &work.affine[6 * k]);
+        work.drawn[k] = d;
+        work.placement[k] = d.placement;
         work.opacity[k] = d.opacity;
         std::copy_n(d.tint, 3, &work.tint[3 * k]);
     });
     Scene scene = given;
-    scene.affine = work.affine.data(), scene.opacity = work.opacity.data(), scene.tint = work.tint.data();
+    scene.affine = nullptr, scene.placement = work.placement.data();
+    scene.opacity = work.opacity.data(), scene.tint = work.tint.data();
     const double loss = differentiate(scene, threads, goal, work.step);
     for_each_sprite(n, threads, [&](std::int64_t k) {
         Parameters<double> p = parameters(sprites, k);
-        Drawable<double> drawn, gradient;
-        std::copy_n(&work.affine[6 * k], 6, drawn.affine);
-        drawn.opacity = work.opacity[k];
-        std::copy_n(&work.tint[3 * k], 3, drawn.tint);
-        const SpriteGradient found = merged(work.step, k);
-        std::copy_n(found.affine, 6, gradient.affine);
-        gradient.opacity = found.opacity;
-        std::copy_n(found.tint, 3, gradient.tint);
-        const Parameters<double> g = chain(p, drawn, gradient, rule.pixel, rule.alpha_max);
+        DrawableGradient<double> found = merged(work.step, k);
+        found.placement = about_centre(work.drawn[k].placement, found.placement);
+        const Parameters<double> g = chain(work.drawn[k], found, rule.pixel, rule.alpha_max);
         step_one(rule.adam, sprites.x, k, g.x, p.x);
         step_one(rule.adam, sprites.y, k, g.y, p.y);
         step_one(rule.adam, sprites.log_scale, k, g.log_scale, p.log_scale);

@@ -4,7 +4,6 @@
 
 #include <vector>
 
-#include "../kernels/parameters.h"
 #include "composite.h"
 
 namespace smalti {
@@ -32,10 +31,12 @@ struct Rule {
 
 struct OptimiserWorkspace {
     Workspace step;
-    std::vector<double> affine, opacity, tint;
+    std::vector<Drawable<double>> drawn;
+    std::vector<Placement<double>> placement;
+    std::vector<double> opacity, tint;
 };
 
-// One step. The scene's affine, opacity and tint are not read: they follow from the parameters. Returns the loss before
+// One step. The scene's placement, opacity and tint are not read: they follow from the parameters. Returns the loss before
 // the step, not scaled (see Goal). The result is the same for any number of threads.
 double optimise(const Scene& scene, const Optimised& sprites, const Rule& rule, int threads, const Goal& goal,
                 OptimiserWorkspace& work);

@@ -6,17 +6,16 @@
 #include <cstdint>
 #include <vector>
 
-#include "../kernels/sprite.h"
+#include "../kernels/cover.h"
 
 namespace smalti {
 
-constexpr int kTile = 16;
 constexpr int kTilePixels = kTile * kTile;
 
 // Borrowed views of the caller's arrays, in the units of `composite` in engine/raster.
 struct Scene {
     std::int64_t sprites;
-    const double* affine;              // [sprites, 6]: u = a x + b y + c, v = d x + e y + f
+    const double* affine;              // [sprites, 6]: u = a x + b y + c, v = d x + e y + f; or null
     const double* opacity;             // [sprites]
     const double* tint;                // [sprites, 3]
     const std::int32_t* templates;     // [sprites]
@@ -30,17 +29,16 @@ struct Scene {
     float mix;
     double lod_bias;
     float stop;  // a pixel is finished once its transmittance is below this
+    const Placement<double>* placement = nullptr;  // [sprites], read where affine is null
 };
 
 // One sprite, ready to be drawn.
 struct Sprite {
-    double a, b, c, d, e, f;
-    float extent_u, extent_v;  // |u| and |v| beyond which the sprite is 0
-    float fraction;            // weight of the coarse level
-    bool lod_free;             // whether the level of detail follows the scale (it is not clamped)
-    Sampler fine, coarse;
+    Placement<double> placement;
+    View view;
     float opacity;
     float tint[3];
+    bool drawn;
 };
 
 // Pairs of (sprite, tile) are numbered sprite by sprite, so that the backward pass can give each its own place for

@@ -28,14 +28,15 @@ struct Local {
 };
 
 SMALTI_INLINE Local localise(const Sprite& s, double x, double y) {
+    const Placement<double>& p = s.placement;
     Local l;
-    l.a = static_cast<float>(s.a), l.b = static_cast<float>(s.b);
-    l.d = static_cast<float>(s.d), l.e = static_cast<float>(s.e);
-    l.c = static_cast<float>(s.a * x + s.b * y + s.c);
-    l.f = static_cast<float>(s.d * x + s.e * y + s.f);
-    l.extent_u = s.extent_u, l.extent_v = s.extent_v, l.fraction = s.fraction, l.opacity = s.opacity;
+    l.a = static_cast<float>(p.a), l.b = static_cast<float>(p.b);
+    l.d = static_cast<float>(p.d), l.e = static_cast<float>(p.e);
+    l.c = static_cast<float>(p.a * (x - p.x) + p.b * (y - p.y));
+    l.f = static_cast<float>(p.d * (x - p.x) + p.e * (y - p.y));
+    l.extent_u = s.view.extent_u, l.extent_v = s.view.extent_v, l.fraction = s.view.fraction, l.opacity = s.opacity;
     for (int i = 0; i < 3; ++i) l.tint[i] = s.tint[i];
-    l.fine = s.fine, l.coarse = s.coarse;
+    l.fine = s.view.fine, l.coarse = s.view.coarse;
     return l;
 }
 
@@ -43,8 +44,8 @@ SMALTI_INLINE Local localise(const Sprite& s, double x, double y) {
 // interval in each row; a row without one is left out. Rounding may keep a row too many, never lose one.
 SMALTI_INLINE unsigned rows_touched(const Local& s) {
     const float steep = 1e30f;
-    const float ia = std::fabs(s.a) > 1e-30f ? 1.0f / s.a : steep;
-    const float id = std::fabs(s.d) > 1e-30f ? 1.0f / s.d : steep;
+    const float ia = fabs(s.a) > 1e-30f ? 1.0f / s.a : steep;
+    const float id = fabs(s.d) > 1e-30f ? 1.0f / s.d : steep;
     const Reals u = s.c + s.b * ascending(), v = s.f + s.e * ascending();
     const Reals u0 = (-s.extent_u - u) * ia, u1 = (s.extent_u - u) * ia;
     const Reals v0 = (-s.extent_v - v) * id, v1 = (s.extent_v - v) * id;

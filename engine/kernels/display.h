@@ -4,15 +4,7 @@
 
 #include "sprite.h"
 
-#if !defined(__CUDACC_RTC__)
-#include <cmath>
-#endif
-
 namespace smalti {
-
-#if !defined(__CUDACC_RTC__)
-using std::pow;
-#endif
 
 struct Encoded {
     float value, slope;

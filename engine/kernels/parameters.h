@@ -5,15 +5,7 @@
 
 #include "sprite.h"
 
-#if !defined(__CUDACC_RTC__)
-#include <cmath>
-#endif
-
 namespace smalti {
-
-#if !defined(__CUDACC_RTC__)
-using std::cos, std::exp, std::sin, std::sqrt;
-#endif
 
 // What is optimised: x and y in canvas pixels, the logarithm of the half-size in canvas pixels, theta in radians, logits
 // of opacity and tint.
@@ -22,10 +14,17 @@ struct Parameters {
     R x, y, log_scale, theta, opacity, tint[3];
 };
 
-// What the rasteriser takes: a map (a, b, c, d, e, f), see Scene::affine, an opacity and a tint from 0 to 1.
+// What the rasteriser takes: a placement, an opacity and a tint from 0 to 1.
 template <class R>
 struct Drawable {
-    R affine[6], opacity, tint[3];
+    Placement<R> placement;
+    R opacity, tint[3];
+};
+
+template <class R>
+struct DrawableGradient {
+    PlacementGradient<R> placement;
+    R opacity, tint[3];
 };
 
 // Half the width and half the height of a sprite whose scale is 1, canvas pixels.
@@ -48,11 +47,10 @@ SMALTI_INLINE R sigmoid(R logit) {
 template <class R>
 SMALTI_INLINE Drawable<R> drawable(const Parameters<R>& p, const Extent<R>& extent, const Pixel<R>& pixel, R alpha_max) {
     const R size = exp(p.log_scale), c = cos(p.theta), s = sin(p.theta);
-    const R a = c / (size * extent.width), b = s / (size * extent.width);
-    const R d = -s / (size * extent.height), e = c / (size * extent.height);
+    const R across = R(1) / (size * extent.width), down = R(1) / (size * extent.height);
     Drawable<R> out;
-    out.affine[0] = a * pixel.width, out.affine[1] = b * pixel.height, out.affine[2] = -(a * p.x + b * p.y);
-    out.affine[3] = d * pixel.width, out.affine[4] = e * pixel.height, out.affine[5] = -(d * p.x + e * p.y);
+    out.placement = {c * across * pixel.width, s * across * pixel.height, -s * down * pixel.width,
+                     c * down * pixel.height,  p.x / pixel.width,         p.y / pixel.height};
     out.opacity = alpha_max * sigmoid(p.opacity);
     for (int i = 0; i < 3; ++i) out.tint[i] = sigmoid(p.tint[i]);
     return out;
@@ -60,19 +58,17 @@ SMALTI_INLINE Drawable<R> drawable(const Parameters<R>& p, const Extent<R>& exte
 
 // The gradient by the parameters from the gradient by what `drawable` made of them.
 template <class R>
-SMALTI_INLINE Parameters<R> chain(const Parameters<R>& p, const Drawable<R>& drawn, const Drawable<R>& gradient,
-                                  const Pixel<R>& pixel, R alpha_max) {
-    const R a = drawn.affine[0] / pixel.width, b = drawn.affine[1] / pixel.height;
-    const R d = drawn.affine[3] / pixel.width, e = drawn.affine[4] / pixel.height;
-    const R* g = gradient.affine;
-    const R ga = g[0] * pixel.width - p.x * g[2], gb = g[1] * pixel.height - p.y * g[2];
-    const R gd = g[3] * pixel.width - p.x * g[5], ge = g[4] * pixel.height - p.y * g[5];
+SMALTI_INLINE Parameters<R> chain(const Drawable<R>& drawn, const DrawableGradient<R>& gradient, const Pixel<R>& pixel,
+                                  R alpha_max) {
+    const Placement<R>& p = drawn.placement;
+    const PlacementGradient<R>& g = gradient.placement;
     Parameters<R> out;
-    out.x = -(a * g[2] + d * g[5]);
-    out.y = -(b * g[2] + e * g[5]);
-    out.log_scale = -(a * ga + b * gb + d * gd + e * ge);
-    // Turning changes a by -b, b by a, d by -e and e by d.
-    out.theta = a * gb - b * ga + d * ge - e * gd;
+    out.x = -(p.a * g.u + p.d * g.v) / pixel.width;
+    out.y = -(p.b * g.u + p.e * g.v) / pixel.height;
+    out.log_scale = -(p.a * g.a + p.b * g.b + p.d * g.d + p.e * g.e);
+    // On the canvas, turning changes a by -b, b by a, d by -e and e by d.
+    const R ratio = pixel.width / pixel.height;
+    out.theta = (p.a * g.b + p.d * g.e) / ratio - (p.b * g.a + p.e * g.d) * ratio;
     const R o = drawn.opacity / alpha_max;
     out.opacity = gradient.opacity * alpha_max * o * (R(1) - o);
     for (int i = 0; i < 3; ++i) out.tint[i] = gradient.tint[i] * drawn.tint[i] * (R(1) - drawn.tint[i]);
@@ -100,11 +96,6 @@ template <class R>
 struct Bounds {
     R log_scale_low, log_scale_high, logit, width, height;
 };
-
-template <class R>
-SMALTI_INLINE R clamped(R value, R low, R high) {
-    return value < low ? low : (value > high ? high : value);
-}
 
 template <class R>
 SMALTI_INLINE void keep_in_bounds(const Bounds<R>& bounds, const Extent<R>& extent, bool scale_moves, Parameters<R>& p) {

@@ -10,17 +10,11 @@
 // Everything here is branch-free inside a pixel.
 #pragma once
 
-#include <cstdint>
-
-#if defined(__CUDACC__) || defined(__CUDACC_RTC__)
-#define SMALTI_INLINE __device__ __forceinline__
-#elif defined(_MSC_VER)
-#define SMALTI_INLINE __forceinline
-#else
-#define SMALTI_INLINE inline __attribute__((always_inline))
-#endif
+#include "types.h"
 
 namespace smalti {
+
+constexpr int kTile = 16;  // pixels a side that are drawn together
 
 // Two texels: a sprite reaches half a texel of the coarser level past the edge, which is up to one texel of the finer
 // one, and interpolation then reads one texel further.
@@ -60,6 +54,75 @@ SMALTI_INLINE Sampler sampler_of(const Level& level) {
     s.offset_x = s.half_width - 0.5f + kMargin;
     s.offset_y = s.half_height - 0.5f + kMargin;
     return s;
+}
+
+// Where a sprite lies: u = a (px - x) + b (py - y), v = d (px - x) + e (py - y), in pixels that are drawn. About the
+// centre, single precision is enough on any canvas.
+template <class R>
+struct Placement {
+    R a, b, d, e, x, y;
+};
+
+// From a map u = a px + b py + c, v = d px + e py + f. Not finite where the map cannot be inverted.
+template <class R>
+SMALTI_INLINE Placement<R> placement_of(const R* affine) {
+    const R a = affine[0], b = affine[1], c = affine[2], d = affine[3], e = affine[4], f = affine[5];
+    const R determinant = a * e - b * d;
+    return {a, b, d, e, (b * f - e * c) / determinant, (d * c - a * f) / determinant};
+}
+
+// Whether a sprite can be drawn: every number finite, and a map that can be inverted.
+template <class R>
+SMALTI_INLINE bool is_drawable(const Placement<R>& p, float opacity, const float* tint) {
+    const R determinant = p.a * p.e - p.b * p.d;
+    const R sum = p.a + p.b + p.d + p.e + p.x + p.y;
+    return is_finite(sum) && is_finite(opacity + tint[0] + tint[1] + tint[2]) && is_finite(R(1) / determinant);
+}
+
+// What a sprite samples.
+struct View {
+    float extent_u, extent_v;  // |u| and |v| beyond which the sprite is 0
+    float fraction;            // weight of the coarse level
+    int lod_free;              // whether the level of detail follows the scale (it is not clamped)
+    Sampler fine, coarse;
+};
+
+// `levels`: those of the sprite's template, `count` of them.
+template <class R>
+SMALTI_INLINE View view_of(const Placement<R>& p, const Level* levels, int count, R lod_bias) {
+    // Texels per pixel, as the square root of the ratio of areas.
+    const R texels = fabs(p.a * p.e - p.b * p.d) * R(0.25) * R(levels[0].width) * R(levels[0].height);
+    const R wanted = R(0.5) * log2(texels) + R(kLodOffset) + lod_bias;
+    const R lod = least(most(wanted, R(0)), R(count - 1));
+    const int fine = least(static_cast<int>(lod), count - 1);
+    View v;
+    v.lod_free = wanted > R(0) && wanted < R(count - 1);
+    v.fraction = static_cast<float>(lod - R(fine));
+    const int coarse = v.fraction > 0.0f ? least(fine + 1, count - 1) : fine;
+    v.fine = sampler_of(levels[fine]);
+    v.coarse = sampler_of(levels[coarse]);
+    v.extent_u = 1.0f + 1.0f / static_cast<float>(levels[coarse].width);
+    v.extent_v = 1.0f + 1.0f / static_cast<float>(levels[coarse].height);
+    return v;
+}
+
+// The gradient by a placement's a, b, d and e, the centre held fast, and by u and v, summed over all pixels.
+template <class R>
+struct PlacementGradient {
+    R a, b, d, e, u, v;
+};
+
+// From a gradient that was summed over u = a px + b py + c, with c held fast.
+template <class R>
+SMALTI_INLINE PlacementGradient<R> about_centre(const Placement<R>& p, const PlacementGradient<R>& g) {
+    return {g.a - p.x * g.u, g.b - p.y * g.u, g.d - p.x * g.v, g.e - p.y * g.v, g.u, g.v};
+}
+
+// Adds what comes by way of the level of detail, log2(|determinant| * constant) / 2.
+template <class R>
+SMALTI_INLINE void add_lod(const Placement<R>& p, R lod, PlacementGradient<R>& g) {
+    const R scale = R(0.72134752044448170) * lod / (p.a * p.e - p.b * p.d);  // 1 / (2 ln 2)
+    g.a += scale * p.e, g.b -= scale * p.d, g.d -= scale * p.b, g.e += scale * p.a;
 }
 
 // Below, R is the type of a real number: float, or a vector of them where a back end computes several pixels at once.
