@@ -5,6 +5,7 @@
 #   make test         all tests, in this Python and in every Blender that can be had
 #   make lint         ruff and mypy
 #   make extension    the Blender extension, dist/smalti-VERSION.zip
+#   make cuda         compile the CUDA kernels for every architecture, which needs no GPU, and say what they take
 #   make sanitize     the CPU kernels under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make clean        remove what was built; make distclean: the environments too
 #
@@ -23,7 +24,7 @@ BLENDER_ENVS := build/blender
 
 NATIVE_SOURCES := CMakeLists.txt $(wildcard engine/cpu/*.cpp engine/cpu/*.h engine/cpu/CMakeLists.txt engine/kernels/*.h)
 
-.PHONY: demo test lint extension sanitize clean distclean environment blenders
+.PHONY: demo test lint extension cuda sanitize clean distclean environment blenders
 .DELETE_ON_ERROR:
 
 environment: $(READY)
@@ -65,6 +66,9 @@ lint: $(READY)
 
 extension: $(READY)
 	$(BIN)/python addon/build_extension.py dist
+
+cuda: $(READY)
+	$(BIN)/pytest -s tests/test_cuda_compile.py -k 'kernels_compile or kernels_take'
 
 sanitize: $(READY)
 	$(BIN)/pytest -s tests/test_native.py

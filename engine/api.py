@@ -44,5 +44,5 @@ def fit(
         while not fitting.finished:
             loss = fitting.step()
             if progress is not None:
-                progress(fitting.steps_done, fitting.steps, loss)
+                progress(fitting.steps_done, fitting.steps, float(loss))
     return compose(inputs, fitting.result())

@@ -207,6 +207,7 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser], common: _Parser) -
     circles.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="for the pictures (default: here)")
     circles.add_argument("--steps", type=int, metavar="K", help="gradient steps, at most 4096 (default: 1000)")
     circles.add_argument("--seed", type=int, default=0, metavar="S", help="seed of every random choice (default: 0)")
+    circles.add_argument("--device", default="auto", metavar="D", help="auto, cpu or cuda (default: auto)")
     # Not given here, they leave what was given before the word "circles".
     absent = argparse.SUPPRESS
     circles.add_argument("--json", type=Path, default=absent, metavar="FILE", help="file for the figures, likewise")
@@ -359,6 +360,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 def _circles(options: argparse.Namespace) -> int:
     from .bench import circles
+    from .inputs import usable_device
 
     unused = [name for name in (*_ONE_CASE, "plot") if getattr(options, name) is not None]
     if unused:
@@ -366,7 +368,7 @@ def _circles(options: argparse.Namespace) -> int:
         raise SmaltiError(f"{flag} has no meaning for circles.", "Leave it out.", "bad_setting")
     _can_write(options.json)
     steps = circles.STEPS if options.steps is None else options.steps
-    circles.run(options.images, options.out, steps, options.seed, options.json)
+    circles.run(options.images, options.out, steps, options.seed, options.json, usable_device(options.device))
     return 0
 
 

@@ -3,12 +3,183 @@
 
 from __future__ import annotations
 
+import ctypes
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+OLDEST = (7, 5)
+"""Compute capability of the oldest GPUs that the kernels are compiled for: Turing."""
+
+_TORCH_HINT = "Install a torch with CUDA: the command for this computer stands on pytorch.org, under Get Started."
+_DRIVER_HINT = "Install the newest NVIDIA driver for this GPU, then restart the computer."
+_PACKAGES_HINT = 'Install them: pip install "smalti[cuda]"'
+_CPU_HINT = "Choose the device cpu or auto."
+
+_CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CUdevice_attribute
+_STUB_LIBRARY, _NO_DEVICE = 34, 100  # CUresult
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """The first NVIDIA GPU, which is the one that is used.
+
+    Attributes:
+        name: the driver's name for it.
+        capability: compute capability, (9, 0) for sm_90.
+        memory: bytes.
+        driver: the newest version of CUDA that the driver knows, (13, 0).
+    """
+
+    name: str
+    capability: tuple[int, int]
+    memory: int
+    driver: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Why the GPU cannot be used.
+
+    Attributes:
+        reason: one sentence.
+        hint: what to do about it.
+        fixable: there is a GPU, and following the hint should make it work.
+    """
+
+    reason: str
+    hint: str
+    fixable: bool
+
+    def __str__(self) -> str:
+        return f"{self.reason} {self.hint}"
+
 
 def available_devices() -> tuple[str, ...]:
     """The devices that a job can ask for here, fastest first (``"auto"`` is allowed besides)."""
-    return ("cpu", "reference")
+    return ("cpu", "reference") if cuda_obstacle() else ("cuda", "cpu", "reference")
 
 
 def default_device() -> str:
     """What ``"auto"`` means here."""
     return available_devices()[0]
+
+
+def cuda_obstacle() -> Obstacle | None:
+    """Why ``"cuda"`` is not among the devices; None where it is.
+
+    Asks the driver and the installed packages, but does not import torch: `smalti.engine.cuda.driver.why_not` also
+    asks torch. The GPU is looked for first: without one nobody needs to be told what else is missing. Never raises.
+    """
+    found = nvidia_gpu()
+    return found if isinstance(found, Obstacle) else _packages_obstacle(found)
+
+
+@cache
+def nvidia_gpu() -> Gpu | Obstacle:
+    """What the driver says of the first GPU. Never raises, and asks once."""
+    try:
+        return _ask_driver()
+    except Exception as fault:  # a driver that is half installed can fail in any way
+        return Obstacle(f"The NVIDIA driver does not work ({fault}).", _DRIVER_HINT, True)
+
+
+def _load_driver() -> ctypes.CDLL:
+    """The driver's library. Raises OSError where there is none."""
+    if sys.platform == "darwin":
+        raise OSError("macOS has no NVIDIA driver")
+    return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+
+
+def _ask_driver() -> Gpu | Obstacle:
+    none = Obstacle("No NVIDIA driver was found on this machine.", _CPU_HINT, False)
+    try:
+        driver = _load_driver()
+    except OSError:
+        return none
+    status = driver.cuInit(0)
+    if status == _STUB_LIBRARY:  # for linking alone: comes with compilers
+        return none
+    number, device = ctypes.c_int(), ctypes.c_int()
+    if status == 0:
+        status = driver.cuDeviceGetCount(ctypes.byref(number))
+    if status == _NO_DEVICE or (status == 0 and number.value == 0):
+        return Obstacle("There is an NVIDIA driver, but no GPU that it can use.", _CPU_HINT, False)
+    major, minor, version_number = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
+    name, memory = ctypes.create_string_buffer(256), ctypes.c_size_t()
+    questions: tuple[Callable[[], int], ...] = (
+        lambda: driver.cuDeviceGet(ctypes.byref(device), 0),
+        lambda: driver.cuDriverGetVersion(ctypes.byref(version_number)),
+        lambda: driver.cuDeviceGetName(name, len(name), device),
+        lambda: driver.cuDeviceTotalMem_v2(ctypes.byref(memory), device),
+        lambda: driver.cuDeviceGetAttribute(ctypes.byref(major), _CAPABILITY_MAJOR, device),
+        lambda: driver.cuDeviceGetAttribute(ctypes.byref(minor), _CAPABILITY_MINOR, device),
+    )
+    for question in questions:
+        status = status or question()
+    if status:
+        return Obstacle(f"The NVIDIA driver does not work (error {status}).", _DRIVER_HINT, True)
+    gpu = Gpu(
+        name.value.decode(errors="replace"),
+        (major.value, minor.value),
+        memory.value,
+        (version_number.value // 1000, version_number.value % 1000 // 10),
+    )
+    if gpu.capability < OLDEST:
+        return Obstacle(
+            f"{gpu.name} is too old: it has compute capability {gpu.capability[0]}.{gpu.capability[1]}, and "
+            f"{OLDEST[0]}.{OLDEST[1]} (Turing) is the least.",
+            _CPU_HINT,
+            False,
+        )
+    return gpu
+
+
+@cache
+def _packages_obstacle(gpu: Gpu) -> Obstacle | None:
+    torch_cuda = _torch_cuda()
+    if torch_cuda is None:
+        return Obstacle("The torch that is installed was built without CUDA.", _TORCH_HINT, True)
+    try:
+        missing = [name for name in ("cuda.core", "cuda.bindings") if find_spec(name) is None]
+    except (ImportError, ValueError):
+        missing = ["cuda.core", "cuda.bindings"]
+    if missing:
+        return Obstacle(f"The packages for NVIDIA GPUs are not installed ({', '.join(missing)}).", _PACKAGES_HINT, True)
+    # Every driver runs what was built for its own major version of CUDA, and for earlier ones.
+    wanted = {"torch": torch_cuda, "NVRTC": _bindings_major()}
+    for name, major in wanted.items():
+        if gpu.driver[0] < major:
+            return Obstacle(
+                f"The NVIDIA driver is too old: it knows CUDA {gpu.driver[0]}.{gpu.driver[1]}, and {name} needs CUDA "
+                f"{major}.0.",
+                _DRIVER_HINT,
+                True,
+            )
+    return None
+
+
+def _torch_cuda() -> int | None:
+    """Major version of the CUDA that torch was built with, None without; read from its files, not by importing it."""
+    try:
+        spec = find_spec("torch")
+        if spec is None or spec.origin is None:
+            return None
+        text = Path(spec.origin).with_name("version.py").read_text(encoding="utf-8")
+    except (OSError, ImportError, ValueError):
+        return None
+    found = re.search(r"^cuda\b[^=\n]*=\s*['\"](\d+)\.", text, re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+def _bindings_major() -> int:
+    """Major version of CUDA that cuda-bindings is for, 0 where it does not say."""
+    try:
+        return int(version("cuda-bindings").split(".")[0])
+    except (PackageNotFoundError, ValueError):
+        return 0

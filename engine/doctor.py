@@ -12,12 +12,15 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from smalti.bridge.errors import SmaltiError
 from smalti.bridge.version import VERSION
 
-from .devices import available_devices, default_device
+from .devices import Gpu, available_devices, cuda_obstacle, default_device, nvidia_gpu
 
 FREE_DISK_MB = 500
 """A job's folder with its PSD rarely needs more."""
+
+_CPU_HINT = "Choose the device cpu until it works."
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ def checks() -> Iterator[Check]:
     ):
         yield _package(package, module)
     yield _kernels()
+    yield from _cuda()
     yield Check("devices", True, f"{', '.join(available_devices())}; auto means {default_device()}")
     yield _disk()
 
@@ -72,23 +76,86 @@ def _package(package: str, module: str) -> Check:
 
 
 def _kernels() -> Check:
-    """Draw and differentiate one sprite, for a module that imports may still not run here."""
     try:
-        import numpy as np
         import torch
 
         from . import cpu
-        from .raster import build_atlas, composite
+        from .selfcheck import draws
 
-        affine = torch.tensor([[0.25, 0, -1, 0, 0.25, -1]], dtype=torch.float64, requires_grad=True)
-        tint, template = torch.ones(1, 3, dtype=torch.float64), torch.zeros(1, dtype=torch.int32)
-        image = composite(affine, torch.ones(1), tint, template, build_atlas([np.ones((8, 8, 4))]), (8, 8))
-        image.sum().backward()  # type: ignore[no-untyped-call]
-        assert affine.grad is not None
-        good = abs(float(image[4, 4, 3].detach()) - 1) < 1e-5 and bool(torch.isfinite(affine.grad).all())
+        good = draws("cpu")
         found = f"{cpu.instruction_set()}, {torch.get_num_threads()} of {os.cpu_count()} threads"
         return Check("CPU kernels", good, found if good else "give a wrong result", "" if good else "Reinstall Smalti.")
     except Exception as fault:  # whatever it is, the user wants to read it rather than a traceback
         return Check(
             "CPU kernels", False, f"do not run ({fault})", "Reinstall Smalti: pip install --force-reinstall smalti"
         )
+
+
+def _cuda() -> Iterator[Check]:
+    """The GPU and what computing on it needs. Without a GPU, or with one too old, nothing here is a fault."""
+    gpu = nvidia_gpu()
+    here = isinstance(gpu, Gpu)
+    if isinstance(gpu, Gpu):
+        driver, (major, minor) = ".".join(map(str, gpu.driver)), gpu.capability
+        yield Check("NVIDIA driver", True, f"for CUDA {driver}")
+        memory = f"{gpu.memory // 2**20:,} MB"
+        yield Check("GPU", True, f"{gpu.name}, {memory}, compute capability {major}.{minor}")
+    else:
+        yield Check("GPU", not gpu.fixable, f"not used: {gpu.reason}", gpu.hint if gpu.fixable else "")
+    packages = {name: _version(name) for name in ("cuda-core", "cuda-bindings", "nvidia-cuda-nvrtc")}
+    found = ", ".join(f"{name} {number}" for name, number in packages.items() if number)
+    missing = ", ".join(name for name, number in packages.items() if not number)
+    if here or not missing:
+        hint = 'Install them: pip install "smalti[cuda]"' if missing else ""
+        yield Check("CUDA packages", not missing, f"not installed: {missing}" if missing else found, hint)
+    else:
+        yield Check("CUDA packages", True, f"not installed: {missing}; only a GPU needs them")
+    if not missing:
+        yield _nvrtc(gpu.capability if isinstance(gpu, Gpu) else None)
+    if here:
+        yield _gpu_draws()
+
+
+def _gpu_draws() -> Check:
+    try:
+        if reason := _why_no_cuda():
+            obstacle = cuda_obstacle()
+            return Check("GPU drawing", obstacle is not None and not obstacle.fixable, f"not used: {reason}")
+        from .selfcheck import draws
+
+        good = draws("cuda")
+        return Check("GPU drawing", good, "works" if good else "gives a wrong result", "" if good else _CPU_HINT)
+    except Exception as fault:
+        return Check("GPU drawing", False, f"fails ({fault})", _CPU_HINT)
+
+
+def _why_no_cuda() -> str | None:
+    try:
+        from .cuda.driver import why_not
+    except (ImportError, OSError) as fault:  # torch is broken, which has a line of its own
+        return f"torch cannot be imported ({fault})."
+    return why_not()
+
+
+def _version(package: str) -> str:
+    """An empty text where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _nvrtc(capability: tuple[int, int] | None) -> Check:
+    """Compile the kernels for the GPU, or where there is none for the oldest that they run on."""
+    try:
+        from .cuda.compiler import ARCHITECTURES, architecture_for, compile_kernels, nvrtc_version
+
+        architecture = architecture_for(capability) if capability else ARCHITECTURES[0]
+        compiled = compile_kernels(architecture)
+        how = "cached" if compiled.cached else "compiled"
+        number = ".".join(map(str, nvrtc_version()))
+        return Check("CUDA kernels", True, f"{how} for {architecture} by NVRTC {number} in {compiled.seconds:.1f} s")
+    except SmaltiError as fault:
+        return Check("CUDA kernels", capability is None, fault.message, fault.hint)
+    except Exception as fault:
+        return Check("CUDA kernels", capability is None, f"cannot be compiled ({fault})", "")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from smalti.bridge.job import MAX_SIZE, JobSpec
 
 from .colour import hex_of, into_space, out_of_space
 from .composition import background_pixels
-from .devices import available_devices, default_device
+from .devices import available_devices, cuda_obstacle, default_device
 from .fitting.canvas import growth
 from .fitting.optimiser import Settings
 from .fitting.sequence import Fitting
@@ -118,13 +119,7 @@ def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> In
         SmaltiError: a setting or one of the files is unusable; nothing has been written.
     """
     job = job.checked()
-    device = default_device() if job.device == "auto" else job.device
-    if device not in available_devices():
-        raise SmaltiError(
-            f"device is {job.device!r}, but this machine offers {', '.join(available_devices())}.",
-            "Choose one of them, or auto.",
-            "device_missing",
-        )
+    device = usable_device(job.device)
     frames = _frames(Path(job.target))
     first = read_image(frames[0], MAX_SIZE)
     width, height = canvas_size(first.shape[1], first.shape[0], job.size)
@@ -191,6 +186,42 @@ def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> In
         (smallest, largest),
         device,
     )
+
+
+def usable_device(asked: str) -> str:
+    """The device for a job, which says why it is not a GPU. Raises SmaltiError, code ``"device_missing"``."""
+    device = default_device() if asked == "auto" else asked
+    if device not in available_devices():
+        obstacle = cuda_obstacle() if device == "cuda" else None
+        if obstacle is not None:
+            raise SmaltiError(f"device is 'cuda', but: {obstacle.reason}", obstacle.hint, "device_missing")
+        raise SmaltiError(
+            f"device is {asked!r}, but this machine offers {', '.join(available_devices())}.",
+            "Choose one of them, or auto.",
+            "device_missing",
+        )
+    if device == "cuda":
+        from .cuda.driver import why_not
+
+        if reason := why_not() or _gpu_fault():
+            if asked == "cuda":
+                raise SmaltiError(f"device is 'cuda', but: {reason}", code="device_missing")
+            logger.warning("The GPU is not used: %s", reason)
+            device = next(name for name in available_devices() if name != "cuda")
+    elif asked == "auto" and (obstacle := cuda_obstacle()):
+        logger.log(logging.WARNING if obstacle.fixable else logging.INFO, "The GPU is not used: %s", obstacle)
+    return device
+
+
+@cache
+def _gpu_fault() -> str | None:
+    """What a GPU does wrong that should work; it is tried once."""
+    from .selfcheck import draws
+
+    try:
+        return None if draws("cuda") else "It computes something else than the CPU does (see smalti doctor)."
+    except Exception as fault:  # a driver can fail in any way, and the CPU is there
+        return f"It fails ({' '.join(str(fault).split())[:200]})."
 
 
 def _default_steps(count: int) -> int:

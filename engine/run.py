@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import sys
 import time
@@ -46,6 +47,8 @@ REPORT = "report.json"
 LOG = "engine.log"
 
 CHECKPOINT_SECONDS = 5.0
+LOOK_SECONDS = 0.05
+"""Between two looks at the loss."""
 PREVIEW_SECONDS = 2.0
 
 
@@ -366,14 +369,17 @@ def _work(
     began = time.monotonic()
     first_step = fitting.steps_done
     saved = shown = began
+    looked, loss = 0.0, math.nan
     cancelled = False
     with threads_to_kernels():
         while not fitting.finished:
             if should_stop():
                 cancelled = True
                 break
-            loss = fitting.step()
+            last = fitting.step()
             now = time.monotonic()
+            if now - looked > LOOK_SECONDS or fitting.finished:  # looking waits for a GPU
+                looked, loss = now, float(last)
             done, total = fitting.steps_done, fitting.steps
             eta = (now - began) / (done - first_step) * (total - done)
             stage = "fit" if fitting.frames == 1 else f"frame {fitting.frame + 1} of {fitting.frames}"

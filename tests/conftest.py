@@ -13,6 +13,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+# The user's own cache stays as it is.
+os.environ.setdefault("SMALTI_CACHE", str(REPOSITORY / "build" / "cache"))
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

@@ -133,7 +133,7 @@ def made_up_rows() -> list[report.Row]:
 
 
 def test_a_straight_growth_is_found_and_a_crooked_one_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "thread_counts", lambda: [1])
+    monkeypatch.setattr(report, "thread_counts", lambda backend="cpu": [1])
     straight = report.line_through(report.linear_rows(made_up_rows()))
     assert straight.fixed_ms == pytest.approx(2)
     assert straight.ms_per_million == pytest.approx(3)
@@ -143,7 +143,7 @@ def test_a_straight_growth_is_found_and_a_crooked_one_told_apart(monkeypatch: py
 
 
 def test_growth_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "thread_counts", lambda: [1, 2])
+    monkeypatch.setattr(report, "thread_counts", lambda backend="cpu": [1, 2])
     text = report.growth_text(made_up_rows())
     assert "on 2 threads: 2.00 times as fast as on one (2.00 to 2.00)" in text
     assert re.search(r"sprites +500 on 1024 px .* to 4,000 on 1024 px .* covered pairs x 8.0, time x 5.6", text)

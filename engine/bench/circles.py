@@ -65,7 +65,7 @@ class Outcome:
 
     Attributes:
         image: the file.
-        circles, steps, seed: what was asked.
+        circles, steps, seed, device: what was asked.
         threads: how many.
         seconds: from the target to the last step.
         mse: of the final picture, on values from -1 to 1.
@@ -78,6 +78,7 @@ class Outcome:
     circles: int
     steps: int
     seed: int
+    device: str
     threads: int
     seconds: float
     mse: float
@@ -87,7 +88,9 @@ class Outcome:
     picture: str
 
 
-def run(images: Sequence[Path], folder: Path, steps: int, seed: int, json_file: Path | None) -> list[Outcome]:
+def run(
+    images: Sequence[Path], folder: Path, steps: int, seed: int, json_file: Path | None, device: str = "cpu"
+) -> list[Outcome]:
     """Paint one image after another; print a table as they come, and write pictures and figures.
 
     Args:
@@ -96,6 +99,7 @@ def run(images: Sequence[Path], folder: Path, steps: int, seed: int, json_file: 
         steps: 1 to `MOST_STEPS`.
         seed: of every random choice.
         json_file: where the figures go besides.
+        device: a back end that this machine has (see `smalti.engine.devices`).
 
     Raises:
         SmaltiError: as `read_image`; code ``"bad_setting"``; code ``"cannot_write"``.
@@ -117,13 +121,14 @@ def run(images: Sequence[Path], folder: Path, steps: int, seed: int, json_file: 
         raise SmaltiError(
             f"{folder}: cannot be made ({fault.strerror}).", "Choose another folder.", "cannot_write"
         ) from fault
-    print(f"{CIRCLES:,} circles, {SIDE} x {SIDE} pixels, {steps:,} steps on {torch.get_num_threads()} threads.")
+    where = "a GPU" if device == "cuda" else f"{torch.get_num_threads()} threads"
+    print(f"{CIRCLES:,} circles, {SIDE} x {SIDE} pixels, {steps:,} steps on {where}.")
     print(f"Published: {SOURCE} (JAX 45 s, PyTorch 281 s an image, on a GPU).\n")
     width = max(5, *(len(name) for name in names))
     print(f"{'image':{width}}  seconds      MSE  published: JAX  PyTorch  ratio to the better one")
     outcomes = []
     for image, name, target in zip(images, names, targets):
-        outcomes.append(_outcome(image, name, target, folder, steps, seed))
+        outcomes.append(_outcome(image, name, target, folder, steps, seed, device))
         print(_table_line(outcomes[-1], name, width), flush=True)
     print("\nStart, target and result side by side:", *(outcome.picture for outcome in outcomes), sep="\n  ")
     if json_file is not None:
@@ -142,7 +147,9 @@ def read_target(image: Path) -> Pixels:
     return target
 
 
-def fit(target: Pixels, steps: int, seed: int) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+def fit(
+    target: Pixels, steps: int, seed: int, device: str = "cpu"
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
     """Paint one target; returns the circles at the start and at the end, as `Optimiser.sprites` does."""
     template = disc()
     size_range = 2.0, float(SIDE)
@@ -156,7 +163,7 @@ def fit(target: Pixels, steps: int, seed: int) -> tuple[dict[str, NDArray[Any]],
         lock_rotation=True,
         lock_scale=False,
         size_range=size_range,
-        back_end="cpu",
+        back_end=device,
     )
     placer = Placer(target.astype(np.float64), [shape_of(template)], 0.0, size_range, upright=True)
     sprites = start(placer, CIRCLES, np.random.default_rng(seed), FLATNESS, OVERLAP)
@@ -187,9 +194,9 @@ def error(found: Pixels, target: Pixels) -> float:
     return 4 * float(np.square(found[..., :3].astype(np.float64) - target[..., :3]).mean())
 
 
-def _outcome(image: Path, name: str, target: Pixels, folder: Path, steps: int, seed: int) -> Outcome:
+def _outcome(image: Path, name: str, target: Pixels, folder: Path, steps: int, seed: int, device: str) -> Outcome:
     began = time.perf_counter()
-    before, after = fit(target, steps, seed)
+    before, after = fit(target, steps, seed, device)
     seconds = time.perf_counter() - began
     result = picture(after)
     mse = error(result, target)
@@ -201,6 +208,7 @@ def _outcome(image: Path, name: str, target: Pixels, folder: Path, steps: int, s
         circles=CIRCLES,
         steps=steps,
         seed=seed,
+        device=device,
         threads=torch.get_num_threads(),
         seconds=round(seconds, 2),
         mse=mse,

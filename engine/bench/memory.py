@@ -55,6 +55,8 @@ class Meter:
 
         None where the system does not tell.
         """
+        if case.backend == "cuda":
+            return _of_gpu(case)
         if self._process is None or self._process.stdin is None or self._process.stdout is None:
             return None
         try:
@@ -63,6 +65,27 @@ class Meter:
             return float(self._process.stdout.readline())
         except (OSError, ValueError):  # the process has ended: refused by the system, or out of memory
             return None
+
+
+def _of_gpu(case: Case) -> float:
+    """The same of a GPU's memory, as torch hands it out. What a step keeps from one to the next counts too."""
+    import torch
+
+    from .speed import Passes, optimiser_for
+
+    passes = Passes(case)
+    passes.backward(passes.forward())
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    passes.backward(passes.forward())
+    alone = torch.cuda.max_memory_allocated() - before - passes.output_bytes
+    del passes
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    optimiser = optimiser_for(case)
+    float(optimiser.step())
+    pictures = 2 * 4 * 4 * case.size**2  # target and background
+    return max(alone, torch.cuda.max_memory_allocated() - before - pictures, 0) / 2**20
 
 
 def _measured(case: Case) -> float:

@@ -13,8 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..atomic import write_atomic
-from ..devices import available_devices
-from .report import SIZES, SPRITES, Row, by_scene, line_through, linear_rows, thread_counts
+from .report import SIZES, SPRITES, Row, by_scene, fastest, line_through, linear_rows, thread_counts
 
 FINER = 3
 """Drawn so many times larger and then reduced, which smooths lines and letters."""
@@ -129,7 +128,7 @@ def draw_plot(rows: Sequence[Row], path: Path) -> None:
     Raises:
         SmaltiError: code ``"cannot_write"``.
     """
-    rows = [row for row in rows if row.case.backend == available_devices()[0]]
+    rows = [row for row in rows if row.case.backend == fastest()[0]]
     picture = Image.new("RGB", (WIDTH * FINER, HEIGHT * FINER), "white")
     draw = ImageDraw.Draw(picture)
     time = decades([row.times.step_ms for row in rows], "milliseconds")
@@ -141,8 +140,8 @@ def draw_plot(rows: Sequence[Row], path: Path) -> None:
 
 def _against_pairs(draw: ImageDraw.ImageDraw, rows: Sequence[Row], time: Axis) -> None:
     pairs = decades([row.times.covered_pairs / 1e6 for row in rows], "covered pixel-sprite pairs, millions")
-    threads = thread_counts()[-1]
-    panel = Panel(draw, 62, pairs, time, f"A step's time grows with what is covered ({_threads(threads)})")
+    backend, threads = fastest()
+    panel = Panel(draw, 62, pairs, time, f"A step's time grows with what is covered ({_processor(backend, threads)})")
     linear = linear_rows(rows)
     fit = line_through(linear)
     amounts = np.geomspace(pairs.low, pairs.high, 100)
@@ -164,15 +163,18 @@ def _against_canvas(draw: ImageDraw.ImageDraw, rows: Sequence[Row], time: Axis) 
     canvas = Axis(SIZES[0] / 1.25, SIZES[-1] * 1.25, [(s, str(s)) for s in SIZES], "side of the canvas, pixels")
     panel = Panel(draw, 690, canvas, time, "A step's time on a larger canvas")
     for sprites, colour in zip(SPRITES, COLOURS):
-        for threads in thread_counts():
-            found = by_scene(rows, available_devices()[0], threads)
+        backend, most = fastest()
+        for threads in thread_counts(backend):
+            found = by_scene(rows, backend, threads)
             points = [(float(size), found[sprites, size].times.step_ms) for size in SIZES]
-            alone = threads == 1
+            alone = threads < most
             panel.line(points, colour, dashed=alone)
             for point in points:
                 panel.dot(point, colour, hollow=alone)
-            panel.key(f"{sprites:,} sprites, {_threads(threads)}", colour, hollow=alone, dashed=alone)
+            panel.key(f"{sprites:,} sprites, {_processor(backend, threads)}", colour, hollow=alone, dashed=alone)
 
 
-def _threads(count: int) -> str:
+def _processor(backend: str, count: int) -> str:
+    if backend == "cuda":
+        return "GPU"
     return "1 thread" if count == 1 else f"{count} threads"

@@ -68,9 +68,15 @@ class Line:
     r2: float
 
 
-def thread_counts() -> list[int]:
-    """One, and all that torch uses."""
-    return sorted({1, torch.get_num_threads()})
+def thread_counts(backend: str = "cpu") -> list[int]:
+    """One, and all that torch uses; for a GPU there is only one."""
+    return sorted({1, torch.get_num_threads()}) if backend != "cuda" else [1]
+
+
+def fastest() -> tuple[str, int]:
+    """The fastest back end of this machine, and how many threads it takes."""
+    backend = available_devices()[0]
+    return backend, thread_counts(backend)[-1]
 
 
 def one_case(sprites: int, size: int, half_size: float, mix: float, threads: Sequence[int]) -> list[Case]:
@@ -78,7 +84,7 @@ def one_case(sprites: int, size: int, half_size: float, mix: float, threads: Seq
     return [
         Case(backend, count, sprites, size, half_size, mix)
         for backend in available_devices()
-        for count in threads
+        for count in (threads if backend != "cuda" else thread_counts(backend))
         if backend != "reference" or sprites * size**2 <= REFERENCE_LIMIT
     ]
 
@@ -90,14 +96,15 @@ def all_cases() -> list[Case]:
         Case(backend, threads, n, size, HALF_SIZE, 0.0)
         for backend in available_devices()
         if backend != "reference"
-        for threads in thread_counts()
+        for threads in thread_counts(backend)
         for n, size in scenes
     ]
+    backend, threads = fastest()
     growth = dict.fromkeys(scene for scene in (*MORE_SPRITES, *MORE_PIXELS, *MORE_DEPTH) if scene not in scenes)
     return [
         *cases,
         *([TINY] if "reference" in available_devices() else []),
-        *(Case(available_devices()[0], thread_counts()[-1], n, size, HALF_SIZE, 0.0) for n, size in growth),
+        *(Case(backend, threads, n, size, HALF_SIZE, 0.0) for n, size in growth),
     ]
 
 
@@ -133,9 +140,13 @@ def _table_line(row: Row) -> str:
     memory = "-" if row.memory_mb is None else f"{row.memory_mb:.0f}"
     return (
         f"{case.backend:9}  {case.threads:7}  {case.sprites:8,}  {case.size:6}  {case.half_size:9g}  {case.mix:4g}  "
-        f"{row.depth:6.1f}  {times.forward_ms:7.1f}  {times.backward_ms:8.1f}  {times.step_ms:6.1f}  "
+        f"{row.depth:6.1f}  {_ms(times.forward_ms):>7}  {_ms(times.backward_ms):>8}  {_ms(times.step_ms):>6}  "
         f"{row.pairs_per_second / 1e6:7.0f}  {memory:>6}"
     )
+
+
+def _ms(value: float) -> str:
+    return f"{value:.1f}" if value >= 2 else f"{value:.3f}"
 
 
 def by_scene(rows: Sequence[Row], backend: str, threads: int) -> dict[tuple[int, int], Row]:
@@ -145,7 +156,7 @@ def by_scene(rows: Sequence[Row], backend: str, threads: int) -> dict[tuple[int,
 
 def growth_rows(rows: Sequence[Row], scenes: Iterable[tuple[int, int]]) -> list[Row]:
     """The rows that show how time grows over some scenes: the fastest back end on all threads."""
-    found = by_scene(rows, available_devices()[0], thread_counts()[-1])
+    found = by_scene(rows, *fastest())
     return [found[scene] for scene in scenes]
 
 

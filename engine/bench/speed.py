@@ -50,14 +50,17 @@ class Passes:
     """
 
     def __init__(self, case: Case) -> None:
+        device = torch.device("cuda" if case.backend == "cuda" else "cpu")
         shape = torch.full((case.sprites, 2), float(TEXELS), dtype=torch.float64)
         s = {name: torch.from_numpy(values) for name, values in random_sprites(case).items()}
-        self.affine = affine_maps(s["x"], s["y"], s["scale"], s["aspect"], s["theta"], shape).requires_grad_()
-        self._leaves = self.affine, s["opacity"].requires_grad_(), s["tint"].requires_grad_()
-        self._template = s["template"]
+        affine = affine_maps(s["x"], s["y"], s["scale"], s["aspect"], s["theta"], shape)
+        self._leaves = tuple(t.to(device).requires_grad_() for t in (affine, s["opacity"], s["tint"]))
+        self.affine = self._leaves[0]
+        self._template = s["template"].to(device)
         self._atlas = build_atlas(discs())
-        self._background = torch.ones(case.size, case.size, 4)
-        self._gradient = torch.rand(case.size, case.size, 4, generator=torch.Generator().manual_seed(0)) - 0.5
+        self._background = torch.ones(case.size, case.size, 4, device=device)
+        gradient = torch.rand(case.size, case.size, 4, generator=torch.Generator().manual_seed(0)) - 0.5
+        self._gradient = gradient.to(device)
         self._case = case
 
     @property
@@ -66,16 +69,34 @@ class Passes:
         return sum(t.nbytes for t in (self._gradient, *self._leaves))
 
     def forward(self) -> Tensor:
-        """The picture."""
+        """The picture, finished."""
         case = self._case
         size = case.size, case.size
-        return composite(
-            *self._leaves, self._template, self._atlas, size, self._background, case.mix, back_end=case.backend
+        affine, opacity, tint = self._leaves
+        image = composite(
+            affine,
+            opacity,
+            tint,
+            self._template,
+            self._atlas,
+            size,
+            self._background,
+            case.mix,
+            back_end=case.backend,
         )
+        _wait_for(case)
+        return image
 
     def backward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """The gradients."""
-        return torch.autograd.grad(image, self._leaves, self._gradient)
+        """The gradients, finished."""
+        gradients = torch.autograd.grad(image, self._leaves, self._gradient)
+        _wait_for(self._case)
+        return gradients
+
+
+def _wait_for(case: Case) -> None:
+    if case.backend == "cuda":
+        torch.cuda.synchronize()
 
 
 def optimiser_for(case: Case) -> Optimiser:
@@ -134,17 +155,21 @@ def _time_passes(case: Case, seconds: float) -> tuple[float, float, int]:
 
     times = _repeated(both, seconds)
     forward, backward = (1000 * statistics.median(pair[i] for pair in times) for i in (0, 1))
-    return forward, backward, covered_pairs(passes.affine.detach().numpy(), case.size, case.size)
+    return forward, backward, covered_pairs(passes.affine.detach().cpu().numpy(), case.size, case.size)
 
 
 def _time_step(case: Case, seconds: float) -> float:
     """Milliseconds of a step."""
     optimiser = optimiser_for(case)
+    # A GPU is not waited for in each step.
+    together = 50 if case.backend == "cuda" else 1
 
     def step() -> float:
         began = time.perf_counter()
-        optimiser.step()
-        return time.perf_counter() - began
+        for _ in range(together):
+            loss = optimiser.step()
+        float(loss)
+        return (time.perf_counter() - began) / together
 
     return 1000 * statistics.median(_repeated(step, seconds))
 

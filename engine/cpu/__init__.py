@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..raster import FusedStep
 from ..raster.atlas import Atlas
 from . import _native as _native
 
@@ -171,19 +170,34 @@ def image_loss(
     return loss
 
 
-def fused_step(atlas: Atlas) -> FusedStep:
-    """See `smalti.engine.raster.fused_step`. What it works in is kept from step to step."""
-    workspace = _native.Workspace()
+class FusedStep:
+    """See `smalti.engine.raster.FusedStep`. What it works in is kept from step to step."""
 
-    def step(
-        *,
+    def __init__(self, atlas: Atlas) -> None:
+        self._atlas = atlas
+        self._workspace = _native.Workspace()
+
+    def bind(
+        self,
         parameters: Mapping[str, Tensor],
         means: Mapping[str, Tensor],
         squares: Mapping[str, Tensor],
-        rates: Mapping[str, float],
-        adam: tuple[float, float, float, float],
         template: Tensor,
         extent: Tensor,
+    ) -> None:
+        """See `smalti.engine.raster.FusedStep`. The tensors change in place."""
+        self._values = {name: value.detach().numpy().reshape(-1) for name, value in parameters.items()}
+        self._moments = {name: (means[name].numpy().reshape(-1), squares[name].numpy().reshape(-1)) for name in means}
+        self._template, self._extent = template, _array(extent)
+
+    def fetch(self) -> None:
+        """Nothing to do: the tensors are those of the kernels."""
+
+    def __call__(
+        self,
+        *,
+        rates: Mapping[str, float],
+        adam: tuple[float, float, float, float],
         goal: Tensor,
         background: Tensor | None,
         noise_key: int | None,
@@ -194,20 +208,20 @@ def fused_step(atlas: Atlas) -> FusedStep:
         alpha_max: float,
         bounds: tuple[float, float, float, float, float],
     ) -> float:
+        """See `smalti.engine.raster.FusedStep`."""
+
         def moving(name: str) -> _native.Moving:
-            value = parameters[name].detach().numpy().reshape(-1)
-            if name not in means:
+            value = self._values[name]
+            if name not in self._moments:
                 return _native.Moving(value, value, value, 0.0)
-            return _native.Moving(
-                value, means[name].numpy().reshape(-1), squares[name].numpy().reshape(-1), rates[name]
-            )
+            return _native.Moving(value, *self._moments[name], rates[name])
 
         size = (goal.shape[0], goal.shape[1])
-        scene = _scene(None, None, None, template, atlas, size, background, mix, lod_bias, STOP)
+        scene = _scene(None, None, None, self._template, self._atlas, size, background, mix, lod_bias, STOP)
         # The mean over three of the four channels: over an opaque background alpha differs nowhere.
         scale = 1 / (3 * size[0] * size[1])
         total = _native.optimise(
-            workspace,
+            self._workspace,
             scene,
             _picture(goal),
             encoded,
@@ -219,7 +233,7 @@ def fused_step(atlas: Atlas) -> FusedStep:
             moving("theta"),
             moving("opacity"),
             moving("tint"),
-            _array(extent),
+            self._extent,
             adam,
             bounds,
             pixel,
@@ -227,8 +241,6 @@ def fused_step(atlas: Atlas) -> FusedStep:
             threads(),
         )
         return total * scale
-
-    return step
 
 
 def removal_costs(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 import torch
@@ -96,6 +96,7 @@ class Optimiser:
         self._reduction, self._canvas = 1, reduced_canvas(target, background, settings.blend_space, 1)
         self._seed = seed
         self._fused = fused_step(settings.back_end, atlas)
+        self._bound = False  # whether the fused step has these parameters, and may have changed them
         self._shapes = torch.from_numpy(shapes)
         self._set_template(
             torch.from_numpy(sprites["template"].astype(np.int32)),
@@ -110,14 +111,18 @@ class Optimiser:
         # (0.9, 0.99) with rates falling exponentially, these and a linear fall gained 0.25 dB on four paintings.
         self._adam = Adam({n: p for n, p in self.parameters.items() if p.requires_grad}, betas=(0.8, 0.95))
 
-    def step(self) -> float:
-        """One gradient step. Returns the loss before it: mean squared error of display-encoded values, 0 to 1."""
+    def step(self) -> SupportsFloat:
+        """One gradient step. Returns the loss before it: mean squared error of display-encoded values, 0 to 1.
+
+        It may still be on its way from a GPU: `float` waits for it.
+        """
         progress = self.done / max(self.settings.steps, 1)
         rate = self.settings.rate * (1 - (1 - self.settings.rate_end) * progress)
         pixels = max(self._size) / 512
         rates = {name: rate * own * (pixels if name in ("x", "y") else 1.0) for name, own in RATES.items()}
         blur = self.settings.blur * max(0.0, 1 - progress / 0.6)
         self._choose_canvas(progress)
+        loss: SupportsFloat
         if self._fused is not None:
             loss = self._step_at_once(blur, rates)
         else:
@@ -134,6 +139,7 @@ class Optimiser:
 
     def sprites(self) -> dict[str, NDArray[Any]]:
         """The sprites now, in the units of `smalti.bridge.composition`: one frame, float32."""
+        self._fetch()
         with torch.no_grad():
             p = self.parameters
             values = {
@@ -179,6 +185,8 @@ class Optimiser:
 
     def replace(self, which: NDArray[np.int64], sprites: Mapping[str, NDArray[Any]]) -> None:
         """Take the sprites `which` [M] away, and put M others on top of the stack (see `start`)."""
+        self._fetch()
+        self._bound = False
         kept = np.setdiff1d(np.arange(len(self._template)), which, assume_unique=True)
         order = torch.from_numpy(np.concatenate([kept, which]))
         fresh = {name: torch.from_numpy(values) for name, values in self._raw(sprites).items()}
@@ -197,6 +205,7 @@ class Optimiser:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that a later `restore` needs to go on as if nothing had happened."""
+        self._fetch()
         state: dict[str, NDArray[Any]] = {
             "done": np.array(self.done),
             "template": self._template.numpy().copy(),
@@ -208,6 +217,7 @@ class Optimiser:
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go back to what `state` returned. Raises KeyError or ValueError where it does not fit this problem."""
+        self._bound = False
         for name, parameter in self.parameters.items():
             saved = torch.from_numpy(state[f"parameter.{name}"])
             if saved.shape != parameter.shape:
@@ -252,12 +262,18 @@ class Optimiser:
 
     def _drawn(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Atlas]:
         """The sprites as the rasteriser takes them."""
+        self._fetch()
         p = self.parameters
         affine = affine_maps(p["x"], p["y"], p["log_scale"].exp(), self._aspect, p["theta"], self._shape)
         width, height = self._canvas.pixel
         affine = affine * affine.new_tensor([width, height, 1, width, height, 1])
         opacity = self.settings.alpha_max * p["opacity"].sigmoid()
         return affine, opacity, p["tint"].sigmoid(), self._template, self._atlas
+
+    def _fetch(self) -> None:
+        """Bring what fused steps have changed into the parameters and into Adam's means."""
+        if self._fused is not None and self._bound:
+            self._fused.fetch()
 
     def _locked(self) -> set[str]:
         locked = {"theta"} if self.settings.lock_rotation else set()
@@ -267,18 +283,16 @@ class Optimiser:
             locked.add("tint")
         return locked
 
-    def _step_at_once(self, blur: float, rates: Mapping[str, float]) -> float:
-        """The loss now; parameters and Adam's means are those after the step."""
+    def _step_at_once(self, blur: float, rates: Mapping[str, float]) -> SupportsFloat:
+        """The loss now; the kernels' parameters and Adam's means are those after the step."""
         assert self._fused is not None
+        if not self._bound:
+            self._fused.bind(self.parameters, self._adam.mean, self._adam.square, self._template, self._extent)
+            self._bound = True
         low, high = (math.log(0.5 * bound) for bound in self.settings.size_range)
         return self._fused(
-            parameters=self.parameters,
-            means=self._adam.mean,
-            squares=self._adam.square,
             rates=rates,
             adam=self._adam.begin_step(),
-            template=self._template,
-            extent=self._extent,
             goal=self._canvas.target if self._canvas.goal is None else self._canvas.goal,
             background=self._canvas.background,
             noise_key=None if self._canvas.background is not None else key_of(self._seed, self.done),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +84,7 @@ class Fitting:
         """Whether every frame has had its steps."""
         return self.frame == self.frames - 1 and self.optimiser.finished
 
-    def step(self) -> float:
+    def step(self) -> SupportsFloat:
         """One gradient step, of the next frame where this one is finished. Returns the loss (see `Optimiser.step`)."""
         if self.optimiser.finished:
             sprites = self.optimiser.sprites()

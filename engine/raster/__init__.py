@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from types import ModuleType
-from typing import Literal, Protocol
+from typing import Literal, Protocol, SupportsFloat
 
 import torch
 from torch import Tensor
@@ -15,7 +15,11 @@ from .atlas import Atlas, build_atlas
 
 __all__ = ["BACK_ENDS", "Atlas", "FusedStep", "build_atlas", "composite", "fused_step", "image_loss", "removal_costs"]
 
-BACK_ENDS = {"cpu": "smalti.engine.cpu", "reference": "smalti.engine.raster.reference"}
+BACK_ENDS = {
+    "cuda": "smalti.engine.cuda",
+    "cpu": "smalti.engine.cpu",
+    "reference": "smalti.engine.raster.reference",
+}
 """Name of a back end -> module that has the functions of this module. Imported when first asked for."""
 
 
@@ -135,23 +139,39 @@ def removal_costs(
 
 
 class FusedStep(Protocol):
-    """A whole step of Adam on `image_loss` (mse), from the parameters to the parameters, that never leaves the kernels.
+    """Whole steps of Adam on `image_loss` (mse), from the parameters to the parameters, that never leave the kernels.
 
-    The result is that of the operations one after another, within rounding. Parameters, means and squares, by name:
-    ``x``, ``y``, ``log_scale``, ``theta``, ``opacity`` [N] and ``tint`` [N, 3], as in
-    `smalti.engine.fitting.optimiser`; they change in place. A name without means is locked.
+    The result is that of the operations one after another, within rounding. Parameters, means and squares go by name:
+    ``x``, ``y``, ``log_scale``, ``theta``, ``opacity`` [N] and ``tint`` [N, 3] float64, as in
+    `smalti.engine.fitting.optimiser`. A name without means is locked.
     """
+
+    def bind(
+        self,
+        parameters: Mapping[str, Tensor],
+        means: Mapping[str, Tensor],
+        squares: Mapping[str, Tensor],
+        template: Tensor,
+        extent: Tensor,
+    ) -> None:
+        """Take these sprites: what a step changes. To be called again after every change from outside.
+
+        Args:
+            parameters, means, squares: see above.
+            template: [N] index into the atlas.
+            extent: [N, 2] half the width and height of a sprite whose scale is 1.
+        """
+        ...
+
+    def fetch(self) -> None:
+        """Bring what the steps have changed into the tensors that were bound, where it is not there already."""
+        ...
 
     def __call__(
         self,
         *,
-        parameters: Mapping[str, Tensor],
-        means: Mapping[str, Tensor],
-        squares: Mapping[str, Tensor],
         rates: Mapping[str, float],
         adam: tuple[float, float, float, float],
-        template: Tensor,
-        extent: Tensor,
         goal: Tensor,
         background: Tensor | None,
         noise_key: int | None,
@@ -161,15 +181,12 @@ class FusedStep(Protocol):
         lod_bias: float,
         alpha_max: float,
         bounds: tuple[float, float, float, float, float],
-    ) -> float:
-        """Make the step.
+    ) -> SupportsFloat:
+        """Make one step.
 
         Args:
-            parameters, means, squares: see above.
             rates: Adam's, by name.
             adam: both decays, and 1 minus their powers by the number of steps.
-            template: [N] index into the atlas.
-            extent: [N, 2] half the width and height of a sprite whose scale is 1.
             goal: [height, width, 4], see `image_loss`; with a noise key the target alone, transparent and not encoded.
             background: [height, width, 4], or None.
             noise_key: instead of a background, the noise of this key (see `smalti.engine.fitting.noise`).
@@ -179,14 +196,14 @@ class FusedStep(Protocol):
             bounds: least and largest log scale, largest logit, and the canvas's width and height.
 
         Returns:
-            The loss before the step, over three channels.
+            The loss before the step, over three channels. It may still be on its way: `float` waits for it.
         """
         ...
 
 
 def fused_step(back_end: str, atlas: Atlas) -> FusedStep | None:
     """The back end's fused step for sprites of this atlas; None where it has none. Raises ValueError as `composite`."""
-    make: Callable[[Atlas], FusedStep] | None = getattr(_module(back_end), "fused_step", None)
+    make: Callable[[Atlas], FusedStep] | None = getattr(_module(back_end), "FusedStep", None)
     return None if make is None else make(atlas)
 
 

@@ -1,0 +1,636 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The CUDA back end: kernels that are compiled on the user's machine, and what launches them.
+
+binning.cuh finds the tiles that each sprite touches, tile.cuh draws a tile and differentiates it, update.cuh makes
+Adam's step, smalti.cu names the kernels; the mathematics of a pixel and of a sprite is that of engine/kernels, as on
+the CPU.
+Results are the same bits each time on one card: no number is added up in an order that could change.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from ..raster.atlas import Atlas
+from .driver import kernels, memory_errors
+
+TILE = 16
+THREADS = 256
+WARP = 32
+RECORD_WORDS = 27
+"""Size of a `Record` (record.cuh) in 32-bit words."""
+PAIR_NUMBERS = 11
+"""`kPairNumbers` in tile.cuh."""
+MOST_PAIRS = 2**31 - 1
+STOP = 1e-4
+"""Light below which a pixel is finished, see `smalti.engine.raster.composite`."""
+CONTROL = struct.Struct("<6f4f5f2f2fI")
+"""Layout of `Control` (update.cuh): rates, Adam, bounds, pixel, alpha_max, lod_bias, noise_key."""
+NAMES = ("x", "y", "log_scale", "theta", "opacity", "tint")
+
+Argument = Tensor | int | float | None
+
+
+class Launcher(Protocol):
+    """What runs kernels: a GPU's driver, or in tests the host's processor."""
+
+    device: torch.device
+
+    def launch(
+        self, name: str, grid: tuple[int, int, int], block: tuple[int, int, int], *arguments: Argument, shared: int = 0
+    ) -> None:
+        """Run a kernel in the order of torch's current stream; see `smalti.engine.cuda.driver.Kernels`."""
+        ...
+
+
+def _launcher() -> Launcher:
+    """The GPU's."""
+    return kernels()
+
+
+class _Resident:
+    """An atlas in the memory of a device."""
+
+    def __init__(self, atlas: Atlas, device: torch.device) -> None:
+        def there(array: Any) -> Tensor:
+            return torch.from_numpy(array.copy()).to(device)
+
+        self.alpha_quads = there(atlas.alpha_quads.view("int64"))
+        self.words = there(atlas.words.view("int64"))
+        self.first_level = there(atlas.first_level)
+        self.levels = there(atlas.levels)
+
+
+_atlases: WeakKeyDictionary[Atlas, dict[torch.device, _Resident]] = WeakKeyDictionary()
+
+
+def _resident(atlas: Atlas, device: torch.device) -> _Resident:
+    found = _atlases.setdefault(atlas, {})
+    if device not in found:
+        found[device] = _Resident(atlas, device)
+    return found[device]
+
+
+def _what(bins: _Bins) -> str:
+    """What memory is for, in words."""
+    return f"a canvas of {bins.size[1]} x {bins.size[0]} pixels with {bins.sprites:,} sprites"
+
+
+def _blocks(items: int, threads: int = THREADS) -> tuple[int, int, int]:
+    return max(1, -(-items // threads)), 1, 1
+
+
+class _Bins:
+    """Memory for sprites, tiles and their pairs, and the launches that fill it."""
+
+    def __init__(self, launcher: Launcher, sprites: int, size: tuple[int, int]) -> None:
+        self._launcher = launcher
+        self.sprites = sprites
+        self.size = size
+        self.tiles_x, self.tiles_y = -(-size[1] // TILE), -(-size[0] // TILE)
+        self.records = self._ints(sprites * RECORD_WORDS)
+        self.sprite_pairs, self.pair_start = self._ints(sprites), self._ints(sprites + 1)
+        self.tile_pairs, self.tile_start, self.next = (self._ints(self.tiles + extra) for extra in (0, 1, 0))
+        self.status = torch.zeros(3, dtype=torch.int32, device=launcher.device)
+        self.capacity = 0
+        self.list = self.ordered = self.pair_sprite = self._ints(0)
+
+    @property
+    def tiles(self) -> int:
+        return self.tiles_x * self.tiles_y
+
+    def _ints(self, count: int) -> Tensor:
+        return torch.empty(count, dtype=torch.int32, device=self._launcher.device)
+
+    def reserve(self, pairs: int) -> None:
+        """Make room for so many pairs. Raises SmaltiError, code ``"out_of_memory"``."""
+        self.capacity = pairs
+        with memory_errors(12 * pairs, _what(self)):
+            self.list, self.ordered, self.pair_sprite = (self._ints(pairs) for _ in range(3))
+
+    def count(self) -> None:
+        """Count the pairs of sprites that have been placed; what there is room for is `capacity`."""
+        launch, one = self._launcher.launch, (THREADS, 1, 1)
+        height, width = self.size
+        self.tile_pairs.zero_()
+        launch(
+            "count_pairs",
+            _blocks(self.sprites * WARP),
+            one,
+            self.sprites,
+            self.records,
+            width,
+            height,
+            self.tiles_x,
+            self.sprite_pairs,
+            self.tile_pairs,
+        )
+        launch(
+            "scan_pairs",
+            (2, 1, 1),
+            (1024, 1, 1),
+            self.sprites,
+            self.sprite_pairs,
+            self.pair_start,
+            self.tiles,
+            self.tile_pairs,
+            self.tile_start,
+            self.next,
+            self.capacity,
+            self.status,
+        )
+
+    def fill(self) -> None:
+        """List the pairs tile by tile, in stacking order."""
+        launch, one = self._launcher.launch, (THREADS, 1, 1)
+        height, width = self.size
+        launch(
+            "list_pairs",
+            _blocks(self.sprites * WARP),
+            one,
+            self.sprites,
+            self.records,
+            width,
+            height,
+            self.tiles_x,
+            self.pair_start,
+            self.next,
+            self.status,
+            self.list,
+            self.pair_sprite,
+        )
+        launch("order_pairs", (self.tiles, 1, 1), one, self.tile_start, self.status, self.list, self.ordered)
+
+    def make_room(self) -> None:
+        """Count once more than there is memory for nothing, wait for the number, and reserve it."""
+        self.capacity = MOST_PAIRS
+        self.count()
+        pairs = int(self.status[0])
+        if pairs >= MOST_PAIRS:
+            raise ValueError("too many large sprites for this canvas: over 2^31 pairs of sprite and tile")
+        self.reserve(pairs)
+
+    def lists(self) -> tuple[Tensor, ...]:
+        """The arguments of `SMALTI_LISTS` in smalti.cu."""
+        return self.records, self.pair_sprite, self.tile_start, self.ordered, self.status
+
+    def numbers(self, each: int) -> Tensor:
+        """Memory for `each` numbers of every pair. Raises SmaltiError, code ``"out_of_memory"``."""
+        count = max(1, self.capacity * each)
+        with memory_errors(4 * count, _what(self)):
+            return torch.empty(count, dtype=torch.float32, device=self._launcher.device)
+
+    def merge(self, pair_numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients by affine [N, 6], opacity [N] and tint [N, 3], float64."""
+        shapes = (self.sprites, 6), (self.sprites,), (self.sprites, 3)
+        grads = [torch.empty(shape, dtype=torch.float64, device=self._launcher.device) for shape in shapes]
+        self._launcher.launch(
+            "merge_maps",
+            _blocks(self.sprites * WARP),
+            (THREADS, 1, 1),
+            self.sprites,
+            self.records,
+            self.pair_start,
+            self.status,
+            pair_numbers,
+            *grads,
+        )
+        return grads[0], grads[1], grads[2]
+
+
+class _Drawn:
+    """Sprites of one scene, placed and binned, and the arguments of the passes over its tiles."""
+
+    def __init__(
+        self,
+        affine: Tensor,
+        opacity: Tensor,
+        tint: Tensor,
+        template: Tensor,
+        atlas: Atlas,
+        size: tuple[int, int],
+        background: Tensor | None,
+        mix: float,
+        lod_bias: float,
+        stop: float,
+    ) -> None:
+        self.launcher = _launcher()
+        device = self.launcher.device
+
+        def numbers(tensor: Tensor) -> Tensor:
+            return tensor.detach().to(device, torch.float64).contiguous()
+
+        resident = _resident(atlas, device)
+        self.bins = _Bins(self.launcher, len(affine), size)
+        self.launcher.launch(
+            "place_maps",
+            _blocks(len(affine)),
+            (THREADS, 1, 1),
+            len(affine),
+            numbers(affine),
+            numbers(opacity),
+            numbers(tint),
+            template.detach().to(device, torch.int32).contiguous(),
+            resident.first_level,
+            resident.levels,
+            float(lod_bias),
+            self.bins.records,
+        )
+        self.bins.make_room()
+        self.bins.fill()
+        self._mix = mix
+        self._canvas = _canvas(
+            self.bins, stop, mix, resident, None if background is None else _picture(background, device)
+        )
+
+    def run(self, name: str, *arguments: Argument) -> None:
+        """One of the passes of smalti.cu over all tiles."""
+        _over_tiles(self.launcher, name, self._mix, self.bins, self._canvas, *arguments)
+
+
+def _canvas(
+    bins: _Bins, stop: float, mix: float, resident: _Resident, background: Tensor | None
+) -> tuple[Argument, ...]:
+    """The arguments of `SMALTI_CANVAS` in smalti.cu."""
+    height, width = bins.size
+    return width, height, bins.tiles_x, float(stop), float(mix), resident.alpha_quads, resident.words, background
+
+
+def _over_tiles(
+    launcher: Launcher, name: str, mix: float, bins: _Bins, canvas: tuple[Argument, ...], *arguments: Argument
+) -> None:
+    kind = "mixed" if mix > 0 else "tint"
+    launcher.launch(f"{name}_{kind}", (bins.tiles, 1, 1), (THREADS, 1, 1), *bins.lists(), *canvas, *arguments)
+
+
+def _picture(tensor: Tensor, device: torch.device) -> Tensor:
+    return tensor.detach().to(device, torch.float32).contiguous()
+
+
+class _Composite(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, affine: Tensor, opacity: Tensor, tint: Tensor, *rest: Any) -> Tensor:
+        drawn = _Drawn(affine, opacity, tint, *rest)
+        ctx.drawn = drawn
+        ctx.kinds = [(t.dtype, t.device) for t in (affine, opacity, tint)]
+        height, width = drawn.bins.size
+        with memory_errors(16 * height * width, _what(drawn.bins)):
+            image = torch.empty(height, width, 4, dtype=torch.float32, device=drawn.launcher.device)
+        drawn.run("draw", image)
+        return image.to(affine.device)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        drawn: _Drawn = ctx.drawn
+        numbers = drawn.bins.numbers(PAIR_NUMBERS)
+        drawn.run("differentiate", _picture(grads[0], drawn.launcher.device), numbers)
+        found = drawn.bins.merge(numbers)
+        return (*(g.to(device, kind) for g, (kind, device) in zip(found, ctx.kinds)), *[None] * 7)
+
+
+class _ImageLoss(torch.autograd.Function):
+    """Its gradient is at hand as soon as its value is."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, affine: Tensor, opacity: Tensor, tint: Tensor, goal: Tensor, absolute: bool, encoded: bool, *rest: Any
+    ) -> Tensor:
+        drawn = _Drawn(affine, opacity, tint, *rest)
+        device = drawn.launcher.device
+        numbers = drawn.bins.numbers(PAIR_NUMBERS)
+        losses = torch.empty(drawn.bins.tiles, dtype=torch.float32, device=device)
+        loss = torch.empty((), dtype=torch.float64, device=device)
+        scale = 1 / goal.numel()
+        drawn.run("step", _picture(goal, device), scale, int(absolute), int(encoded), 0, None, numbers, losses)
+        _sum(drawn.launcher, losses, scale, drawn.bins.status, loss)
+        found = drawn.bins.merge(numbers)
+        ctx.save_for_backward(*(g.to(t.device, t.dtype) for g, t in zip(found, (affine, opacity, tint))))
+        return loss.to(affine.device)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        return (*((grads[0] * g).to(g.dtype) for g in ctx.saved_tensors), *[None] * 10)
+
+
+def _sum(launcher: Launcher, losses: Tensor, scale: float, status: Tensor, loss: Tensor) -> None:
+    launcher.launch("sum_losses", (1, 1, 1), (THREADS, 1, 1), losses.numel(), losses, scale, status, loss)
+
+
+def composite(
+    affine: Tensor,
+    opacity: Tensor,
+    tint: Tensor,
+    template: Tensor,
+    atlas: Atlas,
+    size: tuple[int, int],
+    background: Tensor | None = None,
+    mix: float = 0.0,
+    lod_bias: float = 0.0,
+    stop: float = 1e-4,
+) -> Tensor:
+    """See `smalti.engine.raster.composite`. The image is float32, on the device of `affine`."""
+    image: Tensor = _Composite.apply(  # type: ignore[no-untyped-call]
+        affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop
+    )
+    return image
+
+
+def image_loss(
+    affine: Tensor,
+    opacity: Tensor,
+    tint: Tensor,
+    template: Tensor,
+    atlas: Atlas,
+    goal: Tensor,
+    background: Tensor | None = None,
+    mix: float = 0.0,
+    lod_bias: float = 0.0,
+    stop: float = 1e-4,
+    kind: str = "mse",
+    encoded: bool = False,
+) -> Tensor:
+    """See `smalti.engine.raster.image_loss`. One pass over the tiles draws, compares and differentiates."""
+    size = (goal.shape[0], goal.shape[1])
+    loss: Tensor = _ImageLoss.apply(  # type: ignore[no-untyped-call]
+        affine, opacity, tint, goal, kind == "l1", encoded, template, atlas, size, background, mix, lod_bias, stop
+    )
+    return loss
+
+
+def removal_costs(
+    affine: Tensor,
+    opacity: Tensor,
+    tint: Tensor,
+    template: Tensor,
+    atlas: Atlas,
+    goal: Tensor,
+    background: Tensor | None = None,
+    mix: float = 0.0,
+    stop: float = 1e-4,
+) -> Tensor:
+    """See `smalti.engine.raster.removal_costs`."""
+    size = (goal.shape[0], goal.shape[1])
+    drawn = _Drawn(affine, opacity, tint, template, atlas, size, background, mix, 0.0, stop)
+    device = drawn.launcher.device
+    numbers = drawn.bins.numbers(1)
+    costs = torch.empty(len(affine), dtype=torch.float64, device=device)
+    drawn.run("removal", _picture(goal, device), numbers)
+    drawn.launcher.launch(
+        "merge_costs",
+        _blocks(len(affine) * WARP),
+        (THREADS, 1, 1),
+        len(affine),
+        drawn.bins.pair_start,
+        drawn.bins.status,
+        numbers,
+        costs,
+    )
+    return (costs / goal.numel()).to(affine.device)
+
+
+class FusedStep:
+    """See `smalti.engine.raster.FusedStep`.
+
+    Sprites and Adam's means live on the GPU. What differs from step to step is written to a small block of its memory;
+    the launches are always the same, so they are captured in a CUDA graph once and played again. No step waits for the
+    host.
+
+    Should a step find more pairs than there is room for, it and those after it change nothing, until the host, which
+    looks every `PATIENCE` steps, makes room and plays them again: the result does not depend on when it looked.
+    """
+
+    PATIENCE = 64
+    SPARE = 1.5
+    """Room for pairs, over what the sprites at hand need."""
+
+    def __init__(self, atlas: Atlas) -> None:
+        self._launcher = _launcher()
+        self._resident = _resident(atlas, self._launcher.device)
+        self._pictures: dict[int, tuple[Tensor, Tensor]] = {}
+        self._play: Callable[[], None] | None = None
+        self._shape: tuple[Any, ...] = ()
+        self._waiting: list[bytes] = []
+
+    def _there(self, tensor: Tensor, kind: torch.dtype) -> Tensor:
+        return tensor.detach().to(self._launcher.device, kind).contiguous().clone()
+
+    def bind(
+        self,
+        parameters: Mapping[str, Tensor],
+        means: Mapping[str, Tensor],
+        squares: Mapping[str, Tensor],
+        template: Tensor,
+        extent: Tensor,
+    ) -> None:
+        """See `smalti.engine.raster.FusedStep`."""
+        self._bound = dict(parameters), dict(means), dict(squares)
+        self._sprites = len(template)
+        self._values = [self._there(parameters[name], torch.float32) for name in NAMES]
+        self._means, self._squares = (
+            self._there(
+                torch.cat(
+                    [
+                        by_name.get(name, torch.zeros_like(parameters[name])).reshape(self._sprites, -1)
+                        for name in NAMES
+                    ],
+                    dim=1,
+                ),
+                torch.float32,
+            )
+            for by_name in (means, squares)
+        )
+        self._template = self._there(template, torch.int32)
+        self._extent = self._there(extent, torch.float32)
+        self._play = None
+
+    def fetch(self) -> None:
+        """See `smalti.engine.raster.FusedStep`. Waits for the GPU."""
+        self._settle()
+        parameters, means, squares = self._bound
+        with torch.no_grad():
+            for name, value in zip(NAMES, self._values):
+                parameters[name].copy_(value)
+            for by_name, columns in ((means, self._means), (squares, self._squares)):
+                for i, name in enumerate(NAMES):
+                    if name in by_name:
+                        by_name[name].copy_(columns[:, 5:] if name == "tint" else columns[:, i])
+
+    def __call__(
+        self,
+        *,
+        rates: Mapping[str, float],
+        adam: tuple[float, float, float, float],
+        goal: Tensor,
+        background: Tensor | None,
+        noise_key: int | None,
+        pixel: tuple[float, float],
+        encoded: bool,
+        mix: float,
+        lod_bias: float,
+        alpha_max: float,
+        bounds: tuple[float, float, float, float, float],
+    ) -> Loss:
+        """See `smalti.engine.raster.FusedStep`."""
+        locked = [name for name in NAMES if name not in self._bound[1]]
+        control = CONTROL.pack(
+            *(0.0 if name in locked else rates[name] for name in NAMES),
+            *adam,
+            *bounds,
+            *pixel,
+            alpha_max,
+            lod_bias,
+            noise_key or 0,
+        )
+        shape = (id(goal), id(background), noise_key is None, encoded, mix)
+        if self._play is None or shape != self._shape:
+            self._settle()
+            self._shape = shape
+            self._prepare(goal, background, noise_key is not None, encoded, mix, control)
+        self._submit(control)
+        if len(self._waiting) >= self.PATIENCE:
+            self._settle()
+        return Loss(self)
+
+    def _prepare(
+        self, goal: Tensor, background: Tensor | None, on_noise: bool, encoded: bool, mix: float, control: bytes
+    ) -> None:
+        """Memory and launches for steps on this canvas."""
+        device = self._launcher.device
+        with memory_errors(4 * sum(t.numel() for t in (goal, background) if t is not None), "the target"):
+            # The originals are kept too, so that their ids stay their own.
+            self._pictures = {id(t): (t, _picture(t, device)) for t in (goal, background) if t is not None}
+        size = (goal.shape[0], goal.shape[1])
+        self._bins = _Bins(self._launcher, self._sprites, size)
+        self._control = torch.zeros(CONTROL.size, dtype=torch.uint8, device=device)
+        self._losses = torch.empty(self._bins.tiles, dtype=torch.float32, device=device)
+        self._loss = torch.zeros((), dtype=torch.float64, device=device)
+        self._goal = self._pictures[id(goal)][1]
+        ground = None if background is None else self._pictures[id(background)][1]
+        self._canvas = _canvas(self._bins, STOP, mix, self._resident, ground)
+        self._how = mix, int(encoded), int(on_noise)
+        self._write(control)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Room for the pairs of the sprites as they are, and some more; then the launches."""
+        self._place()
+        self._bins.make_room()
+        self._bins.reserve(int(self._bins.capacity * self.SPARE) + 1024)
+        self._bins.status.zero_()
+        self._numbers = self._bins.numbers(PAIR_NUMBERS)
+        self._play = self._captured() if self._launcher.device.type == "cuda" else self._launch_all
+
+    def _place(self) -> None:
+        self._launcher.launch(
+            "place_parameters",
+            _blocks(self._sprites),
+            (THREADS, 1, 1),
+            self._sprites,
+            *self._values,
+            self._extent,
+            self._template,
+            self._resident.first_level,
+            self._resident.levels,
+            self._control,
+            self._bins.records,
+        )
+
+    def _launch_all(self) -> None:
+        bins, launcher = self._bins, self._launcher
+        mix, encoded, on_noise = self._how
+        # The mean over three of the four channels: over an opaque background alpha differs nowhere.
+        scale = 1 / (3 * bins.size[0] * bins.size[1])
+        self._place()
+        bins.count()
+        bins.fill()
+        _over_tiles(
+            launcher,
+            "step",
+            mix,
+            bins,
+            self._canvas,
+            self._goal,
+            scale,
+            0,
+            encoded,
+            on_noise,
+            self._control,
+            self._numbers,
+            self._losses,
+        )
+        _sum(launcher, self._losses, scale, bins.status, self._loss)
+        launcher.launch(
+            "update_parameters",
+            _blocks(self._sprites * WARP),
+            (THREADS, 1, 1),
+            self._sprites,
+            *self._values,
+            self._means,
+            self._squares,
+            self._extent,
+            bins.records,
+            bins.pair_start,
+            bins.status,
+            self._numbers,
+            self._control,
+        )
+
+    def _captured(self) -> Callable[[], None]:
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self._launch_all()
+        return graph.replay
+
+    def _write(self, control: bytes) -> None:
+        self._control.copy_(torch.frombuffer(bytearray(control), dtype=torch.uint8), non_blocking=True)
+
+    def _submit(self, control: bytes) -> None:
+        assert self._play is not None
+        self._waiting.append(control)
+        self._write(control)
+        self._play()
+
+    def _settle(self) -> None:
+        """Wait for the steps so far, and play again those that found no room."""
+        while self._waiting:
+            pairs, overflow, skipped = self._bins.status.tolist()
+            again = self._waiting[len(self._waiting) - skipped :] if overflow else []
+            self._waiting = []
+            if again:
+                if pairs >= MOST_PAIRS:
+                    raise ValueError("too many large sprites for this canvas: over 2^31 pairs of sprite and tile")
+                self._write(again[0])
+                self._make_room()
+            for control in again:
+                self._submit(control)
+
+    def loss(self) -> float:
+        """That of the last step."""
+        self._settle()
+        return float(self._loss)
+
+
+class Loss:
+    """The loss of a step that may still be running: `float` waits for it.
+
+    Only that of the last step is kept on the GPU; an older one that nobody asked for in time is that of the last one.
+    """
+
+    def __init__(self, step: FusedStep) -> None:
+        self._step: FusedStep | None = step
+        self._value = 0.0
+
+    def __float__(self) -> float:
+        if self._step is not None:
+            self._value = self._step.loss()
+            self._step = None
+        return self._value
+
+
+__all__ = ["FusedStep", "Launcher", "Loss", "composite", "image_loss", "removal_costs"]

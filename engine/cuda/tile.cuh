@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// One tile, a block of 16 x 16 threads, a pixel each: the stack is walked down, and up again for gradients.
+//
+// The way up wants each pixel's transmittance above each sprite. It is not stored, but found again by dividing what is
+// below by 1 - alpha, from the bottom. Where a pixel's light nearly ends (it falls below kCut) that would divide nothing by
+// nothing: what it was above that one sprite is kept. Above it no factor is smaller than kCut; below it, where only a
+// pixel that never stops goes on, what rounding can lose is less than kCut.
+#pragma once
+
+#include "../kernels/display.h"
+#include "record.cuh"
+
+namespace smalti {
+
+constexpr int kTileThreads = kTile * kTile;
+constexpr int kTileWarps = kTileThreads / kWarp;
+constexpr int kBatch = 32;  // sprites that are brought to shared memory together
+constexpr float kCut = 1e-4f;
+
+// What is summed over a pair's pixels: see PlacementGradient (6), level of detail, opacity, tint (3).
+constexpr int kPairNumbers = 11;
+constexpr int kReduced = 16;  // the next power of two
+
+enum class Colour { tint, mixed };
+enum class Pass { draw, differentiate, step, removal };
+
+struct Canvas {
+    int width, height, tiles_x;
+    float stop, mix;
+    const std::uint64_t* alpha_quads;  // [texels], see Atlas.alpha_quads
+    const std::uint64_t* texels;       // [texels], see Atlas.words
+    const float* background;           // [height, width, 4], or null for transparent
+};
+
+struct Lists {
+    const Record* records;
+    const int* pair_sprite;
+    const int* tile_start;
+    const int* ordered;
+    const Status* status;
+};
+
+// What the picture is compared with, as in the CPU back end.
+struct Comparison {
+    const float* goal;  // [height, width, 4]
+    float scale;
+    int absolute, encoded, on_noise;
+    std::uint32_t noise_key;
+};
+
+struct Texel {
+    float r, g, b, a;
+};
+
+__device__ inline Texel texel_of(std::uint64_t word) {
+    return {number(static_cast<int>(word & 0xffffu)), number(static_cast<int>((word >> 16) & 0xffffu)),
+            number(static_cast<int>((word >> 32) & 0xffffu)), number(static_cast<int>(word >> 48))};
+}
+
+__device__ inline Sample<float> alpha_on(const std::uint64_t* quads, const Sampler& s, float u, float v) {
+    const auto at = footprint_of(s, u, v);
+    const Texel q = texel_of(__ldg(quads + at.index));
+    return bilinear(s, at.fx, at.fy, q.r, q.g, q.b, q.a);
+}
+
+struct ColourSample {
+    Sample<float> r, g, b, a;
+};
+
+__device__ inline ColourSample colour_on(const std::uint64_t* texels, const Sampler& s, float u, float v) {
+    const auto at = footprint_of(s, u, v);
+    const std::uint64_t* const upper = texels + at.index;
+    const std::uint64_t* const lower = upper + s.stride;
+    const Texel lt = texel_of(__ldg(upper)), rt = texel_of(__ldg(upper + 1));
+    const Texel lb = texel_of(__ldg(lower)), rb = texel_of(__ldg(lower + 1));
+    return {bilinear(s, at.fx, at.fy, lt.r, rt.r, lb.r, rb.r), bilinear(s, at.fx, at.fy, lt.g, rt.g, lb.g, rb.g),
+            bilinear(s, at.fx, at.fy, lt.b, rt.b, lb.b, rb.b), bilinear(s, at.fx, at.fy, lt.a, rt.a, lb.a, rb.a)};
+}
+
+// What a pixel sees of a sprite, 0 to 1.
+template <Colour kind>
+__device__ ColourSample seen(const Canvas& canvas, const Record& r, float u, float v) {
+    ColourSample c{};
+    if (kind == Colour::tint) {
+        c.a = alpha_on(canvas.alpha_quads, r.view.fine, u, v);
+        if (r.view.fraction > 0.0f)
+            c.a = between_levels(c.a, alpha_on(canvas.alpha_quads, r.view.coarse, u, v), r.view.fraction);
+        return c;
+    }
+    c = colour_on(canvas.texels, r.view.fine, u, v);
+    if (r.view.fraction > 0.0f) {
+        const ColourSample coarse = colour_on(canvas.texels, r.view.coarse, u, v);
+        c.r = between_levels(c.r, coarse.r, r.view.fraction);
+        c.g = between_levels(c.g, coarse.g, r.view.fraction);
+        c.b = between_levels(c.b, coarse.b, r.view.fraction);
+        c.a = between_levels(c.a, coarse.a, r.view.fraction);
+    }
+    return c;
+}
+
+__device__ inline float light_left(float opacity, float alpha) {
+    const float left = 1.0f - opacity * kTexelScale * alpha;
+    return left > 0.0f ? left : 0.0f;  // rounding may bring it below
+}
+
+// Adds up 16 numbers over a warp, with as many shuffles: each exchange halves how many a lane still holds. Afterwards
+// lanes 2 i and 2 i + 1 hold the sum of number i.
+__device__ inline float reduced(float (&v)[kReduced]) {
+    const int lane = lane_of_warp();
+#pragma unroll
+    for (int width = kReduced / 2; width >= 1; width /= 2) {
+        const bool upper = (lane & (2 * width)) != 0;
+#pragma unroll
+        for (int i = 0; i < width; ++i) {
+            const float keep = upper ? v[i + width] : v[i], send = upper ? v[i] : v[i + width];
+            v[i] = keep + __shfl_xor_sync(kAllLanes, send, 2 * width);
+        }
+    }
+    return v[0] + __shfl_xor_sync(kAllLanes, v[0], 1);
+}
+
+__device__ inline float block_sum(float value) {
+    __shared__ float of_warp[kTileWarps];
+    for (int step = kWarp / 2; step > 0; step /= 2) value += __shfl_xor_sync(kAllLanes, value, step);
+    if (lane_of_warp() == 0) of_warp[threadIdx.x / kWarp] = value;
+    __syncthreads();
+    float sum = 0.0f;
+    for (int i = 0; i < kTileWarps; ++i) sum += of_warp[i];
+    __syncthreads();
+    return sum;
+}
+
+// Brings the records of `count` places of the list, from `from` upwards, to shared memory.
+__device__ inline void stage(const Lists& lists, int from, int count, Record* staged, int* pairs) {
+    __shared__ int sprites[kBatch];
+    const int thread = static_cast<int>(threadIdx.x);
+    if (thread < count) {
+        pairs[thread] = lists.ordered[from + thread];
+        sprites[thread] = lists.pair_sprite[pairs[thread]];
+    }
+    __syncthreads();
+    for (int i = thread; i < count * kRecordWords; i += kTileThreads) {
+        const Record* const record = lists.records + sprites[i / kRecordWords];
+        reinterpret_cast<int*>(staged)[i] = reinterpret_cast<const int*>(record)[i % kRecordWords];
+    }
+    __syncthreads();
+}
+
+// image: drawn to. grad_image: the gradient to follow. comparison: for a step and for costs of removal. pair_numbers
+// [pairs, kPairNumbers]; removal writes [pairs]. losses [tiles].
+template <Pass pass, Colour kind>
+__device__ void tile_of(const Canvas& canvas, const Lists& lists, const Comparison& comparison, float* image,
+                        const float* grad_image, float* pair_numbers, float* losses) {
+    constexpr bool kGoesUp = pass != Pass::draw;
+    constexpr int kNumbers = pass == Pass::removal ? 1 : kPairNumbers;
+    __shared__ Record staged[kBatch];
+    __shared__ int pairs[kBatch];
+    __shared__ float sums[kGoesUp ? kTileWarps : 1][kBatch][kNumbers];
+    if (lists.status->overflow) return;
+
+    const int thread = static_cast<int>(threadIdx.x), lane = lane_of_warp(), warp = thread / kWarp;
+    const int tile = static_cast<int>(blockIdx.x);
+    const int column = (tile % canvas.tiles_x) * kTile + thread % kTile;
+    const int row = (tile / canvas.tiles_x) * kTile + thread / kTile;
+    const bool within = column < canvas.width && row < canvas.height;
+    const float px = static_cast<float>(column) + 0.5f, py = static_cast<float>(row) + 0.5f;
+    const int first = lists.tile_start[tile], last = lists.tile_start[tile + 1];
+    const float own = kind == Colour::tint ? 0.0f : canvas.mix, painted = 1.0f - own;
+
+    // Down. `end`: place of the lowest sprite that this pixel sees; `cut`: of that at which its light falls below kCut.
+    float light = within ? 1.0f : 0.0f, light_at_cut = 0.0f, colour[3] = {0.0f, 0.0f, 0.0f};
+    bool open = within;
+    int end = within ? first : last, cut = -1, top = last;
+    while (top > first) {
+        if (__syncthreads_count(open) == 0) break;
+        const int from = top - kBatch > first ? top - kBatch : first, count = top - from;
+        stage(lists, from, count, staged, pairs);
+        for (int i = count - 1; i >= 0; --i) {
+            const Record& r = staged[i];
+            const Placement<float>& p = r.placement;
+            const float x = px - p.x, y = py - p.y;
+            const float u = p.a * x + p.b * y, v = p.d * x + p.e * y;
+            if (!open || !(fabs(u) <= r.view.extent_u && fabs(v) <= r.view.extent_v)) continue;
+            const ColourSample c = seen<kind>(canvas, r, u, v);
+            const float through = light * r.opacity * kTexelScale, weight = through * c.a.value;
+            if (pass != Pass::differentiate) {
+                colour[0] += weight * painted * r.tint[0];
+                colour[1] += weight * painted * r.tint[1];
+                colour[2] += weight * painted * r.tint[2];
+                if (kind == Colour::mixed) {
+                    colour[0] += through * own * c.r.value;
+                    colour[1] += through * own * c.g.value;
+                    colour[2] += through * own * c.b.value;
+                }
+            }
+            const float left = light * light_left(r.opacity, c.a.value);
+            if (left < kCut && cut < 0) cut = from + i, light_at_cut = light;
+            light = left;
+            if (light < canvas.stop) open = false, end = from + i;
+        }
+        top = from;
+        __syncthreads();
+    }
+
+    const long long pixel = static_cast<long long>(row) * canvas.width + column;
+    float under[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    if (within && canvas.background != nullptr)
+        for (int channel = 0; channel < 4; ++channel) under[channel] = canvas.background[4 * pixel + channel];
+    if (pass == Pass::draw) {
+        if (within)
+            for (int channel = 0; channel < 4; ++channel)
+                image[4 * pixel + channel] = (channel < 3 ? colour[channel] : 1.0f - light) + light * under[channel];
+        return;
+    }
+
+    // What the picture should become here.
+    float gradient[4] = {0.0f, 0.0f, 0.0f, 0.0f}, loss = 0.0f;
+    if (pass == Pass::differentiate && within)
+        for (int channel = 0; channel < 4; ++channel) gradient[channel] = grad_image[4 * pixel + channel];
+    if ((pass == Pass::step || pass == Pass::removal) && within) {
+        const float goal_alpha = comparison.goal[4 * pixel + 3];
+        for (int channel = 0; channel < 4; ++channel) {
+            float want = comparison.goal[4 * pixel + channel];
+            if (comparison.on_noise) {
+                const std::uint32_t place = static_cast<std::uint32_t>(4 * pixel + channel);
+                under[channel] = channel < 3 ? noise(comparison.noise_key, place) : 1.0f;
+                want += (1.0f - goal_alpha) * under[channel];
+            }
+            float found = (channel < 3 ? colour[channel] : 1.0f - light) + light * under[channel], slope = 1.0f;
+            if (pass == Pass::removal) {
+                gradient[channel] = found - want;
+                continue;
+            }
+            if (comparison.encoded && channel < 3) {
+                const Encoded shown = encoded(found);
+                found = shown.value, slope = shown.slope;
+                if (comparison.on_noise) want = encoded(want).value;
+            }
+            const float d = found - want;
+            const float sign = d > 0.0f ? 1.0f : (d < 0.0f ? -1.0f : 0.0f);
+            loss += comparison.absolute ? fabs(d) : d * d;
+            gradient[channel] = comparison.scale * slope * (comparison.absolute ? sign : 2.0f * d);
+        }
+    }
+    if (pass == Pass::step) {
+        const float sum = block_sum(loss);
+        if (thread == 0) losses[tile] = sum;
+    }
+
+    // Sprites that nobody in the tile sees learn nothing.
+    for (int i = first * kNumbers + thread; i < top * kNumbers; i += kTileThreads)
+        pair_numbers[lists.ordered[i / kNumbers] * kNumbers + i % kNumbers] = 0.0f;
+
+    // Up. `behind` is the colour behind, seen through the gradient; for costs of removal, channel by channel.
+    float behind[4] = {under[0], under[1], under[2], under[3]};
+    if (pass != Pass::removal) {
+        behind[0] = gradient[0] * under[0] + gradient[1] * under[1] + gradient[2] * under[2] + gradient[3] * under[3];
+    }
+    for (int from = top; from < last; from += kBatch) {
+        const int count = last - from < kBatch ? last - from : kBatch;
+        __syncthreads();
+        stage(lists, from, count, staged, pairs);
+        for (int i = 0; i < count; ++i) {
+            const Record& r = staged[i];
+            const Placement<float>& p = r.placement;
+            const float x = px - p.x, y = py - p.y;
+            const float u = p.a * x + p.b * y, v = p.d * x + p.e * y;
+            const bool touched =
+                within && from + i >= end && fabs(u) <= r.view.extent_u && fabs(v) <= r.view.extent_v;
+            float numbers[kReduced] = {};
+            if (touched) {
+                const ColourSample c = seen<kind>(canvas, r, u, v);
+                const float left = light_left(r.opacity, c.a.value);
+                const float t = from + i == cut ? light_at_cut : (left > 0.0f ? light / left : 0.0f);
+                light = t;
+                const float o = r.opacity, q = kTexelScale * c.a.value;
+                if (pass == Pass::removal) {
+                    // See removal_rows in the CPU back end.
+                    const float own_colour[3] = {c.r.value, c.g.value, c.b.value};
+                    for (int channel = 0; channel < 4; ++channel) {
+                        float shown = channel < 3 ? painted * r.tint[channel] * q : q;
+                        if (kind == Colour::mixed && channel < 3) shown += own * kTexelScale * own_colour[channel];
+                        const float more = o * (shown - q * behind[channel]), d = t * more;
+                        numbers[0] += d * (d - 2.0f * gradient[channel]);
+                        behind[channel] += more;
+                    }
+                } else {
+                    // See up_rows in the CPU back end, where the formulas stand.
+                    const float tinted = painted * (gradient[0] * r.tint[0] + gradient[1] * r.tint[1] +
+                                                    gradient[2] * r.tint[2]);
+                    const float slope = tinted + gradient[3] - behind[0];
+                    const float w = t * slope, ow = o * kTexelScale * w;
+                    float du = ow * c.a.du, dv = ow * c.a.dv, lod = ow * c.a.dlod, by_opacity = w * q;
+                    float more = o * q * slope;
+                    if (kind == Colour::mixed) {
+                        const float g0 = kTexelScale * gradient[0], g1 = kTexelScale * gradient[1];
+                        const float g2 = kTexelScale * gradient[2];
+                        const float shown = g0 * c.r.value + g1 * c.g.value + g2 * c.b.value;
+                        const float mt = own * t, omt = o * mt;
+                        du += omt * (g0 * c.r.du + g1 * c.g.du + g2 * c.b.du);
+                        dv += omt * (g0 * c.r.dv + g1 * c.g.dv + g2 * c.b.dv);
+                        lod += omt * (g0 * c.r.dlod + g1 * c.g.dlod + g2 * c.b.dlod);
+                        by_opacity += mt * shown;
+                        more += o * own * shown;
+                    }
+                    behind[0] += more;
+                    const float weight = painted * o * q * t;
+                    numbers[0] = du * x, numbers[1] = du * y, numbers[2] = dv * x, numbers[3] = dv * y;
+                    numbers[4] = du, numbers[5] = dv, numbers[6] = lod, numbers[7] = by_opacity;
+                    numbers[8] = weight * gradient[0], numbers[9] = weight * gradient[1];
+                    numbers[10] = weight * gradient[2];
+                }
+            }
+            if (!__any_sync(kAllLanes, touched)) {
+                if (lane < kNumbers) sums[warp][i][lane] = 0.0f;
+            } else if (pass == Pass::removal) {
+                float cost = numbers[0];
+                for (int step = kWarp / 2; step > 0; step /= 2) cost += __shfl_xor_sync(kAllLanes, cost, step);
+                if (lane == 0) sums[warp][i][0] = cost;
+            } else {
+                const float sum = reduced(numbers);
+                if (lane % 2 == 0 && lane / 2 < kNumbers) sums[warp][i][lane / 2] = sum;
+            }
+        }
+        __syncthreads();
+        for (int i = thread; i < count * kNumbers; i += kTileThreads) {
+            float sum = 0.0f;
+            for (int w = 0; w < kTileWarps; ++w) sum += sums[w][i / kNumbers][i % kNumbers];
+            pair_numbers[pairs[i / kNumbers] * kNumbers + i % kNumbers] = sum;
+        }
+    }
+}
+
+}  // namespace smalti

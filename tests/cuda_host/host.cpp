@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Runs the kernels of engine/cuda on the host, see shim.h. `launch` is what tests/cuda_host.py calls.
+#include "shim.h"
+
+#include "../../engine/cuda/smalti.cu"
+
+#include <algorithm>
+#include <csetjmp>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <utility>
+#include <vector>
+
+#include <ucontext.h>
+
+Index threadIdx, blockIdx, blockDim, gridDim;
+
+namespace shim {
+namespace {
+
+constexpr std::size_t kStack = 64 * 1024;
+constexpr int kLanes = 32;
+
+struct Fibre {
+    ucontext_t context{};
+    std::jmp_buf here{};
+    std::unique_ptr<char[]> stack{new char[kStack]};
+    bool begun = false, left = false;
+    Operation waits = Operation::none;
+    bool predicate = false;
+    unsigned mask = 0;
+    std::uint64_t value = 0;
+};
+
+struct Warp {
+    std::uint64_t values[kLanes];
+    bool any;
+};
+
+std::vector<Fibre> fibres;
+std::vector<Warp> warps;
+std::jmp_buf scheduler;
+ucontext_t scheduler_context;
+int current = 0, block_count = 0;
+void (*body)(void**) = nullptr;
+void** body_arguments = nullptr;
+std::mt19937 order_of_fibres;
+
+[[noreturn]] void fail(const char* what) {
+    std::fprintf(stderr, "block (%u, %u), thread %d: %s\n", blockIdx.x, blockIdx.y, current, what);
+    std::abort();
+}
+
+void enter() {
+    body(body_arguments);
+    fibres[current].left = true;
+    std::longjmp(scheduler, 1);
+}
+
+// Back to the scheduler; returns when this fibre may go on.
+void wait() {
+    if (!setjmp(fibres[current].here)) std::longjmp(scheduler, 1);
+}
+
+void go_on(int thread) {
+    current = thread;
+    threadIdx = {static_cast<unsigned>(thread), 0, 0};
+    Fibre& fibre = fibres[thread];
+    if (setjmp(scheduler)) return;
+    if (fibre.begun) std::longjmp(fibre.here, 1);
+    fibre.begun = true;
+    swapcontext(&scheduler_context, &fibre.context);
+}
+
+bool at_barrier(const Fibre& f) { return f.waits == Operation::barrier || f.waits == Operation::count; }
+
+// Lets a warp go on if all of its lanes wait for each other.
+bool release_warp(int warp) {
+    const int first = warp * kLanes, last = std::min(first + kLanes, static_cast<int>(fibres.size()));
+    int waiting = 0;
+    for (int i = first; i < last; ++i) {
+        const Fibre& f = fibres[i];
+        if (f.left || f.waits == Operation::none || at_barrier(f)) continue;
+        ++waiting;
+        current = i;
+        if (f.mask != 0xffffffffu) fail("only whole warps are known here");
+    }
+    if (waiting == 0) return false;
+    for (int i = first; i < last; ++i) {
+        current = i;
+        if (fibres[i].left) fail("has left, but its warp asks for it");
+        if (at_barrier(fibres[i])) fail("waits at a barrier, and others of its warp at a shuffle");
+        if (fibres[i].waits == Operation::none) return false;
+        if (fibres[i].waits != fibres[first].waits) fail("is at another operation than its warp");
+    }
+    warps[warp].any = false;
+    for (int i = first; i < last; ++i) {
+        warps[warp].values[i - first] = fibres[i].value;
+        warps[warp].any = warps[warp].any || fibres[i].value != 0;
+        fibres[i].waits = Operation::none;
+    }
+    return true;
+}
+
+bool release_block() {
+    int arrived = 0, count = 0, alive = 0;
+    for (const Fibre& f : fibres) {
+        alive += !f.left;
+        arrived += !f.left && at_barrier(f);
+        count += f.predicate && at_barrier(f);
+    }
+    if (arrived == 0 || arrived < alive) return false;
+    if (alive < static_cast<int>(fibres.size())) fail("a thread has left before a barrier that others reach");
+    for (Fibre& f : fibres) {
+        if (f.waits != fibres[0].waits) fail("threads wait at different barriers");
+    }
+    block_count = count;
+    for (Fibre& f : fibres) f.waits = Operation::none, f.predicate = false;
+    return true;
+}
+
+void run_block(int threads) {
+    for (int i = 0; i < threads; ++i) {
+        Fibre& f = fibres[i];
+        f.begun = f.left = f.predicate = false;
+        f.waits = Operation::none;
+        getcontext(&f.context);
+        f.context.uc_stack.ss_sp = f.stack.get(), f.context.uc_stack.ss_size = kStack;
+        f.context.uc_link = nullptr;
+        makecontext(&f.context, enter, 0);
+    }
+    std::vector<int> order(threads);
+    for (int i = 0; i < threads; ++i) order[i] = i;
+    const int warp_count = static_cast<int>(warps.size());
+    for (;;) {
+        // Each warp in an order of its own, and by itself while it can: as far as it gets without the others.
+        std::shuffle(order.begin(), order.end(), order_of_fibres);
+        bool all_left = true, moved = false;
+        for (const int i : order) {
+            if (fibres[i].left) continue;
+            all_left = false;
+            if (fibres[i].waits != Operation::none) continue;
+            go_on(i);
+            moved = true;
+        }
+        if (all_left) return;
+        bool released = false;
+        for (int warp = 0; warp < warp_count; ++warp) released |= release_warp(warp);
+        released |= release_block();
+        if (!moved && !released) fail("the block hangs: not all threads reach the same point");
+    }
+}
+
+template <class... Arguments, std::size_t... index>
+void call(void (*kernel)(Arguments...), void** arguments, std::index_sequence<index...>) {
+    kernel(*static_cast<Arguments*>(arguments[index])...);
+}
+
+template <class... Arguments>
+void call(void (*kernel)(Arguments...), void** arguments) {
+    call(kernel, arguments, std::index_sequence_for<Arguments...>{});
+}
+
+template <class... Arguments>
+int parameters_of(void (*)(Arguments...)) {
+    return static_cast<int>(sizeof...(Arguments));
+}
+
+struct Kernel {
+    const char* name;
+    int parameters;
+    void (*body)(void**);
+};
+
+#define SHIM_KERNEL(name) {#name, parameters_of(&::name), [](void** arguments) { call(&::name, arguments); }}
+
+const Kernel kernels[] = {
+    SHIM_KERNEL(place_maps),        SHIM_KERNEL(place_parameters), SHIM_KERNEL(count_pairs),
+    SHIM_KERNEL(scan_pairs),        SHIM_KERNEL(list_pairs),       SHIM_KERNEL(order_pairs),
+    SHIM_KERNEL(draw_tint),         SHIM_KERNEL(draw_mixed),       SHIM_KERNEL(differentiate_tint),
+    SHIM_KERNEL(differentiate_mixed), SHIM_KERNEL(step_tint),      SHIM_KERNEL(step_mixed),
+    SHIM_KERNEL(removal_tint),      SHIM_KERNEL(removal_mixed),    SHIM_KERNEL(merge_maps),
+    SHIM_KERNEL(merge_costs),       SHIM_KERNEL(update_parameters), SHIM_KERNEL(sum_losses),
+};
+
+}  // namespace
+
+int lane() { return current % kLanes; }
+
+int wait_for_block(Operation operation, bool predicate) {
+    fibres[current].waits = operation, fibres[current].predicate = predicate;
+    wait();
+    return block_count;
+}
+
+std::uint64_t wait_for_warp(Operation operation, unsigned mask, std::uint64_t value, int source) {
+    Fibre& f = fibres[current];
+    f.waits = operation, f.mask = mask, f.value = value;
+    wait();
+    const Warp& warp = warps[current / kLanes];
+    return operation == Operation::any ? warp.any : warp.values[source];
+}
+
+}  // namespace shim
+
+// Runs a kernel; blocks of a grid one after another. Returns 0, 1 for an unknown name, 2 for another number of arguments.
+extern "C" int launch(const char* name, const unsigned* grid, const unsigned* block, void** arguments, int count,
+                      unsigned seed) {
+    for (const shim::Kernel& kernel : shim::kernels) {
+        if (std::strcmp(kernel.name, name) != 0) continue;
+        if (kernel.parameters != count) return 2;
+        if (block[1] != 1 || block[2] != 1 || grid[1] != 1 || grid[2] != 1) return 3;
+        gridDim = {grid[0], 1, 1}, blockDim = {block[0], 1, 1};
+        shim::order_of_fibres.seed(seed);
+        shim::body = kernel.body, shim::body_arguments = arguments;
+        if (shim::fibres.size() != block[0]) {
+            shim::fibres = std::vector<shim::Fibre>(block[0]);
+            shim::warps.resize((block[0] + shim::kLanes - 1) / shim::kLanes);
+        }
+        for (unsigned i = 0; i < grid[0]; ++i) {
+            blockIdx = {i, 0, 0};
+            shim::run_block(static_cast<int>(block[0]));
+        }
+        return 0;
+    }
+    return 1;
+}

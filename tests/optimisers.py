@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A small optimiser of random sprites, shared by the tests of the back ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.engine.fitting.optimiser import Optimiser, Settings
+from smalti.engine.raster import build_atlas
+
+SIZE = 61, 83
+TEMPLATES = [(9, 14), (30, 30), (16, 5)]
+
+
+def settings(**changes: Any) -> Settings:
+    return Settings(
+        **{
+            "steps": 100,
+            "rate": 1.0,
+            "blur": 1.0,
+            "colour_mix": 0.0,
+            "blend_space": "srgb",
+            "alpha_max": 0.9,
+            "lock_rotation": False,
+            "lock_scale": False,
+            "size_range": (3.0, 60.0),
+            "back_end": "cpu",
+            **changes,
+        }
+    )
+
+
+def optimiser(background: bool, chosen: Settings) -> Optimiser:
+    rng = np.random.default_rng(4)
+    n = 40
+    bitmaps = [rng.uniform(0, 1, (*shape, 4)) for shape in TEMPLATES]
+    for bitmap in bitmaps:
+        bitmap[..., :3] *= bitmap[..., 3:]
+    target: NDArray[np.float32] = rng.uniform(0, 1, (*SIZE, 4)).astype(np.float32)
+    target[..., 3] = 1 if background else np.linspace(0, 1, SIZE[1])
+    target[..., :3] *= target[..., 3:]
+    sprites = {
+        "template": rng.integers(0, 3, n),
+        "x": rng.uniform(-5, SIZE[1] + 5, n),
+        "y": rng.uniform(-5, SIZE[0] + 5, n),
+        "scale": rng.uniform(2, 20, n),
+        "aspect": rng.normal(0, 0.2, n),
+        "theta": rng.uniform(-3, 3, n),
+        "opacity": rng.uniform(0.1, 0.85, n),
+        "tint": rng.uniform(0, 1, (n, 3)),
+    }
+    shapes = np.array([[width, height] for height, width in TEMPLATES], np.float64)
+    ground = np.full((*SIZE, 4), (0.3, 0.6, 0.1, 1), np.float32) if background else None
+    return Optimiser(target, ground, build_atlas(bitmaps), shapes, sprites, chosen, seed=7)

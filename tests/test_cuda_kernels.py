@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The CUDA kernels, run on the host, say what the reference says; the same bits whatever the order of their threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import torch
+from cuda_host import HostKernels
+from jobs import bitmaps, pixels_of, ramp, save
+from optimisers import optimiser, settings
+from torch import Tensor
+
+from scenes import Scene, random_scene, stacked_scene
+from smalti.engine import cuda, inputs
+from smalti.engine.api import fit
+from smalti.engine.drawing import picture
+from smalti.engine.raster import BACK_ENDS, image_loss, removal_costs
+from smalti.engine.templates import load_templates
+
+
+@pytest.fixture(autouse=True)
+def kernels(monkeypatch: pytest.MonkeyPatch) -> HostKernels:
+    """In place of a GPU's."""
+    launcher = HostKernels()
+    monkeypatch.setattr(cuda, "_launcher", lambda: launcher)
+    monkeypatch.setitem(BACK_ENDS, "cuda", "smalti.engine.cuda")
+    return launcher
+
+
+def relative(found: Tensor, true: Tensor) -> float:
+    return float((found.double() - true.double()).norm() / true.double().norm().clamp(min=1e-12))
+
+
+SCENES: dict[str, tuple[Callable[..., Scene], dict[str, Any]]] = {
+    **{
+        f"mixed bag, mix {mix}, bias {bias}": (random_scene, {"seed": 1, "mix": mix, "lod_bias": bias})
+        for mix in (0.0, 0.5, 1.0)
+        for bias in (0.0, 2.0)
+    },
+    "transparent": (random_scene, {"seed": 2, "mix": 0.3, "background": False}),
+    "one tile": (random_scene, {"seed": 3, "size": (7, 9)}),
+    "larger than the canvas": (random_scene, {"seed": 4, "size": (40, 40), "half_size": (60.0, 90.0)}),
+    "stacked": (stacked_scene, {"seed": 5}),
+    "stacked bitmaps": (stacked_scene, {"seed": 6, "mix": 0.7}),
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("stop", [0.0, 1e-4])
+def test_kernels_agree_with_the_reference(name: str, stop: float) -> None:
+    make, arguments = SCENES[name]
+    scene = make(**arguments)
+    image, grads = scene.with_gradients("cuda", stop)
+    true, true_grads = scene.with_gradients("reference", stop)
+    assert (image - true).abs().max() < 1e-4
+    for found, expected in zip(grads, true_grads):
+        assert relative(found, expected) < 1e-3 or expected.abs().max() == found.abs().max() == 0
+
+
+def test_the_order_of_threads_changes_nothing(kernels: HostKernels) -> None:
+    scene = random_scene(7, n=60, mix=0.4, half_size=(2.0, 40.0))
+    results = []
+    for seed in range(4):
+        kernels.seed = seed
+        image, grads = scene.with_gradients("cuda", 1e-4)
+        results.append((image, *grads))
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other))
+
+
+def test_a_canvas_without_sprites_is_its_background() -> None:
+    scene = random_scene(8, n=0)
+    image, _ = scene.with_gradients("cuda")
+    assert torch.equal(image, scene.background)
+
+
+def test_a_sprite_that_is_not_finite_is_not_drawn_and_spoils_nothing() -> None:
+    scene = random_scene(23, n=12, mix=0.5)
+    affine, opacity = scene.affine.clone(), scene.opacity.clone()
+    affine[0] = float("nan")
+    affine[1] = 0.0
+    opacity[2] = float("inf")
+    broken, grads = replace(scene, affine=affine, opacity=opacity).with_gradients("cuda")
+    names = ("affine", "opacity", "tint", "template")
+    clean, clean_grads = replace(scene, **{n: getattr(scene, n)[3:] for n in names}).with_gradients("cuda")
+    assert torch.equal(broken, clean)
+    for found, expected in zip(grads, clean_grads):
+        assert (found[:3] == 0).all()
+        assert torch.equal(found[3:], expected)
+
+
+def test_a_tile_may_hold_more_sprites_than_are_brought_or_ordered_at_once() -> None:
+    """Over 512 pairs in a tile, some of them behind what stops the light."""
+    scene = random_scene(9, n=700, size=(16, 16), half_size=(10.0, 30.0))
+    image, grads = scene.with_gradients("cuda", 1e-4)
+    true, true_grads = scene.with_gradients("cpu", 1e-4)
+    assert (image - true).abs().max() < 1e-4
+    for found, expected in zip(grads, true_grads):
+        assert relative(found, expected) < 1e-3
+
+
+@pytest.mark.parametrize("kind", ["mse", "l1"])
+@pytest.mark.parametrize("encoded", [False, True])
+@pytest.mark.parametrize("mix", [0.0, 0.5])
+def test_the_loss_and_its_gradient_agree_with_the_cpu(kind: Literal["mse", "l1"], encoded: bool, mix: float) -> None:
+    scene = random_scene(31, n=40, size=(35, 41), mix=mix, half_size=(2, 20))
+    goal = torch.rand(35, 41, 4, generator=torch.Generator().manual_seed(0))
+    results = {}
+    for back_end in ("cuda", "cpu"):
+        leaves = [t.detach().clone().requires_grad_() for t in (scene.affine, scene.opacity, scene.tint)]
+        loss = image_loss(
+            *leaves,
+            scene.template,
+            scene.atlas,
+            goal,
+            scene.background,
+            mix,
+            kind=kind,
+            encoded=encoded,
+            back_end=back_end,
+        )
+        loss.backward()
+        results[back_end] = loss.detach(), [leaf.grad for leaf in leaves]
+    assert float(results["cuda"][0]) == pytest.approx(float(results["cpu"][0]), rel=1e-5)
+    for found, true in zip(results["cuda"][1], results["cpu"][1]):
+        assert found is not None and true is not None  # noqa: PT018
+        # Where a difference is nearly 0, rounding decides on the sign that L1 takes.
+        assert relative(found, true) < (1e-3 if kind == "mse" else 2e-2)
+
+
+@pytest.mark.parametrize("mix", [0.0, 0.5])
+def test_the_costs_of_removal_agree_with_the_reference(mix: float) -> None:
+    scene = random_scene(41, n=30, size=(35, 50), mix=mix, half_size=(2, 30))
+    goal = torch.rand(35, 50, 4, generator=torch.Generator().manual_seed(1))
+    arguments = scene.affine, scene.opacity, scene.tint, scene.template, scene.atlas, goal, scene.background, mix, 0.0
+    found, true = (removal_costs(*arguments, back_end=back_end) for back_end in ("cuda", "reference"))
+    assert (found - true).abs().max() < 1e-4 * true.abs().max() + 1e-8
+
+
+# Whole steps.
+
+
+def state_after(steps: int, changes: dict[str, Any], background: bool, back_end: str) -> tuple[dict[str, Any], float]:
+    fitting = optimiser(background, settings(back_end=back_end, **changes))
+    loss = 0.0
+    for _ in range(steps):
+        loss = float(fitting.step())
+    return fitting.state(), loss
+
+
+@pytest.mark.parametrize("background", [True, False])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"colour_mix": 0.4},
+        {"colour_mix": 1.0, "blend_space": "linear"},
+        {"lock_rotation": True, "lock_scale": True},
+        {"coarse": ((0.02, 4), (0.05, 3))},
+    ],
+    ids=str,
+)
+def test_a_step_is_that_of_the_cpu(background: bool, changes: dict[str, Any]) -> None:
+    ours, cpu = (optimiser(background, settings(back_end=back_end, **changes)) for back_end in ("cuda", "cpu"))
+    for step in range(4):
+        cpu.restore(ours.state())
+        ours.restore(ours.state())  # both from the numbers that a checkpoint keeps
+        before = cpu.state()
+        assert float(ours.step()) == pytest.approx(float(cpu.step()), rel=1e-5)
+        found, true = ours.state(), cpu.state()
+        assert sorted(found) == sorted(true)
+        for name in true:
+            # Rounding decides on the sign of a slope that is nearly 0, which is as long a step as any other.
+            close = 3e-2 if name.startswith("parameter.") else 2e-3
+            moved, off = (np.linalg.norm(true[name] - other[name]) for other in (before, found))
+            assert off <= close * moved + 1e-6 * np.linalg.norm(true[name]), (step, name)
+
+
+def test_steps_go_on_from_a_checkpoint_as_if_nothing_had_happened() -> None:
+    through = optimiser(True, settings(back_end="cuda"))
+    for _ in range(6):
+        through.step()
+    first = optimiser(True, settings(back_end="cuda"))
+    for _ in range(3):
+        first.step()
+    second = optimiser(True, settings(back_end="cuda"))
+    second.restore(first.state())
+    for _ in range(3):
+        second.step()
+    expected, found = through.state(), second.state()
+    assert all(np.array_equal(expected[name], found[name]) for name in expected)
+
+
+def test_a_step_without_room_for_its_pairs_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, loss = state_after(7, {}, True, "cuda")
+    made: list[int] = []
+    reserve = cuda._Bins.reserve
+
+    def stingy(bins: cuda._Bins, pairs: int) -> None:
+        made.append(pairs)
+        # Too little twice: for the first steps, and once more when they are played again.
+        reserve(bins, pairs if len(made) % 2 or len(made) > 4 else 5)
+
+    monkeypatch.setattr(cuda._Bins, "reserve", stingy)
+    found, found_loss = state_after(7, {}, True, "cuda")
+    assert len(made) > 4
+    assert found_loss == loss
+    assert all(np.array_equal(expected[name], found[name]) for name in expected)
+
+
+def test_nobody_has_to_look_at_the_loss_of_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda.FusedStep, "PATIENCE", 3)
+    looked, unseen = (optimiser(True, settings(back_end="cuda")) for _ in range(2))
+    for _ in range(8):
+        last = float(looked.step())
+        final = unseen.step()
+    assert float(final) == last
+    assert all(np.array_equal(looked.state()[name], unseen.state()[name]) for name in looked.state())
+
+
+def test_a_whole_fit_runs_on_the_kernels(kernels: HostKernels, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With recycling, a growing canvas and frames; as close as the CPU comes."""
+    monkeypatch.setattr(inputs, "usable_device", lambda asked: asked)
+    templates = load_templates(bitmaps(tmp_path / "bitmaps"))
+    target = save(tmp_path / "ramp.png", ramp(48, 32))
+    quality = {}
+    for device in ("cuda", "cpu"):
+        composition = fit(target, templates, count=12, steps=60, device=device)
+        shown = picture(composition)[..., :3] / 255
+        quality[device] = -10 * np.log10(np.mean((shown - pixels_of(target)[..., :3]) ** 2))
+    assert {"update_parameters", "removal_tint"} <= set(kernels.launched)
+    assert quality["cuda"] > quality["cpu"] - 1
