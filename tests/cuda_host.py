@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import shutil
 import subprocess
 from functools import cache
@@ -14,23 +15,47 @@ import torch
 from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[1]
-LIBRARY = ROOT / "build" / "cuda_host" / "libsmalti_cuda_host.so"
+SANITIZED = "SMALTI_CUDA_HOST_SANITIZED"
+"""Environment variable; where it is set, reads and writes outside an array end the process."""
+
+
+def built(sanitized: bool) -> Path:
+    """The kernels as a library, compiled anew when a source has changed."""
+    source = ROOT / "tests" / "cuda_host" / "host.cpp"
+    folders = ("engine/cuda", "engine/kernels", "tests/cuda_host")
+    newest = max(path.stat().st_mtime for folder in folders for path in (ROOT / folder).iterdir())
+    path = ROOT / "build" / "cuda_host" / f"libsmalti_cuda_host{'_sanitized' if sanitized else ''}.so"
+    if not path.exists() or path.stat().st_mtime < newest:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-fPIC", "-shared"]
+        watched = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+        subprocess.run([_compiler(), *flags, *(watched if sanitized else ["-O2"]), source, "-o", path], check=True)
+    return path
+
+
+def _compiler() -> str:
+    found = shutil.which("g++")
+    if found is None:
+        pytest.skip("needs g++")
+    return found
 
 
 @cache
 def library() -> ctypes.CDLL:
-    """The kernels, compiled anew when a source has changed."""
-    compiler = shutil.which("g++")
-    if compiler is None:
-        pytest.skip("needs g++")
-    source = ROOT / "tests" / "cuda_host" / "host.cpp"
-    folders = ("engine/cuda", "engine/kernels", "tests/cuda_host")
-    newest = max(path.stat().st_mtime for folder in folders for path in (ROOT / folder).iterdir())
-    if not LIBRARY.exists() or LIBRARY.stat().st_mtime < newest:
-        LIBRARY.parent.mkdir(parents=True, exist_ok=True)
-        flags = ["-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-fPIC", "-shared"]
-        subprocess.run([compiler, *flags, source, "-o", LIBRARY], check=True)
-    return ctypes.CDLL(str(LIBRARY))
+    """The kernels, ready to be called."""
+    return ctypes.CDLL(str(built(SANITIZED in os.environ)))
+
+
+def sanitized_environment() -> dict[str, str]:
+    """The environment of a process in which the sanitizers watch the kernels."""
+    built(True)  # here, where they do not watch the compiler too
+    runtimes = [
+        subprocess.run([_compiler(), f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout
+        for name in ("libasan.so", "libubsan.so")
+    ]
+    # Fibres have stacks of their own, which the sanitizer cannot follow; arrays are what is watched.
+    options = "detect_leaks=0,detect_stack_use_after_return=0"
+    return {**os.environ, SANITIZED: "1", "ASAN_OPTIONS": options, "LD_PRELOAD": "".join(runtimes).replace("\n", " ")}
 
 
 class HostKernels:

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
-from cuda_host import HostKernels
+from cuda_host import SANITIZED, HostKernels, sanitized_environment
 from jobs import bitmaps, pixels_of, ramp, save
 from optimisers import optimiser, settings
 from torch import Tensor
@@ -236,3 +239,29 @@ def test_a_whole_fit_runs_on_the_kernels(kernels: HostKernels, monkeypatch: pyte
         quality[device] = -10 * np.log10(np.mean((shown - pixels_of(target)[..., :3]) ** 2))
     assert {"update_parameters", "removal_tint"} <= set(kernels.launched)
     assert quality["cuda"] > quality["cpu"] - 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(SANITIZED in os.environ, reason="is run by itself")
+def test_no_kernel_reads_or_writes_outside_its_arrays() -> None:
+    """The tests above once more, under AddressSanitizer and UndefinedBehaviorSanitizer."""
+    chosen = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
+    done = subprocess.run(chosen, env=sanitized_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(SANITIZED in os.environ, reason="would end the process")
+def test_the_sanitizers_would_find_such_a_write() -> None:
+    code = (
+        "import sys; sys.path.insert(0, 'tests'); from cuda_host import HostKernels; from scenes import random_scene\n"
+        "from smalti.engine import cuda; launcher = HostKernels(); cuda._launcher = lambda: launcher\n"
+        "reserve = cuda._Bins.reserve\n"
+        "def short(bins, pairs):\n    reserve(bins, pairs // 2); bins.capacity = pairs\n"
+        "cuda._Bins.reserve = short; random_scene(1).image('cuda')"
+    )
+    root = Path(__file__).resolve().parents[1]
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=sanitized_environment(), cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "heap-buffer-overflow" in done.stderr

@@ -61,11 +61,12 @@ void enter() {
 }
 
 // Back to the scheduler; returns when this fibre may go on.
-void wait() {
+// Not inlined, so that no variable of a caller lives over a setjmp.
+__attribute__((noinline)) void wait() {
     if (!setjmp(fibres[current].here)) std::longjmp(scheduler, 1);
 }
 
-void go_on(int thread) {
+__attribute__((noinline)) void go_on(int thread) {
     current = thread;
     threadIdx = {static_cast<unsigned>(thread), 0, 0};
     Fibre& fibre = fibres[thread];
