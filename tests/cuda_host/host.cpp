@@ -123,16 +123,17 @@ bool release_block() {
     return true;
 }
 
+__attribute__((noinline)) void prepare(Fibre& f) {
+    f.begun = f.left = f.predicate = false;
+    f.waits = Operation::none;
+    getcontext(&f.context);
+    f.context.uc_stack.ss_sp = f.stack.get(), f.context.uc_stack.ss_size = kStack;
+    f.context.uc_link = nullptr;
+    makecontext(&f.context, enter, 0);
+}
+
 void run_block(int threads) {
-    for (int i = 0; i < threads; ++i) {
-        Fibre& f = fibres[i];
-        f.begun = f.left = f.predicate = false;
-        f.waits = Operation::none;
-        getcontext(&f.context);
-        f.context.uc_stack.ss_sp = f.stack.get(), f.context.uc_stack.ss_size = kStack;
-        f.context.uc_link = nullptr;
-        makecontext(&f.context, enter, 0);
-    }
+    for (Fibre& f : fibres) prepare(f);
     std::vector<int> order(threads);
     for (int i = 0; i < threads; ++i) order[i] = i;
     const int warp_count = static_cast<int>(warps.size());
