@@ -217,6 +217,21 @@ def test_a_step_without_room_for_its_pairs_is_made_again(monkeypatch: pytest.Mon
     assert all(np.array_equal(expected[name], found[name]) for name in expected)
 
 
+def test_sprites_that_are_moved_from_outside_do_not_cost_a_new_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    prepare = cuda.FusedStep._prepare
+    monkeypatch.setattr(cuda.FusedStep, "_prepare", lambda *given: made.append(1) or prepare(*given))
+    fitting = optimiser(True, settings(back_end="cuda"))
+    for _ in range(3):
+        fitting.step()
+        other = {**fitting.sprites(), "x": np.full(40, 5.0), "y": np.full(40, 6.0)}
+        which = np.array([1, 7])
+        fitting.replace(which, {name: values[which].astype(np.float64) for name, values in other.items()})
+        fitting.step()
+    assert len(made) == 1
+    assert abs(fitting.sprites()["x"][-2:] - 5).max() < 10
+
+
 def test_nobody_has_to_look_at_the_loss_of_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda.FusedStep, "PATIENCE", 3)
     looked, unseen = (optimiser(True, settings(back_end="cuda")) for _ in range(2))

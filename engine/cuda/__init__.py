@@ -416,9 +416,8 @@ class FusedStep:
         self._play: Callable[[], None] | None = None
         self._shape: tuple[Any, ...] = ()
         self._waiting: list[bytes] = []
-
-    def _there(self, tensor: Tensor, kind: torch.dtype) -> Tensor:
-        return tensor.detach().to(self._launcher.device, kind).contiguous().clone()
+        self._arrays: list[Tensor] = []
+        self._sprites = 0
 
     def bind(
         self,
@@ -429,24 +428,26 @@ class FusedStep:
         extent: Tensor,
     ) -> None:
         """See `smalti.engine.raster.FusedStep`."""
+        self._settle()
         self._bound = dict(parameters), dict(means), dict(squares)
-        self._sprites = len(template)
-        self._values = [self._there(parameters[name], torch.float32) for name in NAMES]
-        self._means, self._squares = (
-            self._there(
-                torch.cat(
-                    [
-                        by_name.get(name, torch.zeros_like(parameters[name])).reshape(self._sprites, -1)
-                        for name in NAMES
-                    ],
-                    dim=1,
-                ),
-                torch.float32,
-            )
-            for by_name in (means, squares)
-        )
-        self._template = self._there(template, torch.int32)
-        self._extent = self._there(extent, torch.float32)
+        sprites = len(template)
+
+        def table(by_name: Mapping[str, Tensor]) -> Tensor:
+            columns = [by_name.get(n, torch.zeros_like(parameters[n])).reshape(sprites, -1) for n in NAMES]
+            return torch.cat(columns, dim=1)
+
+        given = [*((parameters[name], torch.float32) for name in NAMES)]
+        given += [(table(means), torch.float32), (table(squares), torch.float32)]
+        given += [(template, torch.int32), (extent, torch.float32)]
+        if self._arrays and sprites == self._sprites:
+            # Into the same memory, so that what was captured stays good.
+            for there, (tensor, _) in zip(self._arrays, given):
+                there.copy_(tensor.detach())
+            return
+        device = self._launcher.device
+        self._arrays = [t.detach().to(device, kind, copy=True).contiguous() for t, kind in given]
+        self._values, (self._means, self._squares, self._template, self._extent) = self._arrays[:6], self._arrays[6:]
+        self._sprites = sprites
         self._play = None
 
     def fetch(self) -> None:
