@@ -70,8 +70,8 @@ struct RealLanes {
     SMALTI_INLINE friend IntLanes<n> operator<=(RealLanes a, RealLanes b) {
         return {a.low <= b.low, a.high <= b.high};
     }
-    SMALTI_INLINE friend RealLanes select(IntLanes<n> mask, RealLanes a, RealLanes b) {
-        return {select(mask.low, a.low, b.low), select(mask.high, a.high, b.high)};
+    SMALTI_INLINE friend RealLanes choose(IntLanes<n> mask, RealLanes a, RealLanes b) {
+        return {choose(mask.low, a.low, b.low), choose(mask.high, a.high, b.high)};
     }
     SMALTI_INLINE friend IntLanes<n> truncated(RealLanes a) { return {truncated(a.low), truncated(a.high)}; }
 };
@@ -93,7 +93,7 @@ struct RealLanes<kNative> {
     SMALTI_INLINE friend RealLanes operator*(RealLanes a, RealLanes b) { return a.v * b.v; }
     SMALTI_INLINE friend IntLanes<kNative> operator<(RealLanes a, RealLanes b) { return NativeInts(a.v < b.v); }
     SMALTI_INLINE friend IntLanes<kNative> operator<=(RealLanes a, RealLanes b) { return NativeInts(a.v <= b.v); }
-    SMALTI_INLINE friend RealLanes select(IntLanes<kNative> mask, RealLanes a, RealLanes b) {
+    SMALTI_INLINE friend RealLanes choose(IntLanes<kNative> mask, RealLanes a, RealLanes b) {
         return mask.v ? a.v : b.v;
     }
     SMALTI_INLINE friend IntLanes<kNative> truncated(RealLanes a) { return __builtin_convertvector(a.v, NativeInts); }
@@ -110,8 +110,8 @@ SMALTI_INLINE RealLanes<n> number(IntLanes<n> a) {
 using Reals = RealLanes<kTile>;
 using Ints = IntLanes<kTile>;
 
-SMALTI_INLINE Reals smaller(Reals a, Reals b) { return select(a <= b, a, b); }
-SMALTI_INLINE Reals larger(Reals a, Reals b) { return select(a <= b, b, a); }
+SMALTI_INLINE Reals smaller(Reals a, Reals b) { return choose(a <= b, a, b); }
+SMALTI_INLINE Reals larger(Reals a, Reals b) { return choose(a <= b, b, a); }
 SMALTI_INLINE Reals magnitude(Reals a) { return larger(a, Reals(0.0f) - a); }
 
 // 0, 1, 2 ...: the columns of a row, or the rows of a tile.

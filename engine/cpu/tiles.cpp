@@ -7,6 +7,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "../kernels/blend.h"
 #include "../kernels/display.h"
 #include "corners.h"
 
@@ -53,8 +54,8 @@ SMALTI_INLINE unsigned rows_touched(const Local& s) {
     Reals first = larger(smaller(u0, u1), smaller(v0, v1)) - slack;
     Reals last = smaller(larger(u0, u1), larger(v0, v1)) + slack;
     // Written so that an interval that is not a number, which extreme maps give, becomes the whole row.
-    first = select(Reals(0.0f) < first, smaller(first, static_cast<float>(kTile)), 0.0f);
-    last = select(last < end, last, end);
+    first = choose(Reals(0.0f) < first, smaller(first, static_cast<float>(kTile)), 0.0f);
+    last = choose(last < end, last, end);
     // Not negative, so truncation is the floor; the first column is the ceiling.
     alignas(64) std::int32_t touched[kTile];
     (number(truncated(first + 0.99999f)) <= last).store(touched);
@@ -77,9 +78,9 @@ SMALTI_INLINE Sight<levels> look(const Local& s, int i, Reals t, float stop) {
     const float u_row = s.c + s.b * static_cast<float>(i), v_row = s.f + s.e * static_cast<float>(i);
     const Reals u = s.a * ascending() + u_row, v = s.d * ascending() + v_row;
     const Ints drawn = (magnitude(u) <= s.extent_u) & (magnitude(v) <= s.extent_v) & (stop <= t);
-    const Reals seen_u = select(drawn, u, 0.0f), seen_v = select(drawn, v, 0.0f);
+    const Reals seen_u = choose(drawn, u, 0.0f), seen_v = choose(drawn, v, 0.0f);
     Sight<levels> sight;
-    sight.scale = select(drawn, Reals(kTexelScale), 0.0f);
+    sight.scale = choose(drawn, Reals(kTexelScale), 0.0f);
     sight.at[0] = footprint_of(s.fine, seen_u, seen_v);
     if constexpr (levels > 1) sight.at[1] = footprint_of(s.coarse, seen_u, seen_v);
     return sight;
@@ -164,12 +165,6 @@ SMALTI_INLINE void open(State& state, const TileArea& area) {
     state.open_rows = area.rows == kTile ? 0xffffu : (1u << area.rows) - 1u;
 }
 
-// What a sprite shows: its tint, its bitmap's colours, or some of each.
-enum class Colour { tint, mixed, bitmap };
-
-constexpr bool shows_tint(Colour kind) { return kind != Colour::bitmap; }
-constexpr bool shows_bitmap(Colour kind) { return kind != Colour::tint; }
-
 // The share of the bitmap's own colours, a constant where it can be one.
 template <Colour kind>
 SMALTI_INLINE float share_of_bitmap(const Scene& scene) {
@@ -190,13 +185,6 @@ SMALTI_INLINE void add(float* to, Reals value) { (Reals::load(to) + value).store
 // Rounding must never bring a transmittance below 0: with a stop of 0 it would end the pixel.
 SMALTI_INLINE void dim(float* transmittance, Reals t, Reals weight) { larger(t - weight, 0.0f).store(transmittance); }
 
-// A sprite's part of one channel: its tint by the one weight, its bitmap's colour by the other.
-template <Colour kind>
-SMALTI_INLINE Reals shown(Reals weight, float tint, Reals bitmap_weight, Reals bitmap) {
-    if constexpr (shows_tint(kind)) return weight * tint + bitmap_weight * bitmap;
-    return bitmap_weight * bitmap;
-}
-
 template <Colour kind, int levels>
 void forward_rows(const Scene& scene, const Local& s, unsigned rows, State& state, Row (*colour)[kTile]) {
     const float opacity = s.opacity, own = share_of_bitmap<kind>(scene), painted = 1.0f - own;
@@ -206,7 +194,7 @@ void forward_rows(const Scene& scene, const Local& s, unsigned rows, State& stat
         const Reals t = Reals::load(state.transmittance[i].v);
         const Sight<levels> sight = look<levels>(s, i, t, scene.stop);
         const Reals through = opacity * sight.scale * t;
-        if constexpr (!shows_bitmap(kind)) {
+        if constexpr (!kShowsBitmap<kind>) {
             const Reals weight = through * alphas(scene, s, sight).value;
             for (int channel = 0; channel < 3; ++channel) add(colour[channel][i].v, weight * tint[channel]);
             dim(state.transmittance[i].v, t, weight);
@@ -214,7 +202,7 @@ void forward_rows(const Scene& scene, const Local& s, unsigned rows, State& stat
             const Colours seen = colours(scene, s, sight);
             const Reals weight = through * seen.channel[3].value;
             for (int channel = 0; channel < 3; ++channel)
-                add(colour[channel][i].v, shown<kind>(weight, tint[channel], own * through, seen.channel[channel].value));
+                add(colour[channel][i].v, shown<kind>(weight, tint[channel], through, own, seen.channel[channel].value));
             dim(state.transmittance[i].v, t, weight);
         }
     }
@@ -259,18 +247,12 @@ void forward(const Scene& scene, const Plan& plan, int tile, float* image) {
 }
 
 // The backward pass walks the stack twice. On the way down it samples and remembers, for each row it draws, what the way
-// up needs; on the way up it carries `behind`, the colour behind the sprite seen through the loss's gradient. It is built
-// by adding, not by dividing transmittances, so that an opaque sprite still learns what it hides.
-//
-// With g the gradient of the loss by a pixel's premultiplied colour, q the template's alpha, p its colour, o the opacity,
-// m the mix, T the transmittance above: a = o q, g.c = o ((1 - m) (g.tint) q + m (g.p)) + g_a a, and
-//   dL/dq = o T X, X = (1 - m) g.tint + g_a - behind       dL/d(g.p) = o m T
-//   behind <- g.c + (1 - a) behind = behind + a X + o m (g.p)
+// up needs; on the way up it carries `behind` (see blend.h).
 //
 // What is remembered of a row: T, then for alpha, and for red, green and blue where the bitmap's colours show, the sampled
 // value and its derivatives by u, v and level of detail.
 constexpr int kTransmittance = 0, kAlpha = 1, kColours = 5;
-constexpr int stored_rows(Colour kind) { return shows_bitmap(kind) ? kColours + 12 : kColours; }
+constexpr int stored_rows(Colour kind) { return kind == Colour::tint ? kColours : kColours + 12; }
 
 struct Sums {
     Row du, du_row, dv, dv_row, lod, opacity, tint[3];
@@ -307,7 +289,7 @@ void down_rows(const Scene& scene, const Local& s, unsigned rows, State& state, 
         const Sight<levels> sight = look<levels>(s, i, t, scene.stop);
         const Reals through = opacity * sight.scale * t;
         t.store(stored + kTransmittance * kTile);
-        if constexpr (!shows_bitmap(kind)) {
+        if constexpr (!kShowsBitmap<kind>) {
             const Sample<Reals> q = alphas(scene, s, sight);
             const Reals weight = through * q.value;
             keep<levels>(stored, kAlpha, sight.scale, q);
@@ -322,7 +304,7 @@ void down_rows(const Scene& scene, const Local& s, unsigned rows, State& state, 
                 keep<levels>(stored, kColours + 4 * channel, sight.scale, seen.channel[channel]);
                 if constexpr (draw)
                     add(colour[channel][i].v,
-                        shown<kind>(weight, tint[channel], own * through, seen.channel[channel].value));
+                        shown<kind>(weight, tint[channel], through, own, seen.channel[channel].value));
             }
             dim(state.transmittance[i].v, t, weight);
         }
@@ -340,38 +322,30 @@ void up_rows(const Scene& scene, const Local& s, unsigned rows, const Row (*grad
         const int i = __builtin_ctz(rows);
         const auto in = [&](int at) { return Reals::load(stored + at * kTile); };
         const Reals r = Reals::load(grad[0][i].v), g = Reals::load(grad[1][i].v), b = Reals::load(grad[2][i].v);
-        const Reals t = in(kTransmittance), q = in(kAlpha), back = Reals::load(behind[i].v);
-        Reals x = Reals::load(grad[3][i].v) - back;
-        if constexpr (shows_tint(kind)) x = x + (r * tr + g * tg + b * tb);
-        const Reals w = t * x, ow = opacity * w;
-        Reals du = ow * in(kAlpha + 1), dv = ow * in(kAlpha + 2), by_opacity = w * q, more = opacity * q * x;
-        Reals lod = 0.0f;
-        if constexpr (levels > 1) lod = ow * in(kAlpha + 3);
-        if constexpr (shows_bitmap(kind)) {
-            const auto seen = [&](int part) {
-                return r * in(kColours + part) + g * in(kColours + 4 + part) + b * in(kColours + 8 + part);
-            };
-            const Reals p = seen(0), mt = own * t, omt = opacity * mt;
-            du = du + omt * seen(1);
-            dv = dv + omt * seen(2);
-            if constexpr (levels > 1) lod = lod + omt * seen(3);
-            by_opacity = by_opacity + mt * p;
-            more = more + opacity * own * p;
-        }
-        (back + more).store(behind[i].v);
+        const Reals t = in(kTransmittance), back = Reals::load(behind[i].v);
+        const auto remembered = [&](int at) {
+            return Sample<Reals>{in(at), in(at + 1), in(at + 2), levels > 1 ? in(at + 3) : Reals(0.0f)};
+        };
+        const Sample<Reals> q = remembered(kAlpha);
+        Sample<Reals> p{0.0f, 0.0f, 0.0f, 0.0f};
+        if constexpr (kShowsBitmap<kind>)
+            p = seen_through(r, remembered(kColours), g, remembered(kColours + 4), b, remembered(kColours + 8));
+        const Lesson<Reals> learnt = lesson<kind, (levels > 1)>(r * tr + g * tg + b * tb, Reals::load(grad[3][i].v), back,
+                                                                t, q, p, opacity, own);
+        (back + learnt.behind).store(behind[i].v);
         const float row = static_cast<float>(i);
-        if constexpr (shows_tint(kind)) {
-            const Reals weight = opacity * q * t;
+        if constexpr (kShowsTint<kind>) {
+            const Reals weight = opacity * q.value * t;
             sum_red = sum_red + weight * r;
             sum_green = sum_green + weight * g;
             sum_blue = sum_blue + weight * b;
         }
-        sum_du = sum_du + du;
-        sum_du_row = sum_du_row + du * row;
-        sum_dv = sum_dv + dv;
-        sum_dv_row = sum_dv_row + dv * row;
-        sum_lod = sum_lod + lod;
-        sum_opacity = sum_opacity + by_opacity;
+        sum_du = sum_du + learnt.du;
+        sum_du_row = sum_du_row + learnt.du * row;
+        sum_dv = sum_dv + learnt.dv;
+        sum_dv_row = sum_dv_row + learnt.dv * row;
+        sum_lod = sum_lod + learnt.lod;
+        sum_opacity = sum_opacity + learnt.opacity;
     }
     sum_du.store(to.du.v), sum_du_row.store(to.du_row.v), sum_dv.store(to.dv.v), sum_dv_row.store(to.dv_row.v);
     sum_lod.store(to.lod.v), sum_opacity.store(to.opacity.v);
@@ -534,12 +508,11 @@ double step_as(const Scene& scene, const Plan& plan, int tile, const Goal& goal,
                     encode(want[channel], unused);
                 }
             }
-            const Reals d = picture - Reals::load(want[channel].v);
-            const Reals sign = select(0.0f < d, Reals(1.0f), 0.0f) - select(d < 0.0f, Reals(1.0f), 0.0f);
-            Reals g = goal.scale * (goal.absolute ? sign : 2.0f * d);
+            const Compared<Reals> c = compared(picture, Reals::load(want[channel].v), goal.scale, goal.absolute);
+            Reals g = c.slope;
             if (goal.encoded && channel < 3) g = g * Reals::load(slope.v);
-            g = select(within, g, 0.0f);
-            losses = losses + select(within, goal.absolute ? magnitude(d) : d * d, 0.0f);
+            g = choose(within, g, 0.0f);
+            losses = losses + choose(within, c.loss, 0.0f);
             g.store(grad[channel][i].v);
             below = below + g * beneath;
         }
@@ -553,9 +526,7 @@ double step_as(const Scene& scene, const Plan& plan, int tile, const Goal& goal,
     return loss;
 }
 
-// How much the squared error would grow if a sprite were taken away, exactly: a picture is linear in each opacity alone,
-// so without the sprite a pixel's colour is less by d = o T (c' - q behind), c' the colour at opacity 1, and its squared
-// error changes by d (d - 2 e). Here `behind` is the true colour behind, channel by channel.
+// By how much the squared error would grow without a sprite (see blend.h).
 template <Colour kind>
 void removal_rows(const Scene& scene, const Local& s, unsigned rows, const Row (*error)[kTile], const float* stored,
                   Row (*behind)[kTile], Row& cost) {
@@ -566,14 +537,14 @@ void removal_rows(const Scene& scene, const Local& s, unsigned rows, const Row (
         const float* const in = stored;
         for (int channel = 0; channel < 4; ++channel) {
             const float tint = channel < 3 ? painted * s.tint[channel] : 1.0f;
-            const bool shows = shows_bitmap(kind) && channel < 3;
+            const bool shows = kShowsBitmap<kind> && channel < 3;
             const Reals q = Reals::load(in + kAlpha * kTile), t = Reals::load(in + kTransmittance * kTile);
             const Reals back = Reals::load(behind[channel][i].v);
             Reals colour = tint * q;
             if (shows) colour = colour + own * Reals::load(in + (kColours + 4 * channel) * kTile);
-            const Reals more = opacity * (colour - q * back), d = t * more;
-            sum = sum + d * (d - 2.0f * Reals::load(error[channel][i].v));
-            (back + more).store(behind[channel][i].v);
+            const Removal<Reals> r = removal(colour, q, back, t, Reals::load(error[channel][i].v), opacity);
+            sum = sum + r.cost;
+            (back + r.more).store(behind[channel][i].v);
         }
     }
     sum.store(cost.v);

@@ -7,6 +7,7 @@
 // pixel that never stops goes on, what rounding can lose is less than kCut.
 #pragma once
 
+#include "../kernels/blend.h"
 #include "../kernels/display.h"
 #include "record.cuh"
 
@@ -21,7 +22,6 @@ constexpr float kCut = 1e-4f;
 constexpr int kPairNumbers = 11;
 constexpr int kReduced = 16;  // the next power of two
 
-enum class Colour { tint, mixed };
 enum class Pass { draw, differentiate, step, removal };
 
 struct Canvas {
@@ -96,6 +96,11 @@ __device__ ColourSample seen(const Canvas& canvas, const Record& r, float u, flo
         c.a = between_levels(c.a, coarse.a, r.view.fraction);
     }
     return c;
+}
+
+// From 16-bit units.
+__device__ inline Sample<float> scaled(const Sample<float>& s) {
+    return {kTexelScale * s.value, kTexelScale * s.du, kTexelScale * s.dv, kTexelScale * s.dlod};
 }
 
 __device__ inline float light_left(float opacity, float alpha) {
@@ -184,14 +189,9 @@ __device__ void tile_of(const Canvas& canvas, const Lists& lists, const Comparis
             const ColourSample c = seen<kind>(canvas, r, u, v);
             const float through = light * r.opacity * kTexelScale, weight = through * c.a.value;
             if (pass != Pass::differentiate) {
-                colour[0] += weight * painted * r.tint[0];
-                colour[1] += weight * painted * r.tint[1];
-                colour[2] += weight * painted * r.tint[2];
-                if (kind == Colour::mixed) {
-                    colour[0] += through * own * c.r.value;
-                    colour[1] += through * own * c.g.value;
-                    colour[2] += through * own * c.b.value;
-                }
+                colour[0] += shown<kind>(weight, painted * r.tint[0], through, own, c.r.value);
+                colour[1] += shown<kind>(weight, painted * r.tint[1], through, own, c.g.value);
+                colour[2] += shown<kind>(weight, painted * r.tint[2], through, own, c.b.value);
             }
             const float left = light * light_left(r.opacity, c.a.value);
             if (left < kCut && cut < 0) cut = from + i, light_at_cut = light;
@@ -236,10 +236,9 @@ __device__ void tile_of(const Canvas& canvas, const Lists& lists, const Comparis
                 found = shown.value, slope = shown.slope;
                 if (comparison.on_noise) want = encoded(want).value;
             }
-            const float d = found - want;
-            const float sign = d > 0.0f ? 1.0f : (d < 0.0f ? -1.0f : 0.0f);
-            loss += comparison.absolute ? fabs(d) : d * d;
-            gradient[channel] = comparison.scale * slope * (comparison.absolute ? sign : 2.0f * d);
+            const Compared<float> c = compared(found, want, comparison.scale, comparison.absolute != 0);
+            loss += c.loss;
+            gradient[channel] = slope * c.slope;
         }
     }
     if (pass == Pass::step) {
@@ -262,9 +261,9 @@ __device__ void tile_of(const Canvas& canvas, const Lists& lists, const Comparis
         stage(lists, from, count, staged, pairs);
         for (int i = 0; i < count; ++i) {
             const Record& r = staged[i];
-            const Placement<float>& p = r.placement;
-            const float x = px - p.x, y = py - p.y;
-            const float u = p.a * x + p.b * y, v = p.d * x + p.e * y;
+            const Placement<float>& at = r.placement;
+            const float x = px - at.x, y = py - at.y;
+            const float u = at.a * x + at.b * y, v = at.d * x + at.e * y;
             const bool touched =
                 within && from + i >= end && fabs(u) <= r.view.extent_u && fabs(v) <= r.view.extent_v;
             float numbers[kReduced] = {};
@@ -275,38 +274,26 @@ __device__ void tile_of(const Canvas& canvas, const Lists& lists, const Comparis
                 light = t;
                 const float o = r.opacity, q = kTexelScale * c.a.value;
                 if (pass == Pass::removal) {
-                    // See removal_rows in the CPU back end.
-                    const float own_colour[3] = {c.r.value, c.g.value, c.b.value};
+                    const float own_colour[4] = {c.r.value, c.g.value, c.b.value, 0.0f};
                     for (int channel = 0; channel < 4; ++channel) {
-                        float shown = channel < 3 ? painted * r.tint[channel] * q : q;
-                        if (kind == Colour::mixed && channel < 3) shown += own * kTexelScale * own_colour[channel];
-                        const float more = o * (shown - q * behind[channel]), d = t * more;
-                        numbers[0] += d * (d - 2.0f * gradient[channel]);
-                        behind[channel] += more;
+                        const bool is_colour = channel < 3;
+                        float look = is_colour ? painted * r.tint[channel] * q : q;
+                        if (kShowsBitmap<kind> && is_colour) look += own * kTexelScale * own_colour[channel];
+                        const Removal<float> found = removal(look, q, behind[channel], t, gradient[channel], o);
+                        numbers[0] += found.cost;
+                        behind[channel] += found.more;
                     }
                 } else {
-                    // See up_rows in the CPU back end, where the formulas stand.
-                    const float tinted = painted * (gradient[0] * r.tint[0] + gradient[1] * r.tint[1] +
-                                                    gradient[2] * r.tint[2]);
-                    const float slope = tinted + gradient[3] - behind[0];
-                    const float w = t * slope, ow = o * kTexelScale * w;
-                    float du = ow * c.a.du, dv = ow * c.a.dv, lod = ow * c.a.dlod, by_opacity = w * q;
-                    float more = o * q * slope;
-                    if (kind == Colour::mixed) {
-                        const float g0 = kTexelScale * gradient[0], g1 = kTexelScale * gradient[1];
-                        const float g2 = kTexelScale * gradient[2];
-                        const float shown = g0 * c.r.value + g1 * c.g.value + g2 * c.b.value;
-                        const float mt = own * t, omt = o * mt;
-                        du += omt * (g0 * c.r.du + g1 * c.g.du + g2 * c.b.du);
-                        dv += omt * (g0 * c.r.dv + g1 * c.g.dv + g2 * c.b.dv);
-                        lod += omt * (g0 * c.r.dlod + g1 * c.g.dlod + g2 * c.b.dlod);
-                        by_opacity += mt * shown;
-                        more += o * own * shown;
-                    }
-                    behind[0] += more;
+                    const float tinted =
+                        painted * (gradient[0] * r.tint[0] + gradient[1] * r.tint[1] + gradient[2] * r.tint[2]);
+                    const Sample<float> p = scaled(seen_through(gradient[0], c.r, gradient[1], c.g, gradient[2], c.b));
+                    const Lesson<float> learnt =
+                        lesson<kind, true>(tinted, gradient[3], behind[0], t, scaled(c.a), p, o, own);
+                    behind[0] += learnt.behind;
                     const float weight = painted * o * q * t;
+                    const float du = learnt.du, dv = learnt.dv;
                     numbers[0] = du * x, numbers[1] = du * y, numbers[2] = dv * x, numbers[3] = dv * y;
-                    numbers[4] = du, numbers[5] = dv, numbers[6] = lod, numbers[7] = by_opacity;
+                    numbers[4] = du, numbers[5] = dv, numbers[6] = learnt.lod, numbers[7] = learnt.opacity;
                     numbers[8] = weight * gradient[0], numbers[9] = weight * gradient[1];
                     numbers[10] = weight * gradient[2];
                 }

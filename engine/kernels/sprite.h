@@ -168,4 +168,11 @@ SMALTI_INLINE Sample<R> between_levels(const Sample<R>& fine, const Sample<R>& c
             fine.dv + fraction * (coarse.dv - fine.dv), coarse.value - fine.value};
 }
 
+// Red, green and blue weighted by a gradient: the colour seen through it, with its derivatives.
+template <class R>
+SMALTI_INLINE Sample<R> seen_through(R gr, const Sample<R>& r, R gg, const Sample<R>& g, R gb, const Sample<R>& b) {
+    return {gr * r.value + gg * g.value + gb * b.value, gr * r.du + gg * g.du + gb * b.du,
+            gr * r.dv + gg * g.dv + gb * b.dv, gr * r.dlod + gg * g.dlod + gb * b.dlod};
+}
+
 }  // namespace smalti
