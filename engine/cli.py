@@ -169,7 +169,7 @@ def _add_settings(fit: argparse.ArgumentParser) -> None:
     option("--frame-steps", int, "K", "gradient steps of each later frame (default: from --steps)")
     option("--frame-rate", float, "FPS", "frames per second of the result (default: 24)")
     option("--seed", int, "S", "seed of every random choice (default: 0)")
-    option("--device", str, "D", "auto, cpu or reference (default: auto)")
+    option("--device", str, "D", "auto, cuda, cpu or reference (default: auto)")
 
 
 def _add_bench(commands: argparse._SubParsersAction[_Parser], common: _Parser) -> None:

@@ -10,6 +10,7 @@ import ctypes
 import functools
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -683,3 +684,25 @@ def test_a_full_gpu_says_how_much_was_needed_and_what_to_lower(monkeypatch: pyte
     assert "smaller size or count" in caught.value.hint
     with pytest.raises(ZeroDivisionError), driver.memory_errors(1, "this"):
         _ = 1 / 0
+
+
+def test_no_kernel_of_the_tiles_keeps_numbers_in_local_memory() -> None:
+    """An array that is indexed at run time would be; the resource report does not tell, the PTX does."""
+    nvrtc = pytest.importorskip("cuda.bindings.nvrtc")
+
+    def checked(result: tuple[Any, ...]) -> Any:
+        assert int(result[0]) == 0, result
+        return result[1] if len(result) > 1 else None
+
+    program = checked(nvrtc.nvrtcCreateProgram(compiler.SOURCE.read_bytes(), b"smalti.cu", 0, [], []))
+    options = [b"--gpu-architecture=compute_90", b"--std=c++17", f"-I{compiler.SOURCE.parent}".encode()]
+    checked(nvrtc.nvrtcCompileProgram(program, len(options), options))
+    size = checked(nvrtc.nvrtcGetPTXSize(program))
+    ptx = b" " * size
+    checked(nvrtc.nvrtcGetPTX(program, ptx))
+    entries = re.split(r"\.entry (\w+)", ptx.decode())
+    found = dict(zip(entries[1::2], entries[2::2]))
+    assert "step_tint" in found
+    for name, text in found.items():
+        if name.startswith(("draw_", "step_", "differentiate_", "removal_", "merge_", "update_")):
+            assert "__local_depot" not in text.split(".func")[0], name

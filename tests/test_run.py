@@ -424,6 +424,7 @@ def test_a_cut_checkpoint_is_named(half: Path, kept: int) -> None:
         ("seconds", lambda a: np.array("long")),
         ("adam.mean.x", lambda a: a[:10]),
         ("adam.square.tint", lambda a: None),
+        ("aspect", lambda a: a[:-1]),
         ("frame", lambda a: np.array(7)),
         ("done", lambda a: None),
         ("parameter.x", lambda a: a[:-1]),

@@ -10,6 +10,7 @@ Results are the same bits each time on one card: no number is added up in an ord
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -23,16 +24,19 @@ from .driver import kernels, memory_errors
 TILE = 16
 THREADS = 256
 WARP = 32
-RECORD_WORDS = 27
+RECORD_WORDS = 28
 """Size of a `Record` (record.cuh) in 32-bit words."""
 PAIR_NUMBERS = 11
 """`kPairNumbers` in tile.cuh."""
-MOST_PAIRS = 2**31 - 1
+MOST_PAIRS = (2**31 - 1) // PAIR_NUMBERS
+"""Places of a pair's numbers are 32-bit."""
 STOP = 1e-4
 """Light below which a pixel is finished, see `smalti.engine.raster.composite`."""
 CONTROL = struct.Struct("<6f4f5f2f2fI")
 """Layout of `Control` (update.cuh): rates, Adam, bounds, pixel, alpha_max, lod_bias, noise_key."""
 NAMES = ("x", "y", "log_scale", "theta", "opacity", "tint")
+
+TOO_MANY = f"too many large sprites for this canvas: over {MOST_PAIRS:,} pairs of sprite and tile"
 
 Argument = Tensor | int | float | None
 
@@ -168,13 +172,17 @@ class _Bins:
         launch("order_pairs", (self.tiles, 1, 1), one, self.tile_start, self.status, self.list, self.ordered)
 
     def make_room(self) -> None:
-        """Count once more than there is memory for nothing, wait for the number, and reserve it."""
+        """Count the pairs, wait for their number, and reserve it."""
+        self.reserve(self.needed())
+
+    def needed(self) -> int:
+        """The number of pairs of sprites that have been placed. Waits for the GPU."""
         self.capacity = MOST_PAIRS
         self.count()
         pairs = int(self.status[0])
-        if pairs >= MOST_PAIRS:
-            raise ValueError("too many large sprites for this canvas: over 2^31 pairs of sprite and tile")
-        self.reserve(pairs)
+        if pairs > MOST_PAIRS:
+            raise ValueError(TOO_MANY)
+        return pairs
 
     def lists(self) -> tuple[Tensor, ...]:
         """The arguments of `SMALTI_LISTS` in smalti.cu."""
@@ -402,10 +410,13 @@ class FusedStep:
     host.
 
     Should a step find more pairs than there is room for, it and those after it change nothing, until the host, which
-    looks every `PATIENCE` steps, makes room and plays them again: the result does not depend on when it looked.
+    looks every `PATIENCE` steps or `SECONDS`, makes room and plays them again: the result does not depend on when it
+    looked.
     """
 
     PATIENCE = 64
+    SECONDS = 0.1
+    """How far the host may run ahead: who cancels must not wait for more."""
     SPARE = 1.5
     """Room for pairs, over what the sprites at hand need."""
 
@@ -416,6 +427,8 @@ class FusedStep:
         self._play: Callable[[], None] | None = None
         self._shape: tuple[Any, ...] = ()
         self._waiting: list[bytes] = []
+        self._ahead = 1  # steps that take about `SECONDS`, once one has been timed
+        self._since = 0.0
         self._arrays: list[Tensor] = []
         self._sprites = 0
 
@@ -493,9 +506,14 @@ class FusedStep:
             self._settle()
             self._shape = shape
             self._prepare(goal, background, noise_key is not None, encoded, mix, control)
+        if not self._waiting:
+            self._since = time.monotonic()
         self._submit(control)
-        if len(self._waiting) >= self.PATIENCE:
+        if len(self._waiting) >= min(self.PATIENCE, self._ahead):
+            count = len(self._waiting)
             self._settle()
+            each = (time.monotonic() - self._since) / count
+            self._ahead = max(1, min(self.PATIENCE, int(self.SECONDS / max(each, 1e-9))))
         return Loss(self)
 
     def _prepare(
@@ -520,9 +538,12 @@ class FusedStep:
 
     def _make_room(self) -> None:
         """Room for the pairs of the sprites as they are, and some more; then the launches."""
+        # First what was there goes, for two of each may be too much.
+        self._play = None
+        self._numbers = self._loss.new_empty(0)
+        self._bins.reserve(0)
         self._place()
-        self._bins.make_room()
-        self._bins.reserve(int(self._bins.capacity * self.SPARE) + 1024)
+        self._bins.reserve(min(int(self._bins.needed() * self.SPARE) + 1024, MOST_PAIRS))
         self._bins.status.zero_()
         self._numbers = self._bins.numbers(PAIR_NUMBERS)
         self._play = self._captured() if self._launcher.device.type == "cuda" else self._launch_all
@@ -583,9 +604,17 @@ class FusedStep:
         )
 
     def _captured(self) -> Callable[[], None]:
+        # Not by torch.cuda.graph, which hands all memory that torch has kept back to the driver each time.
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._launch_all()
+        stream = torch.cuda.Stream(self._launcher.device)
+        stream.wait_stream(torch.cuda.current_stream(self._launcher.device))
+        with torch.cuda.stream(stream):
+            graph.capture_begin(capture_error_mode="thread_local")
+            try:
+                self._launch_all()
+            finally:
+                graph.capture_end()
+        torch.cuda.current_stream(self._launcher.device).wait_stream(stream)
         return graph.replay
 
     def _write(self, control: bytes) -> None:
@@ -602,12 +631,13 @@ class FusedStep:
         while self._waiting:
             pairs, overflow, skipped = self._bins.status.tolist()
             again = self._waiting[len(self._waiting) - skipped :] if overflow else []
-            self._waiting = []
             if again:
-                if pairs >= MOST_PAIRS:
-                    raise ValueError("too many large sprites for this canvas: over 2^31 pairs of sprite and tile")
+                # Should one of these raise, the steps go on waiting: what was not made is never taken for made.
+                if pairs > MOST_PAIRS:
+                    raise ValueError(TOO_MANY)
                 self._write(again[0])
                 self._make_room()
+            self._waiting = []
             for control in again:
                 self._submit(control)
 

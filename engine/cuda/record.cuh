@@ -10,16 +10,22 @@ namespace smalti {
 constexpr int kWarp = 32;
 constexpr unsigned kAllLanes = 0xffffffffu;
 
-// One sprite, ready to be drawn.
-struct Record {
+// One sprite, ready to be drawn. Aligned, so that it is read 16 bytes at a time.
+struct alignas(16) Record {
     Placement<float> placement;
     View view;
     float opacity;
     float tint[3];
     int drawn;
+    int unused;
 };
 
-constexpr int kRecordWords = sizeof(Record) / sizeof(int);
+struct alignas(16) RecordPart {
+    int words[4];
+};
+
+constexpr int kRecordParts = sizeof(Record) / sizeof(RecordPart);
+static_assert(sizeof(Record) == 28 * sizeof(int), "RECORD_WORDS in engine/cuda/__init__.py");
 
 __device__ inline int thread_of_grid() { return static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x); }
 

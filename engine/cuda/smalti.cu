@@ -38,7 +38,7 @@ extern "C" __global__ void count_pairs(int sprites, const Record* records, int w
 }
 
 // Two blocks of 1,024 threads.
-extern "C" __global__ void scan_pairs(int sprites, const int* sprite_pairs, int* pair_start, int tiles,
+extern "C" __global__ void __launch_bounds__(1024) scan_pairs(int sprites, const int* sprite_pairs, int* pair_start, int tiles,
                                       const int* tile_pairs, int* tile_start, int* next, int capacity, Status* status) {
     scan_pairs_of(sprites, sprite_pairs, pair_start, tiles, tile_pairs, tile_start, next, capacity, status);
 }
@@ -63,19 +63,19 @@ extern "C" __global__ void order_pairs(const int* tile_start, const Status* stat
         const std::uint64_t *texels, const float *background
 
 #define SMALTI_TILE_KERNELS(name, kind)                                                                               \
-    extern "C" __global__ void __launch_bounds__(kTileThreads)                                                        \
+    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                           \
         draw_##name(SMALTI_LISTS, SMALTI_CANVAS, float* image) {                                                      \
         tile_of<Pass::draw, kind>({width, height, tiles_x, stop, mix, alpha_quads, texels, background},               \
                                   {records, pair_sprite, tile_start, ordered, status}, Comparison{}, image, nullptr,  \
                                   nullptr, nullptr);                                                                  \
     }                                                                                                                 \
-    extern "C" __global__ void __launch_bounds__(kTileThreads)                                                        \
+    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                           \
         differentiate_##name(SMALTI_LISTS, SMALTI_CANVAS, const float* grad_image, float* pair_numbers) {             \
         tile_of<Pass::differentiate, kind>({width, height, tiles_x, stop, mix, alpha_quads, texels, background},      \
                                            {records, pair_sprite, tile_start, ordered, status}, Comparison{},         \
                                            nullptr, grad_image, pair_numbers, nullptr);                               \
     }                                                                                                                 \
-    extern "C" __global__ void __launch_bounds__(kTileThreads)                                                        \
+    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                           \
         step_##name(SMALTI_LISTS, SMALTI_CANVAS, const float* goal, float scale, int absolute, int encoded,           \
                     int on_noise, const Control* control, float* pair_numbers, float* losses) {                       \
         tile_of<Pass::step, kind>({width, height, tiles_x, stop, mix, alpha_quads, texels, background},               \
@@ -83,7 +83,7 @@ extern "C" __global__ void order_pairs(const int* tile_start, const Status* stat
                                   {goal, scale, absolute, encoded, on_noise, on_noise ? control->noise_key : 0u},     \
                                   nullptr, nullptr, pair_numbers, losses);                                            \
     }                                                                                                                 \
-    extern "C" __global__ void __launch_bounds__(kTileThreads)                                                        \
+    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                           \
         removal_##name(SMALTI_LISTS, SMALTI_CANVAS, const float* goal, float* pair_costs) {                           \
         tile_of<Pass::removal, kind>({width, height, tiles_x, stop, mix, alpha_quads, texels, background},            \
                                      {records, pair_sprite, tile_start, ordered, status}, {goal, 1.0f, 0, 0, 0, 0u},  \
@@ -136,15 +136,17 @@ extern "C" __global__ void update_parameters(int sprites, float* x, float* y, fl
 }
 
 // loss [1] = scale * the sum of losses [tiles], always in the same order. One block of 256 threads.
-extern "C" __global__ void sum_losses(int tiles, const float* losses, float scale, const Status* status, double* loss) {
-    __shared__ double part[kTileThreads];
+extern "C" __global__ void __launch_bounds__(kTileThreads)
+    sum_losses(int tiles, const float* losses, float scale, const Status* status, double* loss) {
+    __shared__ double of_warp[kTileWarps];
     if (status->overflow) return;
     double sum = 0.0;
     for (int i = static_cast<int>(threadIdx.x); i < tiles; i += kTileThreads) sum += losses[i];
-    part[threadIdx.x] = sum;
+    for (int step = kWarp / 2; step > 0; step /= 2) sum += __shfl_xor_sync(kAllLanes, sum, step);
+    if (lane_of_warp() == 0) of_warp[threadIdx.x / kWarp] = sum;
     __syncthreads();
     if (threadIdx.x != 0) return;
     sum = 0.0;
-    for (int i = 0; i < kTileThreads; ++i) sum += part[i];
+    for (int i = 0; i < kTileWarps; ++i) sum += of_warp[i];
     *loss = sum * scale;
 }

@@ -15,6 +15,7 @@ namespace smalti {
 
 constexpr int kTileThreads = kTile * kTile;
 constexpr int kTileWarps = kTileThreads / kWarp;
+constexpr int kTileBlocks = 4;  // on one multiprocessor at a time, at least: so many registers a thread may have
 constexpr int kBatch = 32;  // sprites that are brought to shared memory together
 constexpr float kCut = 1e-4f;
 
@@ -108,19 +109,25 @@ __device__ inline float light_left(float opacity, float alpha) {
     return left > 0.0f ? left : 0.0f;  // rounding may bring it below
 }
 
-// Adds up 16 numbers over a warp, with as many shuffles: each exchange halves how many a lane still holds. Afterwards
-// lanes 2 i and 2 i + 1 hold the sum of number i.
-__device__ inline float reduced(float (&v)[kReduced]) {
-    const int lane = lane_of_warp();
+// One exchange between lanes that are 2 * width apart: afterwards a lane holds sums of `width` numbers.
+template <int width>
+SMALTI_INLINE void exchange(float (&v)[kReduced]) {
+    const bool upper = (lane_of_warp() & (2 * width)) != 0;
 #pragma unroll
-    for (int width = kReduced / 2; width >= 1; width /= 2) {
-        const bool upper = (lane & (2 * width)) != 0;
-#pragma unroll
-        for (int i = 0; i < width; ++i) {
-            const float keep = upper ? v[i + width] : v[i], send = upper ? v[i] : v[i + width];
-            v[i] = keep + __shfl_xor_sync(kAllLanes, send, 2 * width);
-        }
+    for (int i = 0; i < width; ++i) {
+        const float keep = upper ? v[i + width] : v[i], send = upper ? v[i] : v[i + width];
+        v[i] = keep + __shfl_xor_sync(kAllLanes, send, 2 * width);
     }
+}
+
+// Adds up 16 numbers over a warp, with as many shuffles: each exchange halves how many a lane still holds. Afterwards
+// lanes 2 i and 2 i + 1 hold the sum of number i. (Not a loop over the widths: NVRTC does not unroll it, and keeps the
+// numbers in local memory.)
+__device__ inline float reduced(float (&v)[kReduced]) {
+    exchange<8>(v);
+    exchange<4>(v);
+    exchange<2>(v);
+    exchange<1>(v);
     return v[0] + __shfl_xor_sync(kAllLanes, v[0], 1);
 }
 
@@ -144,9 +151,9 @@ __device__ inline void stage(const Lists& lists, int from, int count, Record* st
         sprites[thread] = lists.pair_sprite[pairs[thread]];
     }
     __syncthreads();
-    for (int i = thread; i < count * kRecordWords; i += kTileThreads) {
-        const Record* const record = lists.records + sprites[i / kRecordWords];
-        reinterpret_cast<int*>(staged)[i] = reinterpret_cast<const int*>(record)[i % kRecordWords];
+    for (int i = thread; i < count * kRecordParts; i += kTileThreads) {
+        const Record* const record = lists.records + sprites[i / kRecordParts];
+        reinterpret_cast<RecordPart*>(staged)[i] = reinterpret_cast<const RecordPart*>(record)[i % kRecordParts];
     }
     __syncthreads();
 }
@@ -165,8 +172,9 @@ __device__ void tile_of(const Canvas& canvas, const Lists& lists, const Comparis
 
     const int thread = static_cast<int>(threadIdx.x), lane = lane_of_warp(), warp = thread / kWarp;
     const int tile = static_cast<int>(blockIdx.x);
-    const int column = (tile % canvas.tiles_x) * kTile + thread % kTile;
-    const int row = (tile / canvas.tiles_x) * kTile + thread / kTile;
+    // A warp takes 8 x 4 pixels: fewer warps meet a sprite than if it took two rows of 16.
+    const int column = (tile % canvas.tiles_x) * kTile + warp % 2 * 8 + lane % 8;
+    const int row = (tile / canvas.tiles_x) * kTile + warp / 2 * 4 + lane / 8;
     const bool within = column < canvas.width && row < canvas.height;
     const float px = static_cast<float>(column) + 0.5f, py = static_cast<float>(row) + 0.5f;
     const int first = lists.tile_start[tile], last = lists.tile_start[tile + 1];

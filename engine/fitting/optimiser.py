@@ -209,6 +209,7 @@ class Optimiser:
         state: dict[str, NDArray[Any]] = {
             "done": np.array(self.done),
             "template": self._template.numpy().copy(),
+            "aspect": self._aspect.numpy().copy(),
         }
         for name, parameter in self.parameters.items():
             state[f"parameter.{name}"] = parameter.detach().numpy().copy()
@@ -225,7 +226,10 @@ class Optimiser:
             with torch.no_grad():
                 parameter.copy_(saved)
         self._adam.restore({n.removeprefix("adam."): a for n, a in state.items() if n.startswith("adam.")})
-        self._set_template(torch.from_numpy(state["template"].astype(np.int32)), self._aspect)
+        aspect = torch.from_numpy(state["aspect"].astype(np.float64))
+        if aspect.shape != self._aspect.shape:
+            raise ValueError(f"aspect has shape {tuple(aspect.shape)}, not {tuple(self._aspect.shape)}")
+        self._set_template(torch.from_numpy(state["template"].astype(np.int32)), aspect)
         self.done = int(state["done"])
 
     def _raw(self, sprites: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float64]]:
