@@ -25,6 +25,7 @@ MAX_SIZE = 16_384
 
 BlendSpace = Literal["srgb", "linear"]
 Mask = Literal["auto", "alpha", "background", "luminance", "none"]
+Preset = Literal["balanced", "published"]
 Device = Literal["auto", "cpu", "cuda", "reference"]
 
 
@@ -37,7 +38,9 @@ class JobSpec:
         primitives: path of a folder of bitmaps, or of one bitmap.
         count: number of sprites, 1 to 1,000,000.
         size: longer side of the canvas in pixels (16 to 16,384); None takes the target's own, at most 1024.
-        steps: gradient steps for a still or for the first frame; None chooses from the count.
+        preset: how to fit. ``"balanced"`` is the usual way; ``"published"`` is the recipe of DiffBMP (arXiv
+            2602.22625), to measure against.
+        steps: gradient steps for a still or for the first frame; None chooses from the preset and the count.
         frame_steps: gradient steps for each later frame; None chooses from `steps`.
         frame_rate: frames per second of the result, more than 0 and at most 1000.
         mask: how a bitmap without transparency gets its alpha (see `smalti.engine.templates.load_templates`).
@@ -58,6 +61,7 @@ class JobSpec:
     primitives: str
     count: int = 1000
     size: int | None = None
+    preset: Preset = "balanced"
     steps: int | None = None
     frame_steps: int | None = None
     frame_rate: float = 24.0

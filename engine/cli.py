@@ -145,7 +145,13 @@ def _add_settings(fit: argparse.ArgumentParser) -> None:
 
     option("--count", int, "N", "number of sprites (default: 1000)")
     option("--size", int, "PX", f"longer side of the canvas, 16 to {MAX_SIZE} (default: the target's, at most 1024)")
-    option("--steps", int, "K", "gradient steps (default: from the count)")
+    fit.add_argument(
+        "--preset",
+        choices=["balanced", "published"],
+        default=None,
+        help="balanced (the default), or published: the recipe of DiffBMP, to measure against",
+    )
+    option("--steps", int, "K", "gradient steps (default: from the count; published: 100)")
     option("--mix", float, "M", "0 tints the bitmaps, 1 keeps their own colours (default: 0)", dest="colour_mix")
     fit.add_argument(
         "--mask",

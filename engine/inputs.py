@@ -18,8 +18,9 @@ from smalti.bridge.job import MAX_SIZE, JobSpec
 from .colour import hex_of, into_space, out_of_space
 from .composition import background_pixels
 from .devices import available_devices, cuda_obstacle, default_device
+from .fitting import published
 from .fitting.canvas import growth
-from .fitting.optimiser import Settings
+from .fitting.optimiser import MOTION, Settings
 from .fitting.sequence import Fitting
 from .images import canvas_size, list_images, premultiply, read_image, read_size, resize
 from .templates import Template, load_templates
@@ -82,10 +83,11 @@ class Inputs:
         first = self.target(0)
         # Where the target has holes, sprites must leave them open whatever lies behind: they are fitted on noise.
         alone = self.background == "transparent" or float(first[..., 3].min()) < 1 - 1 / 255
+        as_published = job.preset == "published"
         settings = Settings(
             steps=self.steps,
             rate=1.0,
-            blur=3.0,
+            blur=published.BLUR if as_published else 3.0,
             colour_mix=job.colour_mix,
             blend_space=job.blend_space,
             alpha_max=job.alpha_max,
@@ -93,7 +95,8 @@ class Inputs:
             lock_scale=job.lock_scale,
             size_range=self.size_range,
             back_end=self.device,
-            coarse=growth((self.height, self.width), job.count),
+            motion=published.motion(job.count) if as_published else MOTION,
+            coarse=() if as_published else growth((self.height, self.width), job.count),
         )
         bitmaps = [into_space(premultiply(t.rgba), job.blend_space) for t in self.templates]
         return Fitting(
@@ -105,6 +108,7 @@ class Inputs:
             settings,
             self.frame_steps,
             job.seed,
+            job.preset,
         )
 
 
@@ -157,10 +161,14 @@ def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> In
         raise SmaltiError("There are no bitmaps to work with.", "Give at least one.", "no_bitmaps")
     background, image = _background(job.background, target)
 
-    steps = job.steps or _default_steps(job.count)
-    typical = float(np.sqrt(width * height / job.count))
-    smallest = job.min_size or max(3.0, 0.4 * typical)
-    largest = job.max_size or max(0.5 * max(width, height), 1.5 * typical)
+    if job.preset == "published":
+        steps = job.steps or published.STEPS
+        usual = published.size_range(width, height)
+    else:
+        steps = job.steps or _default_steps(job.count)
+        typical = float(np.sqrt(width * height / job.count))
+        usual = max(3.0, 0.4 * typical), max(0.5 * max(width, height), 1.5 * typical)
+    smallest, largest = job.min_size or usual[0], job.max_size or usual[1]
     # Beyond the limit a sprite is one colour on the whole canvas, and its numbers run out of bounds.
     limit = 16.0 * max(width, height)
     if smallest > limit:

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from smalti.engine.api import fit
 from smalti.engine.composition import Composition
 from smalti.engine.drawing import picture
-from smalti.engine.fitting import sequence
+from smalti.engine.fitting import published, sequence
 from smalti.engine.fitting.adam import Adam
-from smalti.engine.fitting.start import _hilbert, box_mean, shape_of
+from smalti.engine.fitting.start import Placer, _hilbert, box_mean, shape_of
 from smalti.engine.run import run_job
 from smalti.engine.templates import Template, load_templates
 
@@ -257,6 +257,49 @@ def test_a_background_equal_to_the_target_is_left_as_it_is(ramp_file: Path, temp
     """The fit takes the background into account: over the target itself nothing is better than the start."""
     composition = quick(ramp_file, templates, steps=100, background=ramp_file)
     assert decibels(drawn(composition), pixels_of(ramp_file)) > 30
+
+
+# Presets.
+
+
+def test_the_published_start_is_grey_faint_in_turn_and_denser_where_there_is_detail(templates: list[Template]) -> None:
+    rng = np.random.default_rng(0)
+    target = np.ones((60, 80, 4))
+    target[..., :3] = 0.2
+    target[:, 40:, :3] = rng.integers(0, 2, (60, 40, 1)) * 0.8 + 0.1
+    placer = Placer(target, [shape_of(np.ones((8, 8, 4)))] * 3, 0.0, (4.0, 30.0), upright=False)
+    sprites = published.start(placer, 400, rng)
+    np.testing.assert_array_equal(sprites["template"], np.arange(400) % 3)
+    np.testing.assert_allclose(sprites["opacity"], 0.119, atol=0.001)
+    assert 0.5 < sprites["tint"].min() < sprites["tint"].max() < 0.75
+    assert (sprites["x"] > 40).mean() > 0.8
+    assert sprites["scale"][sprites["x"] > 44].mean() < 0.5 * sprites["scale"][sprites["x"] < 36].mean()
+    assert len(set(zip(sprites["x"], sprites["y"]))) == 400
+    crowd = published.start(placer, 10_000, rng)
+    assert len(crowd["x"]) == 10_000
+
+
+@pytest.mark.parametrize("mix", [0.0, 1.0])
+def test_ours_comes_closer_than_the_published_recipe(ramp_file: Path, templates: list[Template], mix: float) -> None:
+    wanted = pixels_of(ramp_file)
+    ours, theirs = (
+        decibels(drawn(quick(ramp_file, templates, steps=100, colour_mix=mix, preset=preset)), wanted)
+        for preset in ("balanced", "published")
+    )
+    assert ours > theirs + (3 if mix == 0 else 0)
+    assert theirs > decibels(np.broadcast_to(wanted.mean(axis=(0, 1)), wanted.shape), wanted) - 3
+
+
+def test_the_published_recipe_keeps_the_stack_and_prunes_what_stays_faint(
+    ramp_file: Path, templates: list[Template], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pruned: list[int] = []
+    prune = published.prune
+    monkeypatch.setattr(published, "prune", lambda *given: pruned.append(prune(*given)))
+    composition = quick(ramp_file, templates, steps=40, preset="published")
+    np.testing.assert_array_equal(composition.template, np.arange(40) % 2)
+    assert len(pruned) == 1
+    assert pruned[0] > 0
 
 
 # Unusual pictures.

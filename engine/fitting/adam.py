@@ -34,8 +34,11 @@ class Adam:
         self.mean = {name: torch.zeros_like(p) for name, p in self._parameters.items()}
         self.square = {name: torch.zeros_like(p) for name, p in self._parameters.items()}
 
-    def step(self, rates: Mapping[str, float]) -> None:
-        """One step; gradients are cleared. The first one is as long as the rate, which has the parameter's unit."""
+    def step(self, rates: Mapping[str, float], factors: Mapping[str, Tensor] | None = None) -> None:
+        """One step; gradients are cleared. The first one is as long as the rate, which has the parameter's unit.
+
+        `factors` holds further factors of the rates for each entry of some parameters.
+        """
         first, second, first_bias, second_bias = self.begin_step()
         with torch.no_grad():
             for name, parameter in self._parameters.items():
@@ -46,7 +49,10 @@ class Adam:
                 square.mul_(second).addcmul_(parameter.grad, parameter.grad, value=1 - second)
                 # The smallest normal number keeps a parameter without any gradient where it is.
                 length = (square / second_bias).sqrt_().clamp_(min=torch.finfo(square.dtype).tiny)
-                parameter.addcdiv_(mean, length, value=-rates[name] / first_bias)
+                direction = mean / length
+                if factors is not None and name in factors:
+                    direction *= factors[name]
+                parameter.sub_(direction, alpha=rates[name] / first_bias)
                 parameter.grad = None
 
     def begin_step(self) -> tuple[float, float, float, float]:

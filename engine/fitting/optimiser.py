@@ -24,8 +24,42 @@ from .noise import key_of, noise_picture
 PARAMETERS = ("x", "y", "log_scale", "theta", "opacity", "tint")
 """What is optimised. Opacity and tint are logits."""
 
-RATES = {"x": 1.5, "y": 1.5, "log_scale": 0.08, "theta": 0.1, "opacity": 0.12, "tint": 0.12}
-"""Adam's rates at the first step: pixels on a canvas of 512, log of pixels, radians, logits."""
+
+@dataclass(frozen=True)
+class Motion:
+    """How far the parameters go in a step.
+
+    Attributes:
+        rates: Adam's at the first step: pixels, log of pixels, radians, logits.
+        betas: Adam's decays.
+        end: share of the rates that is left at the last step; they fall in a straight line.
+        decay: instead of that, the factor from each step to the next.
+        blur_until: share of the steps over which the blur falls to 0; None keeps it throughout.
+        in_pixels: the rate of the sizes is in pixels too, and both kinds of pixel are the canvas's own; otherwise sizes
+            change by factors, and the rates of positions are for a canvas of 512 pixels.
+    """
+
+    rates: Mapping[str, float]
+    betas: tuple[float, float]
+    end: float = 0.02
+    decay: float | None = None
+    blur_until: float | None = 0.6
+    in_pixels: bool = False
+
+    def factor(self, progress: float, done: int) -> float:
+        """Of all rates, after `done` steps, which are the share `progress` of all."""
+        return 1 - (1 - self.end) * progress if self.decay is None else self.decay**done
+
+    def blur(self, progress: float) -> float:
+        """Factor of the blur."""
+        return 1.0 if self.blur_until is None else max(0.0, 1 - progress / self.blur_until)
+
+
+# Short memories: noise, the falling blur and recycled neighbours change gradients from step to step. Over (0.9, 0.99)
+# with rates falling exponentially, these and a linear fall gained 0.25 dB on four paintings.
+MOTION = Motion(
+    rates={"x": 1.5, "y": 1.5, "log_scale": 0.08, "theta": 0.1, "opacity": 0.12, "tint": 0.12}, betas=(0.8, 0.95)
+)
 
 SATURATION = 6.0
 """Bound on logits: beyond it a sigmoid's slope is too small to find a way back."""
@@ -36,15 +70,14 @@ class Settings:
     """How to fit.
 
     Attributes:
-        steps: number of steps, over which the rates fall, in a straight line, to `rate_end` of their start.
+        steps: number of steps.
         rate: factor on all rates (1 for a start from scratch, less for a warm start).
-        blur: level-of-detail bias at the first step; it falls to 0 over the first 60 % of the steps (soft
-            rasterisation).
+        blur: level-of-detail bias at the first step (soft rasterisation).
         colour_mix, blend_space, alpha_max: as in `smalti.bridge.job.JobSpec`.
         lock_rotation, lock_scale: keep theta, keep scale.
         size_range: smallest and largest longer side of a sprite in canvas pixels.
         back_end: see `smalti.engine.raster.composite`.
-        rate_end: share of the rates that is left at the end.
+        motion: how far the parameters go, and how rates and blur fall.
         coarse: pairs of a share of the steps up to which the canvas is smaller, and how many times smaller a side;
             in order. Parameters are in pixels of the full canvas throughout, so nothing jumps when it grows.
     """
@@ -59,7 +92,7 @@ class Settings:
     lock_scale: bool
     size_range: tuple[float, float]
     back_end: str
-    rate_end: float = 0.02
+    motion: Motion = MOTION
     coarse: tuple[tuple[float, int], ...] = ()
 
 
@@ -95,7 +128,8 @@ class Optimiser:
         self._size = (target.shape[0], target.shape[1])
         self._reduction, self._canvas = 1, reduced_canvas(target, background, settings.blend_space, 1)
         self._seed = seed
-        self._fused = fused_step(settings.back_end, atlas)
+        # A rate for each sprite is more than a fused step knows.
+        self._fused = None if settings.motion.in_pixels else fused_step(settings.back_end, atlas)
         self._bound = False  # whether the fused step has these parameters, and may have changed them
         self._shapes = torch.from_numpy(shapes)
         self._set_template(
@@ -107,9 +141,7 @@ class Optimiser:
             name: torch.from_numpy(np.array(start[name], np.float64)).requires_grad_(name not in self._locked())
             for name in PARAMETERS
         }
-        # Short memories: noise, the falling blur and recycled neighbours change gradients from step to step. Over
-        # (0.9, 0.99) with rates falling exponentially, these and a linear fall gained 0.25 dB on four paintings.
-        self._adam = Adam({n: p for n, p in self.parameters.items() if p.requires_grad}, betas=(0.8, 0.95))
+        self._adam = Adam({n: p for n, p in self.parameters.items() if p.requires_grad}, settings.motion.betas)
 
     def step(self) -> SupportsFloat:
         """One gradient step. Returns the loss before it: mean squared error of display-encoded values, 0 to 1.
@@ -117,17 +149,23 @@ class Optimiser:
         It may still be on its way from a GPU: `float` waits for it.
         """
         progress = self.done / max(self.settings.steps, 1)
-        rate = self.settings.rate * (1 - (1 - self.settings.rate_end) * progress)
-        pixels = max(self._size) / 512
-        rates = {name: rate * own * (pixels if name in ("x", "y") else 1.0) for name, own in RATES.items()}
-        blur = self.settings.blur * max(0.0, 1 - progress / 0.6)
+        motion = self.settings.motion
+        rate = self.settings.rate * motion.factor(progress, self.done)
+        pixels = 1.0 if motion.in_pixels else max(self._size) / 512
+        rates = {name: rate * own * (pixels if name in ("x", "y") else 1.0) for name, own in motion.rates.items()}
+        blur = self.settings.blur * motion.blur(progress)
         self._choose_canvas(progress)
         loss: SupportsFloat
         if self._fused is not None:
             loss = self._step_at_once(blur, rates)
         else:
             loss = self._differentiate(blur)
-            self._adam.step(rates)
+            if motion.in_pixels:
+                # A step of a pixel is one of 1 / scale of its logarithm; Adam's steps do not depend on the unit.
+                by_sprite = {"log_scale": (-self.parameters["log_scale"].detach()).exp()}
+                self._adam.step(rates, by_sprite)
+            else:
+                self._adam.step(rates)
             self._keep_in_range()
         self.done += 1
         return loss
@@ -202,6 +240,14 @@ class Optimiser:
             torch.cat([self._template[order[: len(kept)]], torch.from_numpy(sprites["template"])]),
             torch.cat([self._aspect[order[: len(kept)]], torch.from_numpy(sprites["aspect"])]),
         )
+
+    def put_back(self, which: NDArray[np.int64], sprites: Mapping[str, NDArray[Any]]) -> None:
+        """Give the sprites `which` [M] the parameters of others, in their places in the stack (see `start`)."""
+        self._fetch()
+        self._bound = False
+        with torch.no_grad():
+            for name, values in self._raw(sprites).items():
+                self.parameters[name][torch.from_numpy(which)] = torch.from_numpy(values)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that a later `restore` needs to go on as if nothing had happened."""

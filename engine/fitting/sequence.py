@@ -10,8 +10,11 @@ from typing import Any, SupportsFloat
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.bridge.job import Preset
+
 from ..raster import build_atlas
 from ..raster.atlas import TEXELS_PER_PIXEL
+from . import published
 from .optimiser import Optimiser, Settings
 from .recycle import is_due, recycle
 from .start import Placer, shape_of, start
@@ -34,6 +37,7 @@ class Fitting:
         settings: for the first frame.
         frame_steps: steps of each later frame.
         seed: seed of every random choice.
+        preset: see `smalti.bridge.job.JobSpec`; what the settings do not say already.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Fitting:
         settings: Settings,
         frame_steps: int,
         seed: int,
+        preset: Preset = "balanced",
     ) -> None:
         self.frames = frames
         self.frame = 0
@@ -66,7 +71,10 @@ class Fitting:
             settings.size_range,
             settings.lock_rotation,
         )
-        self.optimiser = self._begin(first, start(self._placer, count, np.random.default_rng(seed)))
+        self._published = preset == "published"
+        begin = published.start if self._published else start
+        self._start = begin(self._placer, count, np.random.default_rng(seed))
+        self.optimiser = self._begin(first, self._start)
 
     @property
     def steps(self) -> int:
@@ -91,11 +99,19 @@ class Fitting:
             self._done.append(sprites)
             self.frame += 1
             self.optimiser = self._begin(self._target(self.frame), sprites)
-        # Only in the first frame: in later ones a sprite that jumps would be seen to jump. The generator is made anew
-        # from the step, so that a resumed fit makes the same choices.
-        elif self.frame == 0 and is_due(self.optimiser.done, self._settings.steps):
-            recycle(self.optimiser, self._placer, np.random.default_rng((self._seed, self.optimiser.done)))
+        elif self.frame == 0:  # only there: in later frames a sprite that jumps would be seen to jump
+            self._mend()
         return self.optimiser.step()
+
+    def _mend(self) -> None:
+        """Move sprites elsewhere, where it is time to."""
+        done, steps = self.optimiser.done, self._settings.steps
+        if self._published:
+            if published.is_due(done, steps):
+                published.prune(self.optimiser, self._start)
+        elif is_due(done, steps):
+            # The generator is made anew from the step, so that a resumed fit makes the same choices.
+            recycle(self.optimiser, self._placer, np.random.default_rng((self._seed, done)))
 
     def result(self) -> dict[str, NDArray[Any]]:
         """The arrays of `smalti.bridge.composition` for all frames up to the one at hand."""

@@ -130,10 +130,10 @@ class Placer:
         self, target: Floats, shapes: Sequence[Shape], mix: float, size_range: tuple[float, float], upright: bool
     ) -> None:
         self.target = target
-        self._shapes = shapes
+        self.shapes = shapes
         self._mix = mix
         self._size_range = size_range
-        self._upright = upright
+        self.upright = upright
         self._order = _hilbert(target.shape[1], target.shape[0])
         self._along, self._coherence = edges_of(target[..., :3])
         self._means: dict[int, Floats] = {}
@@ -151,19 +151,19 @@ class Placer:
         count = len(row)
         colour = self._colour_under(row, column, radius)
         template = self._choose(colour, rng)
-        longer = np.array([max(s.width, s.height) for s in self._shapes], np.float64)
-        filled = np.array([s.coverage * s.width * s.height for s in self._shapes]) / longer**2
+        longer = np.array([max(s.width, s.height) for s in self.shapes], np.float64)
+        filled = np.array([s.coverage * s.width * s.height for s in self.shapes]) / longer**2
         # A bitmap with holes or a slim one is made larger, so that it covers as much; within reason.
         scale = radius * np.minimum(np.sqrt(np.pi / 4 / np.maximum(filled, 1e-6)), 2.5)[template]
         scale = np.clip(scale, 0.5 * self._size_range[0], 0.5 * self._size_range[1])
 
-        axis, elongation = (np.array([getattr(s, n) for s in self._shapes])[template] for n in ("axis", "elongation"))
+        axis, elongation = (np.array([getattr(s, n) for s in self.shapes])[template] for n in ("axis", "elongation"))
         aligned = rng.uniform(0, 1, count) < self._coherence[row, column] * np.minimum(2 * elongation, 1)
         half_turn = np.pi * rng.integers(0, 2, count)
         theta = np.where(aligned, self._along[row, column] - axis + half_turn, rng.uniform(-np.pi, np.pi, count))
-        theta = np.zeros(count) if self._upright else (theta + np.pi) % (2 * np.pi) - np.pi
+        theta = np.zeros(count) if self.upright else (theta + np.pi) % (2 * np.pi) - np.pi
 
-        own = np.array([s.colour for s in self._shapes])[template]
+        own = np.array([s.colour for s in self.shapes])[template]
         tint = (colour - self._mix * own) / max(1 - self._mix, 0.05)
         return {
             "template": template.astype(np.int32),
@@ -190,11 +190,11 @@ class Placer:
 
     def _choose(self, colour: Floats, rng: np.random.Generator) -> Integers:
         """Templates for N sprites: in equal shares where only their alpha shows, by likeness where their colours do."""
-        shares = rng.permutation(np.arange(len(colour)) % len(self._shapes))
-        if self._mix == 0 or len(self._shapes) == 1:
+        shares = rng.permutation(np.arange(len(colour)) % len(self.shapes))
+        if self._mix == 0 or len(self.shapes) == 1:
             return shares
         # One template at a time: sprites x templates x channels at once would not fit for large folders and counts.
-        distance = np.stack([((colour - np.array(s.colour)) ** 2).sum(axis=1) for s in self._shapes], axis=1)
+        distance = np.stack([((colour - np.array(s.colour)) ** 2).sum(axis=1) for s in self.shapes], axis=1)
         # Gumbel's trick draws from exp(-distance / spread) without a loop; a small mix chooses nearly freely.
         spread = 0.02 / self._mix**2
         chosen: Integers = np.argmax(-distance / spread + rng.gumbel(size=distance.shape), axis=1)
