@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..raster.atlas import Atlas
+from ..raster.scene import Scene, Step
 from . import _native as _native
 
 STOP = 1e-4
@@ -63,10 +64,7 @@ def _picture(tensor: Tensor) -> NDArray[np.float32]:
     return array
 
 
-def _scene(
-    affine: Tensor | None,
-    opacity: Tensor | None,
-    tint: Tensor | None,
+def _native_scene(
     template: Tensor,
     atlas: Atlas,
     size: tuple[int, int],
@@ -74,11 +72,14 @@ def _scene(
     mix: float,
     lod_bias: float,
     stop: float,
+    sprites: tuple[Tensor, Tensor, Tensor] | None = None,
 ) -> _native.Scene:
+    """`sprites`: affine, opacity and tint; None where they follow from parameters."""
+    affine, opacity, tint = (None, None, None) if sprites is None else (_array(numbers) for numbers in sprites)
     return _native.Scene(
-        None if affine is None else _array(affine),
-        None if opacity is None else _array(opacity),
-        None if tint is None else _array(tint),
+        affine,
+        opacity,
+        tint,
         template.detach().to(torch.int32).contiguous().numpy(),
         atlas.alpha_quads,
         atlas.words,
@@ -92,13 +93,28 @@ def _scene(
     )
 
 
+def _with_sprites(scene: Scene) -> _native.Scene:
+    sprites = scene.affine, scene.opacity, scene.tint
+    return _native_scene(
+        scene.template,
+        scene.atlas,
+        scene.size,
+        scene.background,
+        scene.mix,
+        scene.lod_bias,
+        scene.stop,
+        sprites,
+    )
+
+
 class _Composite(torch.autograd.Function):
+    """The sprites' tensors are arguments besides the scene that holds them, so that autograd sees them."""
+
     @staticmethod
-    def forward(ctx: Any, affine: Tensor, opacity: Tensor, tint: Tensor, *rest: Any) -> Tensor:
-        ctx.scene = _scene(affine, opacity, tint, *rest)
+    def forward(ctx: Any, affine: Tensor, opacity: Tensor, tint: Tensor, scene: Scene) -> Tensor:
+        ctx.scene = _with_sprites(scene)
         ctx.types = affine.dtype, opacity.dtype, tint.dtype
-        size: tuple[int, int] = rest[2]
-        image = torch.empty(*size, 4, dtype=torch.float32)
+        image = torch.empty(*scene.size, 4, dtype=torch.float32)
         ctx.plan = _native.forward(ctx.scene, image.numpy(), threads())
         return image
 
@@ -107,7 +123,7 @@ class _Composite(torch.autograd.Function):
         n = ctx.scene.sprites
         found = np.empty((n, 6)), np.empty(n), np.empty((n, 3))
         _native.backward(ctx.scene, ctx.plan, _picture(grads[0]), *found, threads())
-        return (*(torch.from_numpy(g).to(kind) for g, kind in zip(found, ctx.types)), *[None] * 7)
+        return (*(torch.from_numpy(g).to(kind) for g, kind in zip(found, ctx.types)), None)
 
 
 class _ImageLoss(torch.autograd.Function):
@@ -115,57 +131,37 @@ class _ImageLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, affine: Tensor, opacity: Tensor, tint: Tensor, goal: Tensor, absolute: bool, encoded: bool, *rest: Any
+        ctx: Any,
+        affine: Tensor,
+        opacity: Tensor,
+        tint: Tensor,
+        scene: Scene,
+        goal: Tensor,
+        absolute: bool,
+        encoded: bool,
     ) -> Tensor:
-        scene = _scene(affine, opacity, tint, *rest)
-        found = np.empty((scene.sprites, 6)), np.empty(scene.sprites), np.empty((scene.sprites, 3))
+        native = _with_sprites(scene)
+        found = np.empty((native.sprites, 6)), np.empty(native.sprites), np.empty((native.sprites, 3))
         scale = 1 / goal.numel()
-        total = _native.step(scene, _picture(goal), absolute, encoded, scale, *found, threads())
+        total = _native.step(native, _picture(goal), absolute, encoded, scale, *found, threads())
         ctx.save_for_backward(*(torch.from_numpy(g).to(t.dtype) for g, t in zip(found, (affine, opacity, tint))))
         return torch.tensor(total * scale, dtype=torch.float64)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        return (*((grads[0] * g).to(g.dtype) for g in ctx.saved_tensors), *[None] * 10)
+        return (*((grads[0] * g).to(g.dtype) for g in ctx.saved_tensors), None, None, None, None)
 
 
-def composite(
-    affine: Tensor,
-    opacity: Tensor,
-    tint: Tensor,
-    template: Tensor,
-    atlas: Atlas,
-    size: tuple[int, int],
-    background: Tensor | None = None,
-    mix: float = 0.0,
-    lod_bias: float = 0.0,
-    stop: float = 1e-4,
-) -> Tensor:
+def composite(scene: Scene) -> Tensor:
     """See `smalti.engine.raster.composite`. The image is float32; on as many threads as torch uses."""
-    image: Tensor = _Composite.apply(  # type: ignore[no-untyped-call]
-        affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop
-    )
+    image: Tensor = _Composite.apply(scene.affine, scene.opacity, scene.tint, scene)  # type: ignore[no-untyped-call]
     return image
 
 
-def image_loss(
-    affine: Tensor,
-    opacity: Tensor,
-    tint: Tensor,
-    template: Tensor,
-    atlas: Atlas,
-    goal: Tensor,
-    background: Tensor | None = None,
-    mix: float = 0.0,
-    lod_bias: float = 0.0,
-    stop: float = 1e-4,
-    kind: str = "mse",
-    encoded: bool = False,
-) -> Tensor:
+def image_loss(scene: Scene, goal: Tensor, absolute: bool, encoded: bool) -> Tensor:
     """See `smalti.engine.raster.image_loss`. One pass over the tiles samples every sprite once instead of twice."""
-    size = (goal.shape[0], goal.shape[1])
     loss: Tensor = _ImageLoss.apply(  # type: ignore[no-untyped-call]
-        affine, opacity, tint, goal, kind == "l1", encoded, template, atlas, size, background, mix, lod_bias, stop
+        scene.affine, scene.opacity, scene.tint, scene, goal, absolute, encoded
     )
     return loss
 
@@ -193,39 +189,25 @@ class FusedStep:
     def fetch(self) -> None:
         """Nothing to do: the tensors are those of the kernels."""
 
-    def __call__(
-        self,
-        *,
-        rates: Mapping[str, float],
-        adam: tuple[float, float, float, float],
-        goal: Tensor,
-        background: Tensor | None,
-        noise_key: int | None,
-        pixel: tuple[float, float],
-        encoded: bool,
-        mix: float,
-        lod_bias: float,
-        alpha_max: float,
-        bounds: tuple[float, float, float, float, float],
-    ) -> float:
+    def __call__(self, step: Step) -> float:
         """See `smalti.engine.raster.FusedStep`."""
 
         def moving(name: str) -> _native.Moving:
             value = self._values[name]
             if name not in self._moments:
                 return _native.Moving(value, value, value, 0.0)
-            return _native.Moving(value, *self._moments[name], rates[name])
+            return _native.Moving(value, *self._moments[name], step.rates[name])
 
-        size = (goal.shape[0], goal.shape[1])
-        scene = _scene(None, None, None, self._template, self._atlas, size, background, mix, lod_bias, STOP)
+        size = (step.goal.shape[0], step.goal.shape[1])
+        scene = _native_scene(self._template, self._atlas, size, step.background, step.mix, step.lod_bias, STOP)
         # The mean over three of the four channels: over an opaque background alpha differs nowhere.
         scale = 1 / (3 * size[0] * size[1])
         total = _native.optimise(
             self._workspace,
             scene,
-            _picture(goal),
-            encoded,
-            noise_key,
+            _picture(step.goal),
+            step.encoded,
+            step.noise_key,
             scale,
             moving("x"),
             moving("y"),
@@ -234,29 +216,18 @@ class FusedStep:
             moving("opacity"),
             moving("tint"),
             self._extent,
-            adam,
-            bounds,
-            pixel,
-            alpha_max,
+            step.adam,
+            step.bounds,
+            step.pixel,
+            step.alpha_max,
             threads(),
         )
         return total * scale
 
 
-def removal_costs(
-    affine: Tensor,
-    opacity: Tensor,
-    tint: Tensor,
-    template: Tensor,
-    atlas: Atlas,
-    goal: Tensor,
-    background: Tensor | None = None,
-    mix: float = 0.0,
-    stop: float = 1e-4,
-) -> Tensor:
+def removal_costs(scene: Scene, goal: Tensor) -> Tensor:
     """See `smalti.engine.raster.removal_costs`. About as much work as one `image_loss` with its gradient."""
-    size = (goal.shape[0], goal.shape[1])
-    scene = _scene(affine, opacity, tint, template, atlas, size, background, mix, 0.0, stop)
-    costs = np.empty(scene.sprites)
-    _native.removal_costs(scene, _picture(goal), costs, threads())
+    native = _with_sprites(scene)
+    costs = np.empty(native.sprites)
+    _native.removal_costs(native, _picture(goal), costs, threads())
     return torch.from_numpy(costs) / goal.numel()

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from ..raster.atlas import Atlas
+from ..raster.scene import Scene, Step
 from .driver import kernels, memory_errors
 
 TILE = 16
@@ -215,47 +216,35 @@ class _Bins:
 class _Drawn:
     """Sprites of one scene, placed and binned, and the arguments of the passes over its tiles."""
 
-    def __init__(
-        self,
-        affine: Tensor,
-        opacity: Tensor,
-        tint: Tensor,
-        template: Tensor,
-        atlas: Atlas,
-        size: tuple[int, int],
-        background: Tensor | None,
-        mix: float,
-        lod_bias: float,
-        stop: float,
-    ) -> None:
+    def __init__(self, scene: Scene) -> None:
         self.launcher = _launcher()
         device = self.launcher.device
 
         def numbers(tensor: Tensor) -> Tensor:
             return tensor.detach().to(device, torch.float64).contiguous()
 
-        resident = _resident(atlas, device)
-        self.bins = _Bins(self.launcher, len(affine), size)
+        count = len(scene.affine)
+        resident = _resident(scene.atlas, device)
+        self.bins = _Bins(self.launcher, count, scene.size)
         self.launcher.launch(
             "place_maps",
-            _blocks(len(affine)),
+            _blocks(count),
             (THREADS, 1, 1),
-            len(affine),
-            numbers(affine),
-            numbers(opacity),
-            numbers(tint),
-            template.detach().to(device, torch.int32).contiguous(),
+            count,
+            numbers(scene.affine),
+            numbers(scene.opacity),
+            numbers(scene.tint),
+            scene.template.detach().to(device, torch.int32).contiguous(),
             resident.first_level,
             resident.levels,
-            float(lod_bias),
+            float(scene.lod_bias),
             self.bins.records,
         )
         self.bins.make_room()
         self.bins.fill()
-        self._mix = mix
-        self._canvas = _canvas(
-            self.bins, stop, mix, resident, None if background is None else _picture(background, device)
-        )
+        self._mix = scene.mix
+        ground = None if scene.background is None else _picture(scene.background, device)
+        self._canvas = _canvas(self.bins, scene.stop, scene.mix, resident, ground)
 
     def run(self, name: str, *arguments: Argument) -> None:
         """One of the passes of smalti.cu over all tiles."""
@@ -283,8 +272,8 @@ def _picture(tensor: Tensor, device: torch.device) -> Tensor:
 
 class _Composite(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, affine: Tensor, opacity: Tensor, tint: Tensor, *rest: Any) -> Tensor:
-        drawn = _Drawn(affine, opacity, tint, *rest)
+    def forward(ctx: Any, affine: Tensor, opacity: Tensor, tint: Tensor, scene: Scene) -> Tensor:
+        drawn = _Drawn(scene)
         ctx.drawn = drawn
         ctx.kinds = [(t.dtype, t.device) for t in (affine, opacity, tint)]
         height, width = drawn.bins.size
@@ -299,7 +288,7 @@ class _Composite(torch.autograd.Function):
         numbers = drawn.bins.numbers(PAIR_NUMBERS)
         drawn.run("differentiate", _picture(grads[0], drawn.launcher.device), numbers)
         found = drawn.bins.merge(numbers)
-        return (*(g.to(device, kind) for g, (kind, device) in zip(found, ctx.kinds)), *[None] * 7)
+        return (*(g.to(device, kind) for g, (kind, device) in zip(found, ctx.kinds)), None)
 
 
 class _ImageLoss(torch.autograd.Function):
@@ -307,9 +296,16 @@ class _ImageLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, affine: Tensor, opacity: Tensor, tint: Tensor, goal: Tensor, absolute: bool, encoded: bool, *rest: Any
+        ctx: Any,
+        affine: Tensor,
+        opacity: Tensor,
+        tint: Tensor,
+        scene: Scene,
+        goal: Tensor,
+        absolute: bool,
+        encoded: bool,
     ) -> Tensor:
-        drawn = _Drawn(affine, opacity, tint, *rest)
+        drawn = _Drawn(scene)
         device = drawn.launcher.device
         numbers = drawn.bins.numbers(PAIR_NUMBERS)
         losses = torch.empty(drawn.bins.tiles, dtype=torch.float32, device=device)
@@ -323,83 +319,45 @@ class _ImageLoss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        return (*((grads[0] * g).to(g.dtype) for g in ctx.saved_tensors), *[None] * 10)
+        return (*((grads[0] * g).to(g.dtype) for g in ctx.saved_tensors), None, None, None, None)
 
 
 def _sum(launcher: Launcher, losses: Tensor, scale: float, status: Tensor, loss: Tensor) -> None:
     launcher.launch("sum_losses", (1, 1, 1), (THREADS, 1, 1), losses.numel(), losses, scale, status, loss)
 
 
-def composite(
-    affine: Tensor,
-    opacity: Tensor,
-    tint: Tensor,
-    template: Tensor,
-    atlas: Atlas,
-    size: tuple[int, int],
-    background: Tensor | None = None,
-    mix: float = 0.0,
-    lod_bias: float = 0.0,
-    stop: float = 1e-4,
-) -> Tensor:
+def composite(scene: Scene) -> Tensor:
     """See `smalti.engine.raster.composite`. The image is float32, on the device of `affine`."""
-    image: Tensor = _Composite.apply(  # type: ignore[no-untyped-call]
-        affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop
-    )
+    image: Tensor = _Composite.apply(scene.affine, scene.opacity, scene.tint, scene)  # type: ignore[no-untyped-call]
     return image
 
 
-def image_loss(
-    affine: Tensor,
-    opacity: Tensor,
-    tint: Tensor,
-    template: Tensor,
-    atlas: Atlas,
-    goal: Tensor,
-    background: Tensor | None = None,
-    mix: float = 0.0,
-    lod_bias: float = 0.0,
-    stop: float = 1e-4,
-    kind: str = "mse",
-    encoded: bool = False,
-) -> Tensor:
+def image_loss(scene: Scene, goal: Tensor, absolute: bool, encoded: bool) -> Tensor:
     """See `smalti.engine.raster.image_loss`. One pass over the tiles draws, compares and differentiates."""
-    size = (goal.shape[0], goal.shape[1])
     loss: Tensor = _ImageLoss.apply(  # type: ignore[no-untyped-call]
-        affine, opacity, tint, goal, kind == "l1", encoded, template, atlas, size, background, mix, lod_bias, stop
+        scene.affine, scene.opacity, scene.tint, scene, goal, absolute, encoded
     )
     return loss
 
 
-def removal_costs(
-    affine: Tensor,
-    opacity: Tensor,
-    tint: Tensor,
-    template: Tensor,
-    atlas: Atlas,
-    goal: Tensor,
-    background: Tensor | None = None,
-    mix: float = 0.0,
-    stop: float = 1e-4,
-) -> Tensor:
+def removal_costs(scene: Scene, goal: Tensor) -> Tensor:
     """See `smalti.engine.raster.removal_costs`."""
-    size = (goal.shape[0], goal.shape[1])
-    drawn = _Drawn(affine, opacity, tint, template, atlas, size, background, mix, 0.0, stop)
-    device = drawn.launcher.device
+    drawn = _Drawn(scene)
+    count, device = len(scene.affine), drawn.launcher.device
     numbers = drawn.bins.numbers(1)
-    costs = torch.empty(len(affine), dtype=torch.float64, device=device)
+    costs = torch.empty(count, dtype=torch.float64, device=device)
     drawn.run("removal", _picture(goal, device), numbers)
     drawn.launcher.launch(
         "merge_costs",
-        _blocks(len(affine) * WARP),
+        _blocks(count * WARP),
         (THREADS, 1, 1),
-        len(affine),
+        count,
         drawn.bins.pair_start,
         drawn.bins.status,
         numbers,
         costs,
     )
-    return (costs / goal.numel()).to(affine.device)
+    return (costs / goal.numel()).to(scene.affine.device)
 
 
 class FusedStep:
@@ -475,37 +433,23 @@ class FusedStep:
                     if name in by_name:
                         by_name[name].copy_(columns[:, 5:] if name == "tint" else columns[:, i])
 
-    def __call__(
-        self,
-        *,
-        rates: Mapping[str, float],
-        adam: tuple[float, float, float, float],
-        goal: Tensor,
-        background: Tensor | None,
-        noise_key: int | None,
-        pixel: tuple[float, float],
-        encoded: bool,
-        mix: float,
-        lod_bias: float,
-        alpha_max: float,
-        bounds: tuple[float, float, float, float, float],
-    ) -> Loss:
+    def __call__(self, step: Step) -> Loss:
         """See `smalti.engine.raster.FusedStep`."""
         locked = [name for name in NAMES if name not in self._bound[1]]
         control = CONTROL.pack(
-            *(0.0 if name in locked else rates[name] for name in NAMES),
-            *adam,
-            *bounds,
-            *pixel,
-            alpha_max,
-            lod_bias,
-            noise_key or 0,
+            *(0.0 if name in locked else step.rates[name] for name in NAMES),
+            *step.adam,
+            *step.bounds,
+            *step.pixel,
+            step.alpha_max,
+            step.lod_bias,
+            step.noise_key or 0,
         )
-        shape = (id(goal), id(background), noise_key is None, encoded, mix)
+        shape = (id(step.goal), id(step.background), step.noise_key is None, step.encoded, step.mix)
         if self._play is None or shape != self._shape:
             self._settle()
             self._shape = shape
-            self._prepare(goal, background, noise_key is not None, encoded, mix, control)
+            self._prepare(step, control)
         if not self._waiting:
             self._since = time.monotonic()
         self._submit(control)
@@ -516,11 +460,10 @@ class FusedStep:
             self._ahead = max(1, min(self.PATIENCE, int(self.SECONDS / max(each, 1e-9))))
         return Loss(self)
 
-    def _prepare(
-        self, goal: Tensor, background: Tensor | None, on_noise: bool, encoded: bool, mix: float, control: bytes
-    ) -> None:
+    def _prepare(self, step: Step, control: bytes) -> None:
         """Memory and launches for steps on this canvas."""
         device = self._launcher.device
+        goal, background = step.goal, step.background
         with memory_errors(4 * sum(t.numel() for t in (goal, background) if t is not None), "the target"):
             # The originals are kept too, so that their ids stay their own.
             self._pictures = {id(t): (t, _picture(t, device)) for t in (goal, background) if t is not None}
@@ -531,8 +474,8 @@ class FusedStep:
         self._loss = torch.zeros((), dtype=torch.float64, device=device)
         self._goal = self._pictures[id(goal)][1]
         ground = None if background is None else self._pictures[id(background)][1]
-        self._canvas = _canvas(self._bins, STOP, mix, self._resident, ground)
-        self._how = mix, int(encoded), int(on_noise)
+        self._canvas = _canvas(self._bins, STOP, step.mix, self._resident, ground)
+        self._how = step.mix, int(step.encoded), int(step.noise_key is not None)
         self._write(control)
         self._make_room()
 

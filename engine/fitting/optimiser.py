@@ -16,7 +16,7 @@ from torch import Tensor
 from smalti.bridge.job import BlendSpace
 
 from ..geometry import affine_maps, half_sizes
-from ..raster import Atlas, composite, fused_step, image_loss, removal_costs
+from ..raster import Atlas, Step, composite, fused_step, image_loss, removal_costs
 from .adam import Adam
 from .canvas import over, reduced_canvas, seen
 from .noise import key_of, noise_picture
@@ -340,7 +340,7 @@ class Optimiser:
             self._fused.bind(self.parameters, self._adam.mean, self._adam.square, self._template, self._extent)
             self._bound = True
         low, high = (math.log(0.5 * bound) for bound in self.settings.size_range)
-        return self._fused(
+        step = Step(
             rates=rates,
             adam=self._adam.begin_step(),
             goal=self._canvas.target if self._canvas.goal is None else self._canvas.goal,
@@ -353,6 +353,7 @@ class Optimiser:
             alpha_max=self.settings.alpha_max,
             bounds=(low, high, SATURATION, float(self._size[1]), float(self._size[0])),
         )
+        return self._fused(step)
 
     def _differentiate(self, blur: float) -> float:
         """The loss now; its gradient goes to the parameters."""

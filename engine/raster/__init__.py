@@ -3,24 +3,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
-from typing import Literal, Protocol, SupportsFloat
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from .atlas import Atlas, build_atlas
+from .scene import FusedStep, Scene, Step
 
-__all__ = ["BACK_ENDS", "Atlas", "FusedStep", "build_atlas", "composite", "fused_step", "image_loss", "removal_costs"]
+__all__ = [
+    "BACK_ENDS",
+    "Atlas",
+    "FusedStep",
+    "Scene",
+    "Step",
+    "build_atlas",
+    "composite",
+    "fused_step",
+    "image_loss",
+    "removal_costs",
+]
 
 BACK_ENDS = {
     "cuda": "smalti.engine.cuda",
     "cpu": "smalti.engine.cpu",
     "reference": "smalti.engine.raster.reference",
 }
-"""Name of a back end -> module that has the functions of this module. Imported when first asked for."""
+"""Name of a back end -> module with the functions `composite` (scene), `image_loss` (scene, goal, absolute, encoded)
+and `removal_costs` (scene, goal), and where it has one the class `FusedStep` (atlas). Imported when first asked for."""
 
 
 def composite(
@@ -63,9 +76,9 @@ def composite(
     Raises:
         ValueError: shapes do not fit together, a template index or the canvas is out of range, unknown back end.
     """
-    _check(affine, opacity, tint, template, atlas, size, background)
-    function: Callable[..., Tensor] = _module(back_end).composite
-    return function(affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop)
+    scene = _checked(affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop)
+    function: Callable[[Scene], Tensor] = _module(back_end).composite
+    return function(scene)
 
 
 def image_loss(
@@ -103,9 +116,10 @@ def image_loss(
         raise ValueError(f"the goal must have shape [height, width, 4], not {tuple(goal.shape)}")
     if kind not in ("mse", "l1"):
         raise ValueError(f"kind must be mse or l1, not {kind!r}")
-    _check(affine, opacity, tint, template, atlas, (goal.shape[0], goal.shape[1]), background)
-    function: Callable[..., Tensor] = _module(back_end).image_loss
-    return function(affine, opacity, tint, template, atlas, goal, background, mix, lod_bias, stop, kind, encoded)
+    size = (goal.shape[0], goal.shape[1])
+    scene = _checked(affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop)
+    function: Callable[[Scene, Tensor, bool, bool], Tensor] = _module(back_end).image_loss
+    return function(scene, goal, kind == "l1", encoded)
 
 
 def removal_costs(
@@ -133,72 +147,10 @@ def removal_costs(
     """
     if goal.dim() != 3 or goal.shape[2] != 4:
         raise ValueError(f"the goal must have shape [height, width, 4], not {tuple(goal.shape)}")
-    _check(affine, opacity, tint, template, atlas, (goal.shape[0], goal.shape[1]), background)
-    function: Callable[..., Tensor] = _module(back_end).removal_costs
-    return function(affine, opacity, tint, template, atlas, goal, background, mix, stop)
-
-
-class FusedStep(Protocol):
-    """Whole steps of Adam on `image_loss` (mse), from the parameters to the parameters, that never leave the kernels.
-
-    The result is that of the operations one after another, within rounding. Parameters, means and squares go by name:
-    ``x``, ``y``, ``log_scale``, ``theta``, ``opacity`` [N] and ``tint`` [N, 3] float64, as in
-    `smalti.engine.fitting.optimiser`. A name without means is locked.
-    """
-
-    def bind(
-        self,
-        parameters: Mapping[str, Tensor],
-        means: Mapping[str, Tensor],
-        squares: Mapping[str, Tensor],
-        template: Tensor,
-        extent: Tensor,
-    ) -> None:
-        """Take these sprites: what a step changes. To be called again after every change from outside.
-
-        Args:
-            parameters, means, squares: see above.
-            template: [N] index into the atlas.
-            extent: [N, 2] half the width and height of a sprite whose scale is 1.
-        """
-        ...
-
-    def fetch(self) -> None:
-        """Bring what the steps have changed into the tensors that were bound, where it is not there already."""
-        ...
-
-    def __call__(
-        self,
-        *,
-        rates: Mapping[str, float],
-        adam: tuple[float, float, float, float],
-        goal: Tensor,
-        background: Tensor | None,
-        noise_key: int | None,
-        pixel: tuple[float, float],
-        encoded: bool,
-        mix: float,
-        lod_bias: float,
-        alpha_max: float,
-        bounds: tuple[float, float, float, float, float],
-    ) -> SupportsFloat:
-        """Make one step.
-
-        Args:
-            rates: Adam's, by name.
-            adam: both decays, and 1 minus their powers by the number of steps.
-            goal: [height, width, 4], see `image_loss`; with a noise key the target alone, transparent and not encoded.
-            background: [height, width, 4], or None.
-            noise_key: instead of a background, the noise of this key (see `smalti.engine.fitting.noise`).
-            pixel: width and height of a drawn pixel in canvas pixels.
-            encoded, mix, lod_bias: see `image_loss`.
-            alpha_max: opacity of a sprite whose logit is infinite.
-            bounds: least and largest log scale, largest logit, and the canvas's width and height.
-
-        Returns:
-            The loss before the step, over three channels. It may still be on its way: `float` waits for it.
-        """
-        ...
+    size = (goal.shape[0], goal.shape[1])
+    scene = _checked(affine, opacity, tint, template, atlas, size, background, mix, 0.0, stop)
+    function: Callable[[Scene, Tensor], Tensor] = _module(back_end).removal_costs
+    return function(scene, goal)
 
 
 def fused_step(back_end: str, atlas: Atlas) -> FusedStep | None:
@@ -213,7 +165,7 @@ def _module(back_end: str) -> ModuleType:
     return import_module(BACK_ENDS[back_end])
 
 
-def _check(
+def _checked(
     affine: Tensor,
     opacity: Tensor,
     tint: Tensor,
@@ -221,7 +173,10 @@ def _check(
     atlas: Atlas,
     size: tuple[int, int],
     background: Tensor | None,
-) -> None:
+    mix: float,
+    lod_bias: float,
+    stop: float,
+) -> Scene:
     n = len(affine)
     if affine.shape != (n, 6) or opacity.shape != (n,) or tint.shape != (n, 3) or template.shape != (n,):
         raise ValueError(
@@ -236,3 +191,4 @@ def _check(
         raise ValueError(f"the background must have shape {(*size, 4)}, not {tuple(background.shape)}")
     if background is not None and background.requires_grad and torch.is_grad_enabled():
         raise ValueError("the background is a constant: it has no gradient")
+    return Scene(affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop)

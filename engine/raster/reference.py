@@ -7,11 +7,14 @@ return what it returns. The notation is that of engine/kernels/sprite.h.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from ..colour import encoded as display_encoded
-from .atlas import LOD_OFFSET, MARGIN, TEXEL_ONE, Atlas
+from .atlas import LOD_OFFSET, MARGIN, TEXEL_ONE
+from .scene import Scene
 
 
 def _sample(texels: Tensor, level: Tensor, u: Tensor, v: Tensor) -> Tensor:
@@ -28,20 +31,11 @@ def _sample(texels: Tensor, level: Tensor, u: Tensor, v: Tensor) -> Tensor:
     return top * (1 - fy) + bottom * fy
 
 
-def composite(
-    affine: Tensor,
-    opacity: Tensor,
-    tint: Tensor,
-    template: Tensor,
-    atlas: Atlas,
-    size: tuple[int, int],
-    background: Tensor | None = None,
-    mix: float = 0.0,
-    lod_bias: float = 0.0,
-    stop: float = 1e-4,
-) -> Tensor:
+def composite(scene: Scene) -> Tensor:
     """See `smalti.engine.raster.composite`. Memory grows as sprites x pixels. The result has the type of `affine`."""
-    height, width = size
+    affine, opacity, tint, template, atlas = scene.affine, scene.opacity, scene.tint, scene.template, scene.atlas
+    background, mix, lod_bias, stop = scene.background, scene.mix, scene.lod_bias, scene.stop
+    height, width = scene.size
     kind = affine.dtype
     n = len(affine)
     texels = torch.from_numpy(atlas.texels.astype("float64")).to(kind) / TEXEL_ONE
@@ -90,46 +84,23 @@ def composite(
     return image
 
 
-def image_loss(
-    affine: Tensor,
-    opacity: Tensor,
-    tint: Tensor,
-    template: Tensor,
-    atlas: Atlas,
-    goal: Tensor,
-    background: Tensor | None = None,
-    mix: float = 0.0,
-    lod_bias: float = 0.0,
-    stop: float = 1e-4,
-    kind: str = "mse",
-    encoded: bool = False,
-) -> Tensor:
+def image_loss(scene: Scene, goal: Tensor, absolute: bool, encoded: bool) -> Tensor:
     """See `smalti.engine.raster.image_loss`."""
-    size = (goal.shape[0], goal.shape[1])
-    image = composite(affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop)
+    image = composite(scene)
     if encoded:
         image = torch.cat([display_encoded(image[..., :3], "linear"), image[..., 3:]], dim=-1)
     difference = image - goal.to(image.dtype)
-    return (difference.abs() if kind == "l1" else difference.square()).mean()
+    return (difference.abs() if absolute else difference.square()).mean()
 
 
-def removal_costs(
-    affine: Tensor,
-    opacity: Tensor,
-    tint: Tensor,
-    template: Tensor,
-    atlas: Atlas,
-    goal: Tensor,
-    background: Tensor | None = None,
-    mix: float = 0.0,
-    stop: float = 1e-4,
-) -> Tensor:
+def removal_costs(scene: Scene, goal: Tensor) -> Tensor:
     """See `smalti.engine.raster.removal_costs`: draws the picture once without each sprite."""
+    count = len(scene.affine)
 
     def loss(kept: Tensor) -> Tensor:
-        return image_loss(affine, opacity * kept, tint, template, atlas, goal, background, mix, stop=stop)
+        return image_loss(replace(scene, opacity=scene.opacity * kept), goal, False, False)
 
-    one = torch.ones(len(affine), dtype=affine.dtype)
+    one = torch.ones(count, dtype=scene.affine.dtype)
     with torch.no_grad():
         before = loss(one)
-        return torch.stack([loss(one.index_fill(0, torch.tensor(k), 0.0)) - before for k in range(len(affine))])
+        return torch.stack([loss(one.index_fill(0, torch.tensor(k), 0.0)) - before for k in range(count)])
