@@ -374,6 +374,7 @@ def test_the_callers_python_settings_and_folder_do_not_reach_the_engine(
 ) -> None:
     for name in ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONUSERBASE"):
         monkeypatch.setenv(name, "/nowhere")
+    monkeypatch.delenv("SMALTI_CACHE", raising=False)
     monkeypatch.setenv("SMALTI_KEEPS", "this")
     engine = scripted(
         f"{HELLO}import os\n"
@@ -437,7 +438,7 @@ def real_job(tmp_path: Path) -> dict[str, Any]:
         ImageDraw.Draw(dot).ellipse((0, 0, size[0] - 1, size[1] - 1), fill=(255, 255, 255, 255))
         dot.save(tmp_path / "dots" / f"{name}.png")
     Image.linear_gradient("L").resize((48, 40)).convert("RGB").save(tmp_path / "target.png")
-    job = JobSpec(str(tmp_path / "target.png"), str(tmp_path / "dots"), count=60, size=64, steps=600, seed=3)
+    job = JobSpec(str(tmp_path / "target.png"), str(tmp_path / "dots"), count=60, size=64, steps=12_000, seed=3)
     return to_mapping(job)
 
 
@@ -456,7 +457,7 @@ def test_a_killed_job_is_resumed_from_its_checkpoint_to_the_same_result(
         engine.send(Fit("whole", real_job, str(whole)))
         uncut = wait_for(engine, of(Result))[-1]
         engine.send(Fit("cut", real_job, str(cut)))
-        wait_for(engine, lambda event: isinstance(event, Progress) and event.stage == "fit" and event.done > 200)
+        wait_for(engine, lambda event: isinstance(event, Progress) and event.stage == "fit" and event.done > 4000)
         os.kill(engine.pid, signal.SIGKILL)
         assert the_error(engine, "engine_died").id == "cut"
         assert not (cut / "frames.npz").exists()
@@ -467,8 +468,8 @@ def test_a_killed_job_is_resumed_from_its_checkpoint_to_the_same_result(
     assert isinstance(uncut, Result)
     assert isinstance(resumed, Result)
     steps = [event.done for event in events if isinstance(event, Progress) and event.stage == "fit"]
-    assert 100 < steps[0] <= 600
-    assert resumed.report["steps"] == uncut.report["steps"] == 600
+    assert 100 < steps[0] <= 12_000
+    assert resumed.report["steps"] == uncut.report["steps"] == 12_000
     assert resumed.report["psnr"] == uncut.report["psnr"]
     assert arrays(cut) == arrays(whole)
 
