@@ -120,13 +120,13 @@ def sprite_bitmaps(composition: Composition, frame: int = 0) -> Iterator[SpriteB
     start = torch.floor(centre - reach).long()
     extent = torch.ceil(centre + reach).long() - start
     one = torch.ones(1, dtype=torch.float64)
-    with torch.no_grad():
-        for k in range(len(start)):
-            (left, top), (width, height) = start[k].tolist(), extent[k].tolist()
-            affine = parts["affine"][k : k + 1].clone()
-            affine[:, 2] += affine[:, 0] * left + affine[:, 1] * top
-            affine[:, 5] += affine[:, 3] * left + affine[:, 4] * top
-            rgba = composite(
+    for k in range(len(start)):
+        (left, top), (width, height) = start[k].tolist(), extent[k].tolist()
+        affine = parts["affine"][k : k + 1].clone()
+        affine[:, 2] += affine[:, 0] * left + affine[:, 1] * top
+        affine[:, 5] += affine[:, 3] * left + affine[:, 4] * top
+        with torch.no_grad():  # never over a yield: whoever stops half-way would leave it on
+            image = composite(
                 affine,
                 one,
                 parts["tint"][k : k + 1],
@@ -134,11 +134,12 @@ def sprite_bitmaps(composition: Composition, frame: int = 0) -> Iterator[SpriteB
                 atlas,
                 (height, width),
                 mix=composition.header.colour_mix,
-            ).numpy()
-            drawn = rgba[..., 3] > 0
-            rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
-            if not len(rows):
-                yield SpriteBitmap(k, left, top, rgba[:0, :0], float(parts["opacity"][k]))
-                continue
-            y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-            yield SpriteBitmap(k, left + int(x0), top + int(y0), rgba[y0:y1, x0:x1], float(parts["opacity"][k]))
+            )
+        rgba = image.numpy()
+        drawn = rgba[..., 3] > 0
+        rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
+        if not len(rows):
+            yield SpriteBitmap(k, left, top, rgba[:0, :0], float(parts["opacity"][k]))
+            continue
+        y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+        yield SpriteBitmap(k, left + int(x0), top + int(y0), rgba[y0:y1, x0:x1], float(parts["opacity"][k]))

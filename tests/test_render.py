@@ -267,3 +267,9 @@ def test_the_sprites_laid_over_each_other_by_hand_give_the_picture(tmp_path: Pat
 def test_a_sprite_that_shows_nowhere_has_an_empty_bitmap() -> None:
     (sprite,) = sprite_bitmaps(scene(opaque(ramp(8, 8)), scale=1e-6))
     assert sprite.rgba.size == 0
+
+
+def test_who_stops_half_way_through_the_sprites_leaves_gradients_on() -> None:
+    sprites = sprite_bitmaps(scene(opaque(ramp(8, 8))))
+    next(sprites)
+    assert torch.is_grad_enabled()
