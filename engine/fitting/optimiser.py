@@ -16,7 +16,7 @@ from torch import Tensor
 from smalti.bridge.job import BlendSpace
 
 from ..geometry import affine_maps, half_sizes
-from ..raster import Atlas, Step, composite, fused_step, image_loss, removal_costs
+from ..raster import Atlas, Step, Trials, appraise, best_paint, composite, fused_step, image_loss, removal_costs
 from .adam import Adam
 from .canvas import over, reduced_canvas, seen
 from .noise import key_of, noise_picture
@@ -61,6 +61,9 @@ MOTION = Motion(
     rates={"x": 1.5, "y": 1.5, "log_scale": 0.08, "theta": 0.1, "opacity": 0.12, "tint": 0.12}, betas=(0.8, 0.95)
 )
 
+LOSS = 4 / 3
+"""A loss here in those of the rasteriser: the mean is over three channels, as over opaque grounds alpha is equal."""
+
 SATURATION = 6.0
 """Bound on logits: beyond it a sigmoid's slope is too small to find a way back."""
 
@@ -94,6 +97,21 @@ class Settings:
     back_end: str
     motion: Motion = MOTION
     coarse: tuple[tuple[float, int], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """What sprites would do that are not there.
+
+    Attributes:
+        gain: [M] by how much the loss would fall; below 0 where it would grow.
+        opacity: [M] the best for it, 0 to alpha_max.
+        tint: [M, 3] the best for it, in the blend space, 0 to 1.
+    """
+
+    gain: NDArray[np.float64]
+    opacity: NDArray[np.float64]
+    tint: NDArray[np.float64]
 
 
 class Optimiser:
@@ -171,6 +189,11 @@ class Optimiser:
         return loss
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the canvas."""
+        return self._size
+
+    @property
     def finished(self) -> bool:
         """Whether all steps are done."""
         return self.done >= self.settings.steps
@@ -204,7 +227,7 @@ class Optimiser:
             costs = removal_costs(
                 *self._drawn(), goal, background, self.settings.colour_mix, back_end=self.settings.back_end
             )
-        return costs.numpy()
+        return LOSS * costs.numpy()
 
     def squared_error(self) -> NDArray[np.float32]:
         """[H, W]: the squared error of each pixel now, summed over its colours; as fine as the canvas is now."""
@@ -235,11 +258,64 @@ class Optimiser:
                 if name == "log_scale" and self.settings.lock_scale:
                     continue  # the size of a sprite is what the start gave it, wherever it goes
                 parameter[new] = fresh[name]
-        self._adam.reorder(order, len(which))
+        self._adam.reorder(order)
+        self._adam.begin_anew(torch.arange(len(kept), len(order)))
         self._set_template(
             torch.cat([self._template[order[: len(kept)]], torch.from_numpy(sprites["template"])]),
             torch.cat([self._aspect[order[: len(kept)]], torch.from_numpy(sprites["aspect"])]),
         )
+
+    def try_out(self, sprites: Mapping[str, NDArray[Any]], of: NDArray[np.int64], on_top: NDArray[np.bool_]) -> Trial:
+        """What M others would do, one at a time. Measured as `removal_costs` are.
+
+        Args:
+            sprites: ``template``, ``x``, ``y``, ``scale``, ``aspect``, ``theta``, see `start`.
+            of: [M] which sprite each would replace, or -1.
+            on_top: [M] whether it would come on top of the stack instead of in the place of that one.
+        """
+        template = torch.from_numpy(sprites["template"])
+        x, y, scale, aspect, theta = (
+            torch.from_numpy(sprites[name].astype(np.float64)) for name in ("x", "y", "scale", "aspect", "theta")
+        )
+        affine = self._on_canvas(affine_maps(x, y, scale, aspect, theta, self._shapes[template.long()]))
+        replaces = torch.from_numpy(of)
+        settings = self.settings
+        with torch.no_grad():
+            background, goal = self._ground()
+            found = appraise(
+                *self._drawn(),
+                goal,
+                Trials(affine, template, replaces, torch.from_numpy(on_top)),
+                background,
+                settings.colour_mix,
+                back_end=settings.back_end,
+            )
+            opacity, tint, change = best_paint(found.sums, settings.alpha_max)
+            gone = torch.where(replaces < 0, 0.0, found.removal[replaces.clamp(min=0)])
+        return Trial((LOSS * (-gone - change)).numpy(), opacity.numpy(), tint.numpy())
+
+    def exchange(
+        self, which: NDArray[np.int64], sprites: Mapping[str, NDArray[Any]], on_top: NDArray[np.bool_]
+    ) -> None:
+        """Let M others take the places of the sprites `which` [M], each once; those `on_top` [M] go up the stack."""
+        self._fetch()
+        self._bound = False
+        places = torch.from_numpy(which)
+        with torch.no_grad():
+            for name, values in self._raw(sprites).items():
+                if self.parameters[name].requires_grad:  # what is locked stays as it is
+                    self.parameters[name][places] = torch.from_numpy(values)
+        template, aspect = self._template.clone(), self._aspect.clone()
+        template[places] = torch.from_numpy(sprites["template"])
+        aspect[places] = torch.from_numpy(sprites["aspect"].astype(np.float64))
+        self._adam.begin_anew(places)
+        raised = which[on_top]
+        order = torch.from_numpy(np.concatenate([np.setdiff1d(np.arange(len(template)), raised), raised]))
+        with torch.no_grad():
+            for parameter in self.parameters.values():
+                parameter.copy_(parameter[order])
+        self._adam.reorder(order)
+        self._set_template(template[order], aspect[order])
 
     def put_back(self, which: NDArray[np.int64], sprites: Mapping[str, NDArray[Any]]) -> None:
         """Give the sprites `which` [M] the parameters of others, in their places in the stack (see `start`)."""
@@ -314,11 +390,16 @@ class Optimiser:
         """The sprites as the rasteriser takes them."""
         self._fetch()
         p = self.parameters
-        affine = affine_maps(p["x"], p["y"], p["log_scale"].exp(), self._aspect, p["theta"], self._shape)
-        width, height = self._canvas.pixel
-        affine = affine * affine.new_tensor([width, height, 1, width, height, 1])
+        affine = self._on_canvas(
+            affine_maps(p["x"], p["y"], p["log_scale"].exp(), self._aspect, p["theta"], self._shape)
+        )
         opacity = self.settings.alpha_max * p["opacity"].sigmoid()
         return affine, opacity, p["tint"].sigmoid(), self._template, self._atlas
+
+    def _on_canvas(self, affine: Tensor) -> Tensor:
+        """Maps from pixels of the full canvas [N, 6] as maps from pixels of the canvas that is drawn now."""
+        width, height = self._canvas.pixel
+        return affine * affine.new_tensor([width, height, 1, width, height, 1])
 
     def _fetch(self) -> None:
         """Bring what fused steps have changed into the parameters and into Adam's means."""
@@ -368,8 +449,7 @@ class Optimiser:
             encoded=space == "linear",
             back_end=self.settings.back_end,
         )
-        # The mean is over four channels; over an opaque background alpha differs nowhere.
-        loss = loss * (4 / 3)
+        loss = loss * LOSS
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 

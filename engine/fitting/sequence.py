@@ -14,9 +14,8 @@ from smalti.bridge.job import Preset
 
 from ..raster import build_atlas
 from ..raster.atlas import TEXELS_PER_PIXEL
-from . import published
+from . import exchange, published, recycle
 from .optimiser import Optimiser, Settings
-from .recycle import is_due, recycle
 from .start import Placer, shape_of, start
 
 WARM_RATE = 0.4
@@ -104,14 +103,17 @@ class Fitting:
         return self.optimiser.step()
 
     def _mend(self) -> None:
-        """Move sprites elsewhere, where it is time to."""
+        """Move sprites elsewhere, and exchange their bitmaps, where it is time to."""
         done, steps = self.optimiser.done, self._settings.steps
         if self._published:
             if published.is_due(done, steps):
                 published.prune(self.optimiser, self._start)
-        elif is_due(done, steps):
-            # The generator is made anew from the step, so that a resumed fit makes the same choices.
-            recycle(self.optimiser, self._placer, np.random.default_rng((self._seed, done)))
+            return
+        # The generators are made anew from the step, so that a resumed fit makes the same choices.
+        if recycle.is_due(done, steps):
+            recycle.recycle(self.optimiser, self._placer, np.random.default_rng((self._seed, done)))
+        if exchange.is_due(done, steps):
+            exchange.exchange(self.optimiser, self._placer, np.random.default_rng((self._seed, done, 1)))
 
     def result(self) -> dict[str, NDArray[Any]]:
         """The arrays of `smalti.bridge.composition` for all frames up to the one at hand."""
