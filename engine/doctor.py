@@ -43,6 +43,7 @@ def checks() -> Iterator[Check]:
         ("numpy", "numpy"),
         ("pillow", "PIL"),
         ("psd-tools", "psd_tools"),
+        ("resvg_py", "resvg_py"),
         ("tqdm", "tqdm"),
     ):
         yield _package(package, module)
