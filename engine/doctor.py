@@ -44,6 +44,7 @@ def checks() -> Iterator[Check]:
         ("pillow", "PIL"),
         ("psd-tools", "psd_tools"),
         ("resvg_py", "resvg_py"),
+        ("wcwidth", "wcwidth"),
         ("tqdm", "tqdm"),
     ):
         yield _package(package, module)
