@@ -37,7 +37,7 @@ class JobSpec:
 
     Attributes:
         target: path of an image, or of a folder of frames (every picture in it, in natural order of the names).
-        primitives: path of a folder of bitmaps and SVG drawings, or of one of them; None where `text` is to do.
+        primitives: path of a folder of bitmaps and SVG drawings, or of one of them; None for `text` alone.
         count: number of sprites, 1 to 1,000,000.
         size: longer side of the canvas in pixels (16 to 16,384); None takes the target's own, at most 1024.
         preset: how to fit. ``"balanced"`` is the usual way; ``"published"`` is the recipe of DiffBMP (arXiv
