@@ -289,6 +289,13 @@ def _drawn(
         png = resvg_py.svg_to_bytes(svg_string=text, skip_system_fonts=not _has_text(root))
     except (ValueError, RecursionError) as fault:
         raise _damaged(path, fault) from fault
+    except BaseException as fault:
+        # What a panic in Rust becomes is no Exception, and its class cannot be imported.
+        if type(fault).__name__ != "PanicException":
+            raise
+        raise SmaltiError(
+            f"{path}: cannot be drawn ({fault}).", "Simplify it in a drawing program, or give a PNG.", "picture_damaged"
+        ) from fault
     with Image.open(io.BytesIO(png)) as image:
         return np.array(image.convert("RGBA"))
 

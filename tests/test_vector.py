@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import resvg_py
 from jobs import bitmaps, contents, save, small_job
 from numpy.typing import NDArray
 from PIL import Image
@@ -305,6 +306,27 @@ def test_without_the_package_the_message_says_what_to_install(tmp_path: Path, mo
     fault = refusal(drawing(tmp_path / "a.svg"))
     assert fault.code == "package_missing"
     assert "pip install resvg_py" in fault.hint
+
+
+def test_a_panic_of_the_renderer_is_told_like_any_other_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class PanicException(BaseException):
+        """What a panic in Rust is in Python."""
+
+    def panics(**settings: object) -> bytes:
+        raise PanicException("called `Option::unwrap()` on a `None` value")
+
+    monkeypatch.setattr(resvg_py, "svg_to_bytes", panics)
+    fault = refusal(drawing(tmp_path / "a.svg"))
+    assert (fault.code, "cannot be drawn (called" in fault.message) == ("picture_damaged", True)
+
+
+def test_ctrl_c_while_drawing_is_no_fault_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(**settings: object) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(resvg_py, "svg_to_bytes", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        load_templates(drawing(tmp_path / "a.svg"))
 
 
 # Among bitmaps, and in a job.
