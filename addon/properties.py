@@ -17,7 +17,7 @@ from bpy.props import (
 )
 
 from .bridge.errors import SmaltiError
-from .bridge.job import MAX_COUNT, MAX_SIZE, JobSpec
+from .bridge.job import MAX_COUNT, MAX_SIZE, MAX_TEXT, JobSpec
 from .compat import PATH_OPTIONS
 
 
@@ -32,8 +32,27 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
     )
     primitives: StringProperty(
         name="Bitmaps",
-        description="The folder of bitmaps to build with: leaves, stamps, brush strokes",
+        description="The folder of bitmaps and SVG drawings to build with: leaves, stamps, brush strokes",
         subtype='DIR_PATH',
+        options=PATH_OPTIONS,
+    )
+    text: StringProperty(
+        name="Text",
+        description="Letters or words to build with, instead of the bitmaps or beside them",
+        maxlen=MAX_TEXT,
+    )
+    text_split: EnumProperty(
+        name="Split",
+        description="What of the text is one sprite",
+        items=(
+            ('GLYPHS', "Glyphs", "Each letter, digit or sign"),
+            ('WORDS', "Words", "Each word"),
+        ),
+    )
+    font: StringProperty(
+        name="Font",
+        description="The font file of the text; none takes a plain one that has the letters of English only",
+        subtype='FILE_PATH',
         options=PATH_OPTIONS,
     )
     output: StringProperty(
@@ -223,7 +242,7 @@ def job_of(settings: Any) -> JobSpec:
         raise SmaltiError("The background is an image, and none is chosen.", "Choose one, or another background.")
     return JobSpec(
         target=absolute(settings.target, "The target"),
-        primitives=absolute(settings.primitives, "The folder of primitives"),
+        primitives=absolute(settings.primitives, "The folder of primitives") or None,
         count=settings.count,
         size=settings.size or None,
         steps=settings.steps or None,
@@ -239,6 +258,9 @@ def job_of(settings: Any) -> JobSpec:
         background=background,
         blend_space=settings.blend_space.lower(),
         target_mask=absolute(settings.target_mask, "The target's mask") or None,
+        text=settings.text or None,
+        font=(absolute(settings.font, "The font") or None) if settings.text else None,
+        text_split=settings.text_split.lower(),
         seed=settings.seed,
         device=settings.device.lower(),
     ).checked()

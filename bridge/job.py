@@ -22,9 +22,11 @@ FILE_NAME = "job.json"
 
 MAX_COUNT = 1_000_000
 MAX_SIZE = 16_384
+MAX_TEXT = 10_000
 
 BlendSpace = Literal["srgb", "linear"]
 Mask = Literal["auto", "alpha", "background", "luminance", "none"]
+TextSplit = Literal["glyphs", "words"]
 Preset = Literal["balanced", "published"]
 Device = Literal["auto", "cpu", "cuda", "reference"]
 
@@ -35,7 +37,7 @@ class JobSpec:
 
     Attributes:
         target: path of an image, or of a folder of frames (every picture in it, in natural order of the names).
-        primitives: path of a folder of bitmaps, or of one bitmap.
+        primitives: path of a folder of bitmaps and SVG drawings, or of one of them; None for `text` alone.
         count: number of sprites, 1 to 1,000,000.
         size: longer side of the canvas in pixels (16 to 16,384); None takes the target's own, at most 1024.
         preset: how to fit. ``"balanced"`` is the usual way; ``"published"`` is the recipe of DiffBMP (arXiv
@@ -53,12 +55,15 @@ class JobSpec:
             ``"transparent"``, a colour ``"#rrggbb"`` (sRGB), or the path of an image that is stretched over the canvas.
         blend_space: where layers are composited: in ``"srgb"`` as image editors do, in ``"linear"`` as renderers do.
         target_mask: path of a grey image (white: rebuild, black: leave empty), stretched over the canvas; None for all.
+        text: letters or words to build with, beside the bitmaps or instead of them, at most 10,000 characters.
+        font: path of the font file for `text`; None takes a plain one that has the letters of English only.
+        text_split: what becomes a bitmap: each different one of the text's ``"glyphs"``, or of its ``"words"``.
         seed: seed of every random choice, 0 to 2**63 - 1. One seed, one machine: the same result bit for bit.
         device: where to compute. ``"auto"`` takes the fastest back end present.
     """
 
     target: str
-    primitives: str
+    primitives: str | None = None
     count: int = 1000
     size: int | None = None
     preset: Preset = "balanced"
@@ -75,6 +80,9 @@ class JobSpec:
     background: str = "auto"
     blend_space: BlendSpace = "srgb"
     target_mask: str | None = None
+    text: str | None = None
+    font: str | None = None
+    text_split: TextSplit = "glyphs"
     seed: int = 0
     device: Device = "auto"
 
@@ -83,10 +91,23 @@ class JobSpec:
 
         def require(good: bool, name: str, rule: str) -> None:
             if not good:
-                raise SmaltiError(f"{name} is {getattr(self, name)!r}, but must be {rule}.", code="bad_setting")
+                value = repr(getattr(self, name))
+                shown = value if len(value) <= 200 else f"{value[:200]}..."
+                raise SmaltiError(f"{name} is {shown}, but must be {rule}.", code="bad_setting")
 
         require(bool(self.target), "target", "the path of an image or of a folder of frames")
-        require(bool(self.primitives), "primitives", "the path of a folder of bitmaps")
+        require(
+            bool(self.primitives) or (self.primitives is None and self.text is not None),
+            "primitives",
+            "the path of a folder of bitmaps where no text is given",
+        )
+        require(
+            self.text is None or (bool(self.text.strip()) and len(self.text) <= MAX_TEXT),
+            "text",
+            f"at most {MAX_TEXT:,} characters, not all of them blank",
+        )
+        require(self.font is None or bool(self.font), "font", "the path of a font file")
+        require(self.font is None or self.text is not None, "font", "left out where no text is given")
         require(1 <= self.count <= MAX_COUNT, "count", f"from 1 to {MAX_COUNT:,}")
         require(self.size is None or 16 <= self.size <= MAX_SIZE, "size", f"from 16 to {MAX_SIZE:,} pixels")
         require(self.steps is None or 1 <= self.steps <= 1_000_000, "steps", "from 1 to 1,000,000")

@@ -96,11 +96,16 @@ def _parser() -> argparse.ArgumentParser:
         "fit",
         parents=[common],
         help="start a job",
-        description="Rebuild TARGET out of the bitmaps of a folder, into a new job folder.",
+        description="Rebuild TARGET out of the bitmaps of a folder, or out of letters, into a new job folder.",
     )
     fit.set_defaults(run=_fit)
     fit.add_argument("target", metavar="TARGET", help="an image, or a folder of frames")
-    fit.add_argument("--primitives", required=True, metavar="FOLDER", help="a folder of bitmaps, or one bitmap")
+    fit.add_argument("--primitives", metavar="FOLDER", help="a folder of bitmaps and SVG drawings, or one of them")
+    fit.add_argument("--text", metavar="TEXT", help="letters to build with, instead of --primitives or beside it")
+    fit.add_argument("--font", metavar="FILE", help="font for --text, TrueType or OpenType (default: a plain one)")
+    fit.add_argument(
+        "--text-split", choices=["glyphs", "words"], default=None, help="what of --text is a bitmap (default: glyphs)"
+    )
     fit.add_argument("--out", required=True, metavar="JOB", type=Path, help="the job folder to create")
     fit.add_argument("--overwrite", action="store_true", help="replace the job that is in JOB")
     _add_settings(fit)
@@ -221,6 +226,10 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser], common: _Parser) -
 
 
 def _fit(options: argparse.Namespace) -> int:
+    if options.primitives is None and options.text is None:
+        raise SmaltiError(
+            "fit needs something to build with.", "Give --primitives FOLDER, --text TEXT, or both.", "bad_setting"
+        )
     given = {f.name: getattr(options, f.name, None) for f in fields(JobSpec)}
     job = JobSpec(**{name: value for name, value in given.items() if value is not None})
     if job.device not in ("auto", "cpu", "cuda", "reference"):

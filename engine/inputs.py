@@ -23,7 +23,8 @@ from .fitting.canvas import growth
 from .fitting.optimiser import MOTION, Settings
 from .fitting.sequence import Fitting
 from .images import canvas_size, list_images, premultiply, read_image, read_size, resize
-from .templates import Template, load_templates
+from .lettering import text_templates
+from .templates import Template, load_templates, uniquely_named
 
 logger = logging.getLogger("smalti")
 
@@ -117,7 +118,7 @@ def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> In
 
     Args:
         job: its paths may be relative to the current folder.
-        templates: the bitmaps where they are at hand already; None loads `job.primitives`.
+        templates: the bitmaps where they are at hand already; None loads `job.primitives` and draws `job.text`.
 
     Raises:
         SmaltiError: a setting or one of the files is unusable; nothing has been written.
@@ -156,7 +157,7 @@ def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> In
             "Choose another picture.",
             "target_transparent",
         )
-    chosen = list(templates) if templates is not None else load_templates(Path(job.primitives), mask=job.mask)
+    chosen = uniquely_named(_loaded(job) if templates is None else templates)
     if not chosen:
         raise SmaltiError("There are no bitmaps to work with.", "Give at least one.", "no_bitmaps")
     background, image = _background(job.background, target)
@@ -235,6 +236,12 @@ def _gpu_fault() -> str | None:
 def _default_steps(count: int) -> int:
     """More sprites hide each other more, and find their places later: 300 for 100, 500 for 1,000, 700 for 10,000."""
     return int(np.clip(round(-100 + 200 * np.log10(count), -1), 200, 1000))
+
+
+def _loaded(job: JobSpec) -> list[Template]:
+    bitmaps = [] if job.primitives is None else load_templates(Path(job.primitives), mask=job.mask)
+    text = [] if job.text is None else text_templates(job.text, job.font, split=job.text_split)
+    return bitmaps + text
 
 
 def _frames(target: Path) -> list[Path]:

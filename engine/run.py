@@ -174,9 +174,10 @@ def absolute(job: JobSpec) -> JobSpec:
     return replace(
         job,
         target=full(job.target),
-        primitives=full(job.primitives),
+        primitives=None if job.primitives is None else full(job.primitives),
         background=full(job.background) if job.background_is_file else job.background,
         target_mask=None if job.target_mask is None else full(job.target_mask),
+        font=None if job.font is None else full(job.font),
     )
 
 
@@ -242,7 +243,7 @@ def _check_free(out: Path, overwrite: bool, job: JobSpec) -> None:
         )
     inside = os.path.join(os.path.realpath(out), "")
     background = job.background if job.background_is_file else None
-    for path in (job.target, job.primitives, job.target_mask, background):
+    for path in (job.target, job.primitives, job.target_mask, job.font, background):
         if path is not None and os.path.join(os.path.realpath(path), "").startswith(inside):
             raise SmaltiError(
                 f"{path}: lies in the output folder, where the new job would replace it.",

@@ -241,10 +241,14 @@ class Worker:
                 from .run import run_job
 
                 job = from_mapping(JobSpec, fit.job, "job").checked()
-                paths = {"out": fit.out, "target": job.target, "primitives": job.primitives}
-                if job.background_is_file:
-                    paths["background"] = job.background
-                _require_absolute(**paths, target_mask=job.target_mask or fit.out)
+                _require_absolute(
+                    out=fit.out,
+                    target=job.target,
+                    primitives=job.primitives,
+                    background=job.background if job.background_is_file else None,
+                    target_mask=job.target_mask,
+                    font=job.font,
+                )
                 out = Path(fit.out)
                 outcome = run_job(job, out, overwrite=fit.overwrite, listener=listener, should_stop=should_stop)
                 return _told(fit.id, outcome)
@@ -256,7 +260,7 @@ class Worker:
             case Export() as request:
                 from .export import export
 
-                _require_absolute(job=request.job, path=request.path or request.job)
+                _require_absolute(job=request.job, path=request.path or None)
                 path = Path(request.path) if request.path else None
                 listener.progress("export", 0, 1, None, None)
                 return Result(request.id, str(export(Path(request.job), request.format, path)))
@@ -267,10 +271,10 @@ def _told(task_id: str, outcome: Outcome) -> Result | Cancelled:
     return kind(task_id, str(outcome.folder), outcome.report)
 
 
-def _require_absolute(**paths: str) -> None:
+def _require_absolute(**paths: str | None) -> None:
     # The worker's current folder is not the client's, so a relative path would be looked for, or written, elsewhere.
     for name, path in paths.items():
-        if not Path(path).is_absolute():
+        if path is not None and not Path(path).is_absolute():
             raise SmaltiError(f"{path}: {name} is a relative path.", "Give the whole path.", "relative_path")
 
 

@@ -149,6 +149,11 @@ def test_nested_objects_and_lists_are_checked() -> None:
     [
         ("target", ""),
         ("primitives", ""),
+        ("primitives", None),
+        ("text", ""),
+        ("text", " \t\u00a0\n"),
+        ("font", ""),
+        ("font", "/fonts/serif.ttf"),
         ("count", 0),
         ("count", -5),
         ("count", 10**9),
@@ -184,6 +189,17 @@ def test_a_setting_out_of_its_range_is_named(setting: str, value: Any) -> None:
     assert caught.value.message.startswith(f"{setting} is {value!r}, but must be")
 
 
+def test_a_text_that_is_too_long_is_named_without_all_of_it() -> None:
+    with pytest.raises(SmaltiError, match="text is 'aaa") as caught:
+        dataclasses.replace(JOB, text="a" * 10_001).checked()
+    assert len(caught.value.message) < 300
+
+
+def test_a_job_written_before_there_was_text_is_still_read(tmp_path: Path) -> None:
+    path = write_raw(tmp_path / "job.json", job_text(text=..., font=..., text_split=...))
+    assert read_job(path) == JOB
+
+
 def test_a_smallest_size_above_the_largest_is_named() -> None:
     with pytest.raises(SmaltiError, match=r"min_size is 20, but must be at most max_size \(10\)"):
         dataclasses.replace(JOB, min_size=20, max_size=10).checked()
@@ -195,6 +211,8 @@ def test_the_bounds_themselves_are_allowed() -> None:
         {"count": 1_000_000, "size": 16_384, "frame_rate": 1000.0, "colour_mix": 1.0, "seed": 2**63 - 1},
         {"background": "#00fFaA"},
         {"background": "sky.png", "target_mask": "mask.png"},
+        {"primitives": None, "text": "a"},
+        {"text": "a" * 10_000, "font": "serif.ttf", "text_split": "words"},
     ):
         job_spec = dataclasses.replace(JOB, **changes)
         assert job_spec.checked() is job_spec
