@@ -23,7 +23,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from smalti.bridge.errors import SmaltiError
-from smalti.bridge.job import JobSpec
+from smalti.bridge.job import OPTIONAL_PATHS, JobSpec
 from smalti.bridge.pipes import read_lines, write_all
 from smalti.bridge.protocol import (
     PROTOCOL,
@@ -244,7 +244,8 @@ class Worker:
                 paths = {"out": fit.out, "target": job.target, "primitives": job.primitives}
                 if job.background_is_file:
                     paths["background"] = job.background
-                _require_absolute(**paths, target_mask=job.target_mask or fit.out)
+                paths |= {name: path for name in OPTIONAL_PATHS if (path := getattr(job, name))}
+                _require_absolute(**paths)
                 out = Path(fit.out)
                 outcome = run_job(job, out, overwrite=fit.overwrite, listener=listener, should_stop=should_stop)
                 return _told(fit.id, outcome)
