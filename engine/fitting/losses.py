@@ -308,13 +308,18 @@ class Loss:
         self._terms = terms
         self._features = features
         self._last: tuple[Tensor, list[Tensor]] | None = None
-        if "vgg" in dict(terms) and features is None:
+        if self.needs_network and features is None:
             raise ValueError("the term vgg needs features")
 
     @property
     def needs_opacity(self) -> bool:
         """Whether it asks for the sprites' own opacity."""
         return "alpha" in dict(self._terms)
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether it asks VGG16, next to which all else of a step takes no time."""
+        return "vgg" in dict(self._terms)
 
     def __call__(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from smalti.bridge.job import BlendSpace
 
+from ..cpu import threads_to_torch
 from ..geometry import affine_maps, half_sizes
 from ..raster import Atlas, Step, composite, fused_step, image_loss, removal_costs
 from .adam import Adam
@@ -404,8 +406,9 @@ class Optimiser:
         )
         opacity = (image[..., 3], canvas.target[..., 3]) if alone else None
         shown = seen(over(image, background) if alone else image, space)
-        loss = compare(shown, wanted, canvas.weights, opacity)
-        loss.backward()  # type: ignore[no-untyped-call]
+        with threads_to_torch() if compare.needs_network else nullcontext():
+            loss = compare(shown, wanted, canvas.weights, opacity)
+            loss.backward()  # type: ignore[no-untyped-call]
         error = (shown.detach() - wanted)[..., :3].square().mean()
         # Sprites that are not numbers are not drawn, and the error of what is left looks sound.
         return float(error if loss.detach().isfinite() else loss.detach())
