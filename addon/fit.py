@@ -158,6 +158,7 @@ def _draw_settings(layout: Any, settings: Any) -> None:
 def _draw_advanced(layout: Any, settings: Any) -> None:
     column = layout.column()
     column.prop(settings, "steps")
+    column.prop(settings, "loss")
     column.prop(settings, "blend_space")
     column.prop(settings, "mask")
     column.prop(settings, "device")
@@ -170,6 +171,8 @@ def _draw_advanced(layout: Any, settings: Any) -> None:
     column = layout.column()
     column.prop(settings, "alpha_max", slider=True)
     column.prop(settings, "target_mask")
+    column.prop(settings, "weight_map")
+    column.prop(settings, "detail_weight", slider=True)
     column = layout.column(align=True)
     column.prop(settings, "frame_rate")
     column.prop(settings, "frame_steps")

@@ -180,6 +180,33 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         subtype='FILE_PATH',
         options=PATH_OPTIONS,
     )
+    loss: EnumProperty(
+        name="Likeness",
+        description="What the sprites try to match",
+        items=(
+            ('COLOUR', "Colour", "The colours: by far the quickest"),
+            (
+                'STRUCTURE',
+                "Colour and Structure",
+                "The colours, and the contrasts that their means wash out; ten times slower",
+            ),
+            ('OUTLINE', "Colour and Outline", "The colours, and where a transparent target ends; three times slower"),
+        ),
+    )
+    weight_map: StringProperty(
+        name="Weight Map",
+        description="A grey picture: white matters, black does not",
+        subtype='FILE_PATH',
+        options=PATH_OPTIONS,
+    )
+    detail_weight: FloatProperty(
+        name="Detail Weight",
+        description="How much more the busy parts of the target count than the flat ones; 0 counts all alike",
+        default=0.0,
+        min=0.0,
+        max=1.0,
+        subtype='FACTOR',
+    )
     device: EnumProperty(
         name="Device",
         description="What computes",
@@ -209,6 +236,10 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         description="Also add an orthographic camera that sees exactly the canvas",
         default=True,
     )
+
+
+LOSSES = {'COLOUR': "mse", 'STRUCTURE': "mse+ms_ssim", 'OUTLINE': "mse+alpha"}
+"""What each likeness minimises (see bridge/loss.py)."""
 
 
 def absolute(path: str, name: str) -> str:
@@ -261,6 +292,9 @@ def job_of(settings: Any) -> JobSpec:
         text=settings.text or None,
         font=(absolute(settings.font, "The font") or None) if settings.text else None,
         text_split=settings.text_split.lower(),
+        loss=LOSSES[settings.loss],
+        weight_map=absolute(settings.weight_map, "The weight map") or None,
+        detail_weight=settings.detail_weight,
         seed=settings.seed,
         device=settings.device.lower(),
     ).checked()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from .errors import SmaltiError
+from .loss import parse_loss
 from .schema import read_json, write_json
 
 FORMAT = "smalti-job"
@@ -29,6 +30,9 @@ Mask = Literal["auto", "alpha", "background", "luminance", "none"]
 TextSplit = Literal["glyphs", "words"]
 Preset = Literal["balanced", "published"]
 Device = Literal["auto", "cpu", "cuda", "reference"]
+
+OPTIONAL_PATHS = ("target_mask", "font", "weight_map", "loss_weights_file")
+"""Settings that are the path of a file, or None."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,11 @@ class JobSpec:
         text: letters or words to build with, beside the bitmaps or instead of them, at most 10,000 characters.
         font: path of the font file for `text`; None takes a plain one that has the letters of English only.
         text_split: what becomes a bitmap: each different one of the text's ``"glyphs"``, or of its ``"words"``.
+        loss: what the fit minimises: a sum of terms, such as ``"mse+0.3*ms_ssim"`` (see `smalti.bridge.loss`).
+        loss_weights_file: path of the weights of VGG16 as torchvision saves them (a state dict); only and always for a
+            loss with the term ``vgg``.
+        weight_map: path of a grey image (white matters, black does not), stretched over the canvas; None for evenly.
+        detail_weight: how much more the busy parts of the target count than the flat ones, from 0 (all alike) to 1.
         seed: seed of every random choice, 0 to 2**63 - 1. One seed, one machine: the same result bit for bit.
         device: where to compute. ``"auto"`` takes the fastest back end present.
     """
@@ -83,6 +92,10 @@ class JobSpec:
     text: str | None = None
     font: str | None = None
     text_split: TextSplit = "glyphs"
+    loss: str = "mse"
+    loss_weights_file: str | None = None
+    weight_map: str | None = None
+    detail_weight: float = 0.0
     seed: int = 0
     device: Device = "auto"
 
@@ -128,6 +141,18 @@ class JobSpec:
             "auto, transparent, a colour as #rrggbb, or the path of an image",
         )
         require(bool(self.background), "background", "auto, transparent, a colour as #rrggbb, or the path of an image")
+        try:
+            has_vgg = "vgg" in dict(parse_loss(self.loss))
+        except ValueError as fault:
+            rule = "a sum of terms, such as mse+0.3*ms_ssim"
+            raise SmaltiError(f"loss is {self.loss!r}, but must be {rule}: {fault}.", code="bad_setting") from fault
+        require(
+            not has_vgg or bool(self.loss_weights_file),
+            "loss_weights_file",
+            "the path of VGG16's weights for the term vgg",
+        )
+        require(has_vgg or self.loss_weights_file is None, "loss_weights_file", "left out where loss has no term vgg")
+        require(0 <= self.detail_weight <= 1, "detail_weight", "from 0 (all parts count alike) to 1")
         require(0 <= self.seed < 2**63, "seed", "from 0 to 2**63 - 1")
         return self
 

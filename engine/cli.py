@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import MAX_COUNT, MAX_SIZE, JobSpec
+from smalti.bridge.loss import TERMS
 from smalti.bridge.version import VERSION
 
 from .export import FORMATS
@@ -177,6 +178,12 @@ def _add_settings(fit: argparse.ArgumentParser) -> None:
         help="composite as image editors do (srgb, the default) or as renderers do (linear)",
     )
     option("--target-mask", str, "FILE", "grey image: white is rebuilt, black stays empty")
+    option("--loss", str, "L", f"what to minimise, a sum such as mse+0.3*ms_ssim of {', '.join(TERMS)} (default: mse)")
+    option(
+        "--vgg-weights", str, "FILE", "weights of VGG16 as torchvision saves them, for vgg", dest="loss_weights_file"
+    )
+    option("--weight-map", str, "FILE", "grey image: white matters, black does not")
+    option("--detail-weight", float, "W", "how much more busy parts count than flat ones, 0 to 1 (default: 0)")
     option("--frame-steps", int, "K", "gradient steps of each later frame (default: from --steps)")
     option("--frame-rate", float, "FPS", "frames per second of the result (default: 24)")
     option("--seed", int, "S", "seed of every random choice (default: 0)")

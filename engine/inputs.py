@@ -14,16 +14,19 @@ from numpy.typing import NDArray
 
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import MAX_SIZE, JobSpec
+from smalti.bridge.loss import parse_loss
 
 from .colour import hex_of, into_space, out_of_space
 from .composition import background_pixels
 from .devices import available_devices, cuda_obstacle, default_device
 from .fitting import published
 from .fitting.canvas import growth
+from .fitting.losses import Aim, Features
 from .fitting.optimiser import MOTION, Settings
 from .fitting.sequence import Fitting
 from .images import canvas_size, list_images, premultiply, read_image, read_size, resize
 from .lettering import text_templates
+from .network import read_features
 from .templates import Template, load_templates, uniquely_named
 
 logger = logging.getLogger("smalti")
@@ -42,8 +45,9 @@ class Inputs:
         templates: the bitmaps.
         background: ``"transparent"``, ``"#rrggbb"``, or the name of the file that keeps `background_image` in the job.
         background_image: [h, w, 4] uint8 straight sRGB, or None.
-        target_mask: [height, width] float32, 0 to 1, or None.
+        target_mask, weight_map: [height, width] float32, 0 to 1, or None.
         steps, frame_steps, size_range, device: the job's, or what follows from canvas, count and templates.
+        features: what the job's loss needs of VGG16, or None.
     """
 
     job: JobSpec
@@ -54,10 +58,12 @@ class Inputs:
     background: str
     background_image: NDArray[np.uint8] | None
     target_mask: Floats | None
+    weight_map: Floats | None
     steps: int
     frame_steps: int
     size_range: tuple[float, float]
     device: str
+    features: Features | None
 
     def target(self, frame: int) -> Floats:
         """[height, width, 4] premultiplied, in the blend space: one frame of the target, under its mask.
@@ -98,6 +104,7 @@ class Inputs:
             back_end=self.device,
             motion=published.motion(job.count) if as_published else MOTION,
             coarse=() if as_published else growth((self.height, self.width), job.count),
+            aim=Aim(parse_loss(job.loss), self.features, self.weight_map, job.detail_weight),
         )
         bitmaps = [into_space(premultiply(t.rgba), job.blend_space) for t in self.templates]
         return Fitting(
@@ -140,16 +147,20 @@ def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> In
         # A frame may be turned by its EXIF data, which only decoding shows: here either way up is good.
         turned = (own[0] > own[1]) != (width > height)
         _check_proportions(path, *own, *((height, width) if turned else (width, height)))
-    mask = None
-    if job.target_mask is not None:
-        grey = resize(read_image(Path(job.target_mask), MAX_SIZE), width, height)
-        mask = grey[..., :3].mean(axis=2)
-        if mask.max() < 1 / 255:
-            raise SmaltiError(
-                f"{job.target_mask}: the target mask is black, so there is nothing to rebuild.",
-                "White marks what to rebuild.",
-                "mask_empty",
-            )
+    mask = _grey(job.target_mask, width, height)
+    if mask is not None and mask.max() < 1 / 255:
+        raise SmaltiError(
+            f"{job.target_mask}: the target mask is black, so there is nothing to rebuild.",
+            "White marks what to rebuild.",
+            "mask_empty",
+        )
+    weight_map = _grey(job.weight_map, width, height)
+    if weight_map is not None and weight_map.max() < 1 / 255:
+        raise SmaltiError(
+            f"{job.weight_map}: the weight map is black, so nothing matters.",
+            "White marks what matters.",
+            "weight_map_empty",
+        )
     target = _target(frames[0], width, height, mask)
     if target[..., 3].max() < 1 / 255:
         raise SmaltiError(
@@ -190,10 +201,12 @@ def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> In
         background,
         image,
         mask,
+        weight_map,
         steps,
         job.frame_steps or max(20, round(steps / 6)),
         (smallest, largest),
         device,
+        None if job.loss_weights_file is None else read_features(Path(job.loss_weights_file)),
     )
 
 
@@ -256,6 +269,14 @@ def _target(path: Path, width: int, height: int, mask: Floats | None) -> Floats:
     _check_proportions(path, image.shape[1], image.shape[0], width, height)
     resized = resize(image, width, height)
     return resized if mask is None else resized * mask[..., None]
+
+
+def _grey(path: str | None, width: int, height: int) -> Floats | None:
+    """A grey picture, stretched over the canvas: [height, width], 0 to 1, black where it is transparent."""
+    if path is None:
+        return None
+    grey: Floats = resize(read_image(Path(path), MAX_SIZE), width, height)[..., :3].mean(axis=2)
+    return grey
 
 
 def _check_proportions(path: Path, own_width: int, own_height: int, width: int, height: int) -> None:

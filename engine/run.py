@@ -23,7 +23,7 @@ from smalti.bridge import composition as contract
 from smalti.bridge import job as job_file
 from smalti.bridge.composition import Header, TemplateFile
 from smalti.bridge.errors import SmaltiError
-from smalti.bridge.job import JobSpec
+from smalti.bridge.job import OPTIONAL_PATHS, JobSpec
 from smalti.bridge.version import VERSION
 
 from .atomic import write_atomic
@@ -171,13 +171,13 @@ def absolute(job: JobSpec) -> JobSpec:
     def full(path: str) -> str:
         return str(Path(path).absolute())
 
+    others: dict[str, Any] = {n: full(path) for n in OPTIONAL_PATHS if (path := getattr(job, n)) is not None}
     return replace(
         job,
         target=full(job.target),
         primitives=None if job.primitives is None else full(job.primitives),
         background=full(job.background) if job.background_is_file else job.background,
-        target_mask=None if job.target_mask is None else full(job.target_mask),
-        font=None if job.font is None else full(job.font),
+        **others,
     )
 
 
@@ -243,7 +243,7 @@ def _check_free(out: Path, overwrite: bool, job: JobSpec) -> None:
         )
     inside = os.path.join(os.path.realpath(out), "")
     background = job.background if job.background_is_file else None
-    for path in (job.target, job.primitives, job.target_mask, job.font, background):
+    for path in (job.target, job.primitives, background, *(getattr(job, name) for name in OPTIONAL_PATHS)):
         if path is not None and os.path.join(os.path.realpath(path), "").startswith(inside):
             raise SmaltiError(
                 f"{path}: lies in the output folder, where the new job would replace it.",

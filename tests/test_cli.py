@@ -129,6 +129,7 @@ def test_every_option_reaches_the_job(here: Path) -> None:
     options = {
         "count": 9, "size": 40, "steps": 2, "mix": 0.25, "mask": "none", "min-size": 4, "max-size": 30,
         "alpha-max": 0.75, "background": "#102030", "blend-space": "linear", "target-mask": "mask.png",
+        "loss": "l1+0.3*ssim", "weight-map": "mask.png", "detail-weight": 0.5,
         "frame-steps": 5, "frame-rate": 12.5, "seed": 77, "device": "reference",
     }  # fmt: skip
     flags = [text for name, value in options.items() for text in (f"--{name}", value)]
@@ -138,7 +139,7 @@ def test_every_option_reaches_the_job(here: Path) -> None:
     assert fitted == 0
     asked = read_job(here / "out" / "job.json")
     options["colour-mix"] = options.pop("mix")
-    options["target-mask"] = str(here / "mask.png")
+    options["target-mask"] = options["weight-map"] = str(here / "mask.png")
     for name, value in options.items():
         assert getattr(asked, name.replace("-", "_")) == value
     assert asked.lock_rotation
@@ -338,6 +339,15 @@ def test_a_black_mask(here: Path, complaint: Complaint) -> None:
     assert "night.png: the target mask is black" in fit_complaint(complaint, "--target-mask", "night.png")
 
 
+def test_a_black_weight_map(here: Path, complaint: Complaint) -> None:
+    save(here / "night.png", np.zeros((8, 8), np.uint8))
+    assert "night.png: the weight map is black" in fit_complaint(complaint, "--weight-map", "night.png")
+
+
+def test_a_file_that_holds_no_weights(here: Path, complaint: Complaint) -> None:
+    assert "target.png: holds no weights" in fit_complaint(complaint, "--loss", "vgg", "--vgg-weights", "target.png")
+
+
 @pytest.mark.parametrize(
     ("option", "value", "named"),
     [
@@ -357,6 +367,11 @@ def test_a_black_mask(here: Path, complaint: Complaint) -> None:
         ("--background", "#fff", "background is '#fff'"),
         ("--background", "white", "white: does not exist"),
         ("--target-mask", "missing.png", "missing.png: does not exist"),
+        ("--loss", "mse+psnr", "loss is 'mse+psnr', but must be a sum of terms"),
+        ("--loss", "vgg", "loss_weights_file is None, but must be the path of VGG16's weights"),
+        ("--vgg-weights", "vgg16.pth", "loss_weights_file is 'vgg16.pth', but must be left out"),
+        ("--weight-map", "missing.png", "missing.png: does not exist"),
+        ("--detail-weight", "1.5", "detail_weight is 1.5"),
         ("--frame-rate", "0", "frame_rate is 0"),
         ("--frame-steps", "-1", "frame_steps is -1"),
         ("--seed", "-1", "seed is -1"),

@@ -55,6 +55,17 @@ def threads_to_kernels() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def threads_to_torch() -> Iterator[None]:
+    """Within, torch's own operations have their threads back (see `threads_to_kernels`): for a network, they pay."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _array(tensor: Tensor) -> NDArray[np.float64]:
     """Per-sprite numbers travel in double precision: N of them cost nothing, and positions keep their fractions."""
     return np.ascontiguousarray(tensor.detach().numpy(), dtype=np.float64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
@@ -15,10 +16,12 @@ from torch import Tensor
 
 from smalti.bridge.job import BlendSpace
 
+from ..cpu import threads_to_torch
 from ..geometry import affine_maps, half_sizes
 from ..raster import Atlas, Step, Trials, appraise, best_paint, composite, fused_step, image_loss, removal_costs
 from .adam import Adam
 from .canvas import over, reduced_canvas, seen
+from .losses import MSE, Aim, Loss
 from .noise import key_of, noise_picture
 
 PARAMETERS = ("x", "y", "log_scale", "theta", "opacity", "tint")
@@ -83,6 +86,7 @@ class Settings:
         motion: how far the parameters go, and how rates and blur fall.
         coarse: pairs of a share of the steps up to which the canvas is smaller, and how many times smaller a side;
             in order. Parameters are in pixels of the full canvas throughout, so nothing jumps when it grows.
+        aim: what is minimised.
     """
 
     steps: int
@@ -97,6 +101,7 @@ class Settings:
     back_end: str
     motion: Motion = MOTION
     coarse: tuple[tuple[float, int], ...] = ()
+    aim: Aim = MSE
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,10 +149,13 @@ class Optimiser:
         self._atlas = atlas
         self._given = target, background
         self._size = (target.shape[0], target.shape[1])
-        self._reduction, self._canvas = 1, reduced_canvas(target, background, settings.blend_space, 1)
+        self._loss = settings.aim.loss()
+        self._weights = settings.aim.weights(seen(torch.from_numpy(target), settings.blend_space).numpy())
+        self._use_canvas(1)
         self._seed = seed
-        # A rate for each sprite is more than a fused step knows.
-        self._fused = None if settings.motion.in_pixels else fused_step(settings.back_end, atlas)
+        # A rate for each sprite is more than a fused step knows, and so is any other loss.
+        apart = settings.motion.in_pixels or self._loss is not None
+        self._fused = None if apart else fused_step(settings.back_end, atlas)
         self._bound = False  # whether the fused step has these parameters, and may have changed them
         self._shapes = torch.from_numpy(shapes)
         self._set_template(
@@ -162,8 +170,9 @@ class Optimiser:
         self._adam = Adam({n: p for n, p in self.parameters.items() if p.requires_grad}, settings.motion.betas)
 
     def step(self) -> SupportsFloat:
-        """One gradient step. Returns the loss before it: mean squared error of display-encoded values, 0 to 1.
+        """One gradient step. Returns the mean squared error of display-encoded values before it, 0 to 1.
 
+        That is so whatever is minimised, so that fits can be compared; only a loss that is not finite comes as it is.
         It may still be on its way from a GPU: `float` waits for it.
         """
         progress = self.done / max(self.settings.steps, 1)
@@ -230,7 +239,10 @@ class Optimiser:
         return LOSS * costs.numpy()
 
     def squared_error(self) -> NDArray[np.float32]:
-        """[H, W]: the squared error of each pixel now, summed over its colours; as fine as the canvas is now."""
+        """[H, W]: the squared error of each pixel now, summed over its colours, times what the pixel counts.
+
+        As fine as the canvas is now.
+        """
         space = self.settings.blend_space
         with torch.no_grad():
             background, goal = self._ground()
@@ -242,7 +254,7 @@ class Optimiser:
             np.arange(full) * small // full for full, small in zip(self._size, self._canvas.size, strict=True)
         )
         enlarged: NDArray[np.float32] = error[row[:, None], column]
-        return enlarged
+        return enlarged if self._weights is None else enlarged * self._weights
 
     def replace(self, which: NDArray[np.int64], sprites: Mapping[str, NDArray[Any]]) -> None:
         """Take the sprites `which` [M] away, and put M others on top of the stack (see `start`)."""
@@ -375,8 +387,11 @@ class Optimiser:
         """The size of the canvas that this part of the steps wants."""
         reduction = next((r for until, r in self.settings.coarse if progress < until), 1)
         if reduction != self._reduction:
-            self._reduction = reduction
-            self._canvas = reduced_canvas(*self._given, self.settings.blend_space, reduction)
+            self._use_canvas(reduction)
+
+    def _use_canvas(self, reduction: int) -> None:
+        self._reduction = reduction
+        self._canvas = reduced_canvas(*self._given, self.settings.blend_space, reduction, self._weights)
 
     def _ground(self) -> tuple[Tensor, Tensor]:
         """What lies behind the sprites in this step, and what the picture should then be, in the blend space."""
@@ -437,7 +452,9 @@ class Optimiser:
         return self._fused(step)
 
     def _differentiate(self, blur: float) -> float:
-        """The loss now; its gradient goes to the parameters."""
+        """The mean squared error now; the gradient of the loss goes to the parameters."""
+        if self._loss is not None:
+            return self._differentiate_other(self._loss, blur)
         background, goal = self._ground()
         space = self.settings.blend_space
         loss = image_loss(
@@ -452,6 +469,29 @@ class Optimiser:
         loss = loss * LOSS
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
+
+    def _differentiate_other(self, compare: Loss, blur: float) -> float:
+        """As `_differentiate`, for a loss that the kernels do not know."""
+        canvas, space = self._canvas, self.settings.blend_space
+        background, goal = self._ground()
+        wanted = seen(goal, space) if canvas.goal is None else canvas.goal
+        alone = compare.needs_opacity
+        image = composite(
+            *self._drawn(),
+            canvas.size,
+            None if alone else background,
+            self.settings.colour_mix,
+            blur,
+            back_end=self.settings.back_end,
+        )
+        opacity = (image[..., 3], canvas.target[..., 3]) if alone else None
+        shown = seen(over(image, background) if alone else image, space)
+        with threads_to_torch() if compare.needs_network else nullcontext():
+            loss = compare(shown, wanted, canvas.weights, opacity)
+            loss.backward()  # type: ignore[no-untyped-call]
+        error = (shown.detach() - wanted)[..., :3].square().mean()
+        # Sprites that are not numbers are not drawn, and the error of what is left looks sound.
+        return float(error if loss.detach().isfinite() else loss.detach())
 
     def _keep_in_range(self) -> None:
         """Project the parameters back to where they have a gradient."""
