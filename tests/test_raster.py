@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from scenes import Scene, affine_of, make_atlas, random_scene, stacked_scene
+from scenes import Scene, affine_of, make_atlas, random_scene, random_trials, stacked_scene
 from smalti.engine.colour import encoded
 from smalti.engine.raster import Trials, appraise, best_paint, build_atlas, composite, image_loss, removal_costs
 from smalti.engine.raster.atlas import area_resample
@@ -285,26 +285,13 @@ def test_removal_cost_is_what_the_loss_gains_without_the_sprite(mix: float) -> N
     assert (found - true).abs().max() < 1e-5 * true.abs().max() + 1e-8
 
 
-def random_trials(seed: int, scene: Scene, count: int) -> Trials:
-    """In places of others and on top, some far from what they replace, some raised as they are, some of nothing."""
-    other = random_scene(seed, n=count, size=scene.size, half_size=(1, 30))
-    rng = np.random.default_rng(seed)
-    replaces = torch.from_numpy(rng.integers(0, len(scene.affine), count))
-    on_top = torch.from_numpy(rng.uniform(0, 1, count) < 0.3)
-    replaces[on_top & torch.from_numpy(rng.uniform(0, 1, count) < 0.5)] = -1
-    affine, template = other.affine.clone(), other.template.clone()
-    same = torch.from_numpy(rng.uniform(0, 1, count) < 0.3) & (replaces >= 0)
-    affine[same], template[same] = scene.affine[replaces[same]], scene.template[replaces[same]]
-    return Trials(affine, template, replaces, on_top)
-
-
 @pytest.mark.parametrize("background", [True, False])
 @pytest.mark.parametrize("mix", MIXES)
 def test_trials_are_appraised_as_if_each_was_drawn(mix: float, background: bool) -> None:
     scene = random_scene(43, n=20, size=(35, 50), mix=mix, half_size=(2, 30), background=background)
     goal = torch.rand(35, 50, 4, generator=torch.Generator().manual_seed(1))
     arguments = scene.affine, scene.opacity, scene.tint, scene.template, scene.atlas, goal
-    trials = random_trials(44, scene, 40)
+    trials = random_trials(44, scene, 25)
     found, true = (
         appraise(*arguments, trials, scene.background, mix, 0.0, back_end=back_end) for back_end in ("cpu", "reference")
     )

@@ -253,6 +253,9 @@ def feature_distance(found: list[Tensor], wanted: list[Tensor], weights: Tensor 
     return total / len(found)
 
 
+BY_PIXELS = ("mse", "l1", "huber", "oklab")
+
+
 @dataclass(frozen=True, eq=False)
 class Aim:
     """What a fit minimises.
@@ -273,6 +276,12 @@ class Aim:
         """What computes it; None where it is the mean squared error alone, evenly, which the kernels know."""
         even = self.weight_map is None and not self.detail_weight
         return None if even and [name for name, _ in self.terms] == ["mse"] else Loss(self.terms, self.features)
+
+    @property
+    def is_by_pixels(self) -> bool:
+        """Whether at least half of it compares pixel with pixel: then what lessens the squared error lessens it too."""
+        by_pixels = sum(factor for name, factor in self.terms if name in BY_PIXELS)
+        return 2 * by_pixels >= sum(factor for _, factor in self.terms)
 
     def weights(self, target: NDArray[np.floating]) -> NDArray[np.float32] | None:
         """How much each pixel counts, [H, W] with mean 1; None for all alike.

@@ -112,7 +112,8 @@ class Fitting:
         # The generators are made anew from the step, so that a resumed fit makes the same choices.
         if recycle.is_due(done, steps):
             recycle.recycle(self.optimiser, self._placer, np.random.default_rng((self._seed, done)))
-        if exchange.is_due(done, steps):
+        # Alternatives are judged by squared error.
+        if self._settings.aim.is_by_pixels and exchange.is_due(done, steps):
             exchange.exchange(self.optimiser, self._placer, np.random.default_rng((self._seed, done, 1)))
 
     def result(self) -> dict[str, NDArray[Any]]:
