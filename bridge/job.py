@@ -28,7 +28,7 @@ MAX_TEXT = 10_000
 BlendSpace = Literal["srgb", "linear"]
 Mask = Literal["auto", "alpha", "background", "luminance", "none"]
 TextSplit = Literal["glyphs", "words"]
-Preset = Literal["balanced", "published"]
+Preset = Literal["draft", "balanced", "best", "published"]
 Device = Literal["auto", "cpu", "cuda", "reference"]
 
 OPTIONAL_PATHS = ("target_mask", "font", "weight_map", "loss_weights_file")
@@ -44,8 +44,8 @@ class JobSpec:
         primitives: path of a folder of bitmaps and SVG drawings, or of one of them; None for `text` alone.
         count: number of sprites, 1 to 1,000,000.
         size: longer side of the canvas in pixels (16 to 16,384); None takes the target's own, at most 1024.
-        preset: how to fit. ``"balanced"`` is the usual way; ``"published"`` is the recipe of DiffBMP (arXiv
-            2602.22625), to measure against.
+        preset: how to fit: ``"draft"`` for a first look, ``"balanced"``, ``"best"`` with more patience;
+            ``"published"`` is the recipe of DiffBMP (arXiv 2602.22625), to measure against.
         steps: gradient steps for a still or for the first frame; None chooses from the preset and the count.
         frame_steps: gradient steps for each later frame; None chooses from `steps`.
         frame_rate: frames per second of the result, more than 0 and at most 1000.

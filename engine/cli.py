@@ -13,10 +13,10 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 from smalti.bridge.errors import SmaltiError
-from smalti.bridge.job import MAX_COUNT, MAX_SIZE, JobSpec
+from smalti.bridge.job import MAX_COUNT, MAX_SIZE, JobSpec, Preset
 from smalti.bridge.loss import TERMS
 from smalti.bridge.version import VERSION
 
@@ -153,11 +153,11 @@ def _add_settings(fit: argparse.ArgumentParser) -> None:
     option("--size", int, "PX", f"longer side of the canvas, 16 to {MAX_SIZE} (default: the target's, at most 1024)")
     fit.add_argument(
         "--preset",
-        choices=["balanced", "published"],
+        choices=get_args(Preset),
         default=None,
-        help="balanced (the default), or published: the recipe of DiffBMP, to measure against",
+        help="draft, balanced (the default) or best; or published: the recipe of DiffBMP, to measure against",
     )
-    option("--steps", int, "K", "gradient steps (default: from the count; published: 100)")
+    option("--steps", int, "K", "gradient steps (default: from the count and the preset; published: 100)")
     option("--mix", float, "M", "0 tints the bitmaps, 1 keeps their own colours (default: 0)", dest="colour_mix")
     fit.add_argument(
         "--mask",

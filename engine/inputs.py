@@ -24,6 +24,7 @@ from .fitting.canvas import growth
 from .fitting.ground import ground_colour
 from .fitting.losses import Aim, Features
 from .fitting.optimiser import MOTION, Settings
+from .fitting.presets import PRESETS
 from .fitting.sequence import Fitting
 from .images import canvas_size, list_images, premultiply, read_image, read_size, resize
 from .lettering import text_templates
@@ -177,11 +178,10 @@ def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> In
         raise SmaltiError("There are no bitmaps to work with.", "Give at least one.", "no_bitmaps")
     background, image = _background(job, target, chosen)
 
+    steps = job.steps or PRESETS[job.preset].steps(job.count)
     if job.preset == "published":
-        steps = job.steps or published.STEPS
         usual = published.size_range(width, height)
     else:
-        steps = job.steps or _default_steps(job.count)
         typical = float(np.sqrt(width * height / job.count))
         usual = max(3.0, 0.4 * typical), max(0.5 * max(width, height), 1.5 * typical)
     smallest, largest = job.min_size or usual[0], job.max_size or usual[1]
@@ -248,11 +248,6 @@ def _gpu_fault() -> str | None:
         return None if draws("cuda") else "It computes something else than the CPU does (see smalti doctor)."
     except Exception as fault:  # a driver can fail in any way, and the CPU is there
         return f"It fails ({' '.join(str(fault).split())[:200]})."
-
-
-def _default_steps(count: int) -> int:
-    """More sprites hide each other more, and find their places later: 300 for 100, 500 for 1,000, 700 for 10,000."""
-    return int(np.clip(round(-100 + 200 * np.log10(count), -1), 200, 1000))
 
 
 def _loaded(job: JobSpec) -> list[Template]:

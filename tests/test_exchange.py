@@ -46,7 +46,7 @@ def test_changes_that_do_not_touch_bring_what_they_promise(mix: float, monkeypat
     monkeypatch.setattr(exchange, "_apart", remembered)
     o = optimiser(True, settings(colour_mix=mix))
     before = loss_of(o)
-    assert exchange.exchange(o, placer_for(o, mix), np.random.default_rng(5)) == len(promised[0]) >= 2
+    assert exchange.exchange(o, placer_for(o, mix), 4, np.random.default_rng(5)) == len(promised[0]) >= 2
     assert promised[0].sum() > 0.005 * before
     # Single precision, and logits that stop short of 0 and 1.
     assert before - loss_of(o) == pytest.approx(promised[0].sum(), rel=5e-3)
@@ -82,5 +82,5 @@ def test_a_fit_finds_the_bitmaps_that_the_target_was_made_of(tmp_path: Path, mon
         return float(np.square(picture(found)[..., :3] / 255.0 - target / 255.0).mean())
 
     with_exchange = error()
-    monkeypatch.setattr(exchange, "is_due", lambda done, steps: False)
+    monkeypatch.setattr(exchange, "is_due", lambda done, steps, effort: False)
     assert with_exchange < 0.85 * error()

@@ -9,16 +9,28 @@ effects add up.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .optimiser import Optimiser
 from .start import Placer, Sprites
 
-TRIES = 4
-"""Alternatives that each sprite is offered in one round."""
-EVERY = 5
-"""Steps between two rounds."""
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is tried.
+
+    Attributes:
+        tries: alternatives that each sprite is offered in one round; 0 for none at all.
+        every: steps between two rounds.
+    """
+
+    tries: int = 4
+    every: int = 5
+
+
 FIRST, LAST = 0.02, 0.9
 """Part of the steps in which bitmaps are exchanged."""
 RAISED = 0.1
@@ -33,15 +45,15 @@ OPAQUE = 0.97
 """Largest opacity that a sprite begins with: a fully opaque one would have no slope to leave by."""
 
 
-def is_due(done: int, steps: int) -> bool:
+def is_due(done: int, steps: int, effort: Effort) -> bool:
     """Whether bitmaps are exchanged after `done` of `steps` steps."""
-    return FIRST * steps <= done < LAST * steps and done % EVERY == 0
+    return effort.tries > 0 and FIRST * steps <= done < LAST * steps and done % effort.every == 0
 
 
-def exchange(optimiser: Optimiser, placer: Placer, rng: np.random.Generator) -> int:
+def exchange(optimiser: Optimiser, placer: Placer, tries: int, rng: np.random.Generator) -> int:
     """One round. Returns how many sprites were changed."""
     now = optimiser.sprites()
-    sprites, of, on_top = alternatives(now, placer, optimiser.settings.lock_scale, rng)
+    sprites, of, on_top = alternatives(now, placer, tries, optimiser.settings.lock_scale, rng)
     trial = optimiser.try_out(sprites, of, on_top)
     sprites |= {"opacity": np.minimum(trial.opacity, OPAQUE * optimiser.settings.alpha_max), "tint": trial.tint}
     chosen = _apart(now, sprites, of, trial.gain, optimiser.size)
@@ -51,14 +63,14 @@ def exchange(optimiser: Optimiser, placer: Placer, rng: np.random.Generator) -> 
 
 
 def alternatives(
-    now: Sprites, placer: Placer, lock_scale: bool, rng: np.random.Generator
+    now: Sprites, placer: Placer, tries: int, lock_scale: bool, rng: np.random.Generator
 ) -> tuple[Sprites, NDArray[np.int64], NDArray[np.bool_]]:
-    """`TRIES` for each of N sprites.
+    """`tries` for each of N sprites.
 
     Returns:
-        M = N * TRIES sprites without their paint, [M] which sprite each would replace, and [M] whether it comes on top.
+        M = N * tries sprites without their paint, [M] which sprite each would replace, and [M] whether it comes on top.
     """
-    of = np.tile(np.arange(len(now["template"])), TRIES)
+    of = np.tile(np.arange(len(now["template"])), tries)
     count = len(of)
     x, y, scale, theta = (now[name][of].astype(np.float64) for name in ("x", "y", "scale", "theta"))
     old = now["template"][of].astype(np.int64)

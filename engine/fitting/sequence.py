@@ -16,6 +16,7 @@ from ..raster import build_atlas
 from ..raster.atlas import TEXELS_PER_PIXEL
 from . import exchange, published, recycle
 from .optimiser import Optimiser, Settings
+from .presets import PRESETS
 from .start import Placer, shape_of, start
 
 WARM_RATE = 0.4
@@ -70,6 +71,7 @@ class Fitting:
             settings.size_range,
             settings.lock_rotation,
         )
+        self._effort = PRESETS[preset].effort
         self._published = preset == "published"
         begin = published.start if self._published else start
         self._start = begin(self._placer, count, np.random.default_rng(seed))
@@ -113,8 +115,9 @@ class Fitting:
         if recycle.is_due(done, steps):
             recycle.recycle(self.optimiser, self._placer, np.random.default_rng((self._seed, done)))
         # Alternatives are judged by squared error.
-        if self._settings.aim.is_by_pixels and exchange.is_due(done, steps):
-            exchange.exchange(self.optimiser, self._placer, np.random.default_rng((self._seed, done, 1)))
+        if self._settings.aim.is_by_pixels and exchange.is_due(done, steps, self._effort):
+            rng = np.random.default_rng((self._seed, done, 1))
+            exchange.exchange(self.optimiser, self._placer, self._effort.tries, rng)
 
     def result(self) -> dict[str, NDArray[Any]]:
         """The arrays of `smalti.bridge.composition` for all frames up to the one at hand."""
