@@ -35,7 +35,7 @@ def ground_colour(target: Floats, bitmaps: Sequence[NDArray[np.floating]], mix: 
         bitmaps: each [h, w, 4] premultiplied, in the blend space.
         mix: colour mix.
     """
-    pixels = target[..., :3].reshape(-1, 3)
+    pixels: Floats = target[..., :3].reshape(-1, 3)
     mean: Floats = pixels.mean(axis=0)
     if mix == 0:
         return mean
@@ -46,7 +46,8 @@ def ground_colour(target: Floats, bitmaps: Sequence[NDArray[np.floating]], mix: 
     def cost(ground: Floats) -> float:
         return _distance(pixels, np.vstack([reached, ground])) + CALM * float(np.square(ground - mean).sum())
 
-    best, least = mean, cost(mean)
+    best: Floats = mean
+    least = cost(mean)
     for step in STEPS:
         moved = True
         while moved:
@@ -69,7 +70,8 @@ def _outermost(bitmaps: Sequence[NDArray[np.floating]], mix: float, rng: np.rand
     own = np.vstack(samples)
     directions = rng.normal(size=(DIRECTIONS, 3))
     tints = (directions > 0).astype(np.float64)
-    return np.unique((1 - mix) * tints + mix * own[(own @ directions.T).argmax(axis=0)], axis=0)
+    found: Floats = np.unique((1 - mix) * tints + mix * own[(own @ directions.T).argmax(axis=0)], axis=0)
+    return found
 
 
 def _distance(pixels: Floats, hull: Floats) -> float:
