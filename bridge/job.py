@@ -22,6 +22,7 @@ FILE_NAME = "job.json"
 
 MAX_COUNT = 1_000_000
 MAX_SIZE = 16_384
+MAX_COLOURS = 1024
 
 BlendSpace = Literal["srgb", "linear"]
 Mask = Literal["auto", "alpha", "background", "luminance", "none"]
@@ -53,6 +54,13 @@ class JobSpec:
             ``"transparent"``, a colour ``"#rrggbb"`` (sRGB), or the path of an image that is stretched over the canvas.
         blend_space: where layers are composited: in ``"srgb"`` as image editors do, in ``"linear"`` as renderers do.
         target_mask: path of a grey image (white: rebuild, black: leave empty), stretched over the canvas; None for all.
+        palette: colours ``"#rrggbb"`` (sRGB); every sprite's tint is one of them, exactly. A film's sprites
+            keep the colours of its first frame. None leaves all tints free.
+        rotation_steps: sprites turn by multiples of 360 degrees / this number only, from 1 (upright) to 3600; None
+            turns them freely.
+        keep_in: path of a grey image, stretched over the canvas: sprites draw only where it is white. None: anywhere.
+        keep_out: path of a grey image, stretched over the canvas: sprites draw only where it is black. None: anywhere.
+        inside_outline: sprites draw nowhere beyond the outline of the target: its own alpha, under `target_mask`.
         seed: seed of every random choice, 0 to 2**63 - 1. One seed, one machine: the same result bit for bit.
         device: where to compute. ``"auto"`` takes the fastest back end present.
     """
@@ -75,6 +83,11 @@ class JobSpec:
     background: str = "auto"
     blend_space: BlendSpace = "srgb"
     target_mask: str | None = None
+    palette: tuple[str, ...] | None = None
+    rotation_steps: int | None = None
+    keep_in: str | None = None
+    keep_out: str | None = None
+    inside_outline: bool = False
     seed: int = 0
     device: Device = "auto"
 
@@ -83,7 +96,7 @@ class JobSpec:
 
         def require(good: bool, name: str, rule: str) -> None:
             if not good:
-                raise SmaltiError(f"{name} is {getattr(self, name)!r}, but must be {rule}.", code="bad_setting")
+                raise SmaltiError(f"{name} is {getattr(self, name)!r:.200}, but must be {rule}.", code="bad_setting")
 
         require(bool(self.target), "target", "the path of an image or of a folder of frames")
         require(bool(self.primitives), "primitives", "the path of a folder of bitmaps")
@@ -107,8 +120,36 @@ class JobSpec:
             "auto, transparent, a colour as #rrggbb, or the path of an image",
         )
         require(bool(self.background), "background", "auto, transparent, a colour as #rrggbb, or the path of an image")
+        require(
+            self.palette is None or all(re.fullmatch("#[0-9a-fA-F]{6}", colour) for colour in self.palette),
+            "palette",
+            "a list of colours as #rrggbb",
+        )
+        require(
+            self.palette is None or 1 <= len(self.palette) <= MAX_COLOURS, "palette", f"of 1 to {MAX_COLOURS} colours"
+        )
+        require(
+            self.palette is None or self.colour_mix < 1,
+            "palette",
+            "left out with colour_mix 1, where bitmaps keep their own colours",
+        )
+        require(self.rotation_steps is None or 1 <= self.rotation_steps <= 3600, "rotation_steps", "from 1 to 3600")
+        require(
+            not self.lock_rotation or self.rotation_steps in (None, 1),
+            "rotation_steps",
+            "left out with lock_rotation, which keeps every bitmap upright",
+        )
         require(0 <= self.seed < 2**63, "seed", "from 0 to 2**63 - 1")
         return self
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The paths of all pictures and folders that the job reads, by the names of their settings."""
+        paths = {"target": self.target, "primitives": self.primitives}
+        if self.background_is_file:
+            paths["background"] = self.background
+        masks = {name: getattr(self, name) for name in ("target_mask", "keep_in", "keep_out")}
+        return paths | {name: path for name, path in masks.items() if path is not None}
 
     @property
     def background_is_file(self) -> bool:

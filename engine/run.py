@@ -168,16 +168,8 @@ def resume_job(
 def absolute(job: JobSpec) -> JobSpec:
     """The job with absolute paths, so that it means the same from every folder."""
 
-    def full(path: str) -> str:
-        return str(Path(path).absolute())
-
-    return replace(
-        job,
-        target=full(job.target),
-        primitives=full(job.primitives),
-        background=full(job.background) if job.background_is_file else job.background,
-        target_mask=None if job.target_mask is None else full(job.target_mask),
-    )
+    full: dict[str, Any] = {name: str(Path(path).absolute()) for name, path in job.files.items()}
+    return replace(job, **full)
 
 
 def clear(folder: Path) -> None:
@@ -241,9 +233,8 @@ def _check_free(out: Path, overwrite: bool, job: JobSpec) -> None:
             f"{out}: is not empty.", "Choose an empty folder, or one that does not exist yet.", "output_not_empty"
         )
     inside = os.path.join(os.path.realpath(out), "")
-    background = job.background if job.background_is_file else None
-    for path in (job.target, job.primitives, job.target_mask, background):
-        if path is not None and os.path.join(os.path.realpath(path), "").startswith(inside):
+    for path in job.files.values():
+        if os.path.join(os.path.realpath(path), "").startswith(inside):
             raise SmaltiError(
                 f"{path}: lies in the output folder, where the new job would replace it.",
                 "Choose another output folder.",

@@ -241,10 +241,7 @@ class Worker:
                 from .run import run_job
 
                 job = from_mapping(JobSpec, fit.job, "job").checked()
-                paths = {"out": fit.out, "target": job.target, "primitives": job.primitives}
-                if job.background_is_file:
-                    paths["background"] = job.background
-                _require_absolute(**paths, target_mask=job.target_mask or fit.out)
+                _require_absolute(out=fit.out, **job.files)
                 out = Path(fit.out)
                 outcome = run_job(job, out, overwrite=fit.overwrite, listener=listener, should_stop=should_stop)
                 return _told(fit.id, outcome)

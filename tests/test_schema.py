@@ -111,6 +111,8 @@ def test_a_version_that_is_no_version_is_refused(tmp_path: Path, version: object
         ("mask", ["auto"], '"luminance"'),
         ("device", "tpu", '"cuda"'),
         ("target_mask", 3, "a text or null"),
+        ("palette", "#112233", "a list or null"),
+        ("palette", [1], "a list of a text or null"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_named_with_what_it_must_be(
@@ -173,6 +175,11 @@ def test_nested_objects_and_lists_are_checked() -> None:
         ("background", ""),
         ("background", "#12345"),
         ("background", "#12345g"),
+        ("palette", ()),
+        ("palette", ("#12345",)),
+        ("palette", ("#000000",) * 1025),
+        ("rotation_steps", 0),
+        ("rotation_steps", 3601),
         ("seed", -1),
         ("seed", 2**63),
     ],
@@ -181,7 +188,7 @@ def test_a_setting_out_of_its_range_is_named(setting: str, value: Any) -> None:
     with pytest.raises(SmaltiError) as caught:
         dataclasses.replace(JOB, **{setting: value}).checked()
     assert caught.value.code == "bad_setting"
-    assert caught.value.message.startswith(f"{setting} is {value!r}, but must be")
+    assert caught.value.message.startswith(f"{setting} is {value!r:.200}, but must be")
 
 
 def test_a_smallest_size_above_the_largest_is_named() -> None:
@@ -194,6 +201,8 @@ def test_the_bounds_themselves_are_allowed() -> None:
         {"count": 1, "size": 16, "steps": 1, "colour_mix": 0.0, "seed": 0, "min_size": 1.0, "max_size": 1.0},
         {"count": 1_000_000, "size": 16_384, "frame_rate": 1000.0, "colour_mix": 1.0, "seed": 2**63 - 1},
         {"background": "#00fFaA"},
+        {"palette": ("#00fFaA",), "rotation_steps": 1, "lock_rotation": True},
+        {"rotation_steps": 3600, "keep_in": "in.png", "keep_out": "out.png", "inside_outline": True},
         {"background": "sky.png", "target_mask": "mask.png"},
     ):
         job_spec = dataclasses.replace(JOB, **changes)
