@@ -61,6 +61,12 @@ class JobSpec:
         keep_in: path of a grey image, stretched over the canvas: sprites draw only where it is white. None: anywhere.
         keep_out: path of a grey image, stretched over the canvas: sprites draw only where it is black. None: anywhere.
         inside_outline: sprites draw nowhere beyond the outline of the target: its own alpha, under `target_mask`.
+        min_visibility: the least share of every sprite that is seen, from 0 to 0.9 times `alpha_max`: of what it would
+            show alone at full opacity, what the sprites above it and the canvas's edge leave. A film's later frames
+            are only fitted towards it.
+        max_overlap: the mean number of layers over a point of the target, more than 0. The fit is pushed below it, and
+            the report says what it came to (``layers``). Faint layers count as much as they are opaque.
+        even_coverage: how much the fit cares for as many layers here as there, from 0 to 1.
         seed: seed of every random choice, 0 to 2**63 - 1. One seed, one machine: the same result bit for bit.
         device: where to compute. ``"auto"`` takes the fastest back end present.
     """
@@ -88,6 +94,9 @@ class JobSpec:
     keep_in: str | None = None
     keep_out: str | None = None
     inside_outline: bool = False
+    min_visibility: float = 0.0
+    max_overlap: float | None = None
+    even_coverage: float = 0.0
     seed: int = 0
     device: Device = "auto"
 
@@ -139,6 +148,13 @@ class JobSpec:
             "rotation_steps",
             "left out with lock_rotation, which keeps every bitmap upright",
         )
+        require(
+            0 <= self.min_visibility <= 0.9 * self.alpha_max,
+            "min_visibility",
+            f"from 0 to 0.9 times alpha_max ({self.alpha_max:g})",
+        )
+        require(self.max_overlap is None or 0 < self.max_overlap < math.inf, "max_overlap", "more than 0 layers")
+        require(0 <= self.even_coverage <= 1, "even_coverage", "from 0 to 1")
         require(0 <= self.seed < 2**63, "seed", "from 0 to 2**63 - 1")
         return self
 

@@ -120,6 +120,9 @@ class Inputs:
         limits = Limits(
             palette=None if job.palette is None else palette_colours(job.palette, job.blend_space),
             rotation_steps=job.rotation_steps,
+            min_visibility=job.min_visibility or None,
+            max_overlap=job.max_overlap,
+            even_coverage=job.even_coverage or None,
             inside=self.inside if job.keep_in or job.keep_out or job.inside_outline else None,
         )
         return limits if limits.any else None

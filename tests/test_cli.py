@@ -132,7 +132,8 @@ def test_every_option_reaches_the_job(here: Path) -> None:
         "count": 9, "size": 40, "steps": 2, "mix": 0.25, "mask": "none", "min-size": 4, "max-size": 30,
         "alpha-max": 0.75, "background": "#102030", "blend-space": "linear", "target-mask": "mask.png",
         "frame-steps": 5, "frame-rate": 12.5, "seed": 77, "device": "reference", "palette": "#000000,#FFffFF",
-        "rotation-steps": 1, "keep-in": "mask.png", "keep-out": "holes.png",
+        "rotation-steps": 1, "keep-in": "mask.png", "keep-out": "holes.png", "min-visibility": 0.1, "max-overlap": 3.5,
+        "even-coverage": 0.25,
     }  # fmt: skip
     flags = [text for name, value in options.items() for text in (f"--{name}", value)]
     fitted = smalti(
@@ -325,6 +326,10 @@ def test_a_black_mask(here: Path, complaint: Complaint) -> None:
         ("--palette", "target.png", "target.png: is not a text"),
         ("--palette", "marks", "marks: cannot be read"),
         ("--rotation-steps", "0", "rotation_steps is 0"),
+        ("--min-visibility", "0.95", "min_visibility is 0.95, but must be from 0 to 0.9 times alpha_max (1)"),
+        ("--min-visibility", "nan", "min_visibility is nan"),
+        ("--max-overlap", "0", "max_overlap is 0"),
+        ("--even-coverage", "2", "even_coverage is 2.0"),
         ("--keep-in", "missing.png", "missing.png: does not exist"),
         ("--keep-out", "missing.png", "missing.png: does not exist"),
         ("--blend-space", "cmyk", "--blend-space: invalid choice: 'cmyk'"),

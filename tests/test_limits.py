@@ -16,7 +16,7 @@ from smalti.bridge.errors import SmaltiError
 from smalti.engine.api import fit
 from smalti.engine.colour import srgb_from_linear
 from smalti.engine.composition import Composition, load_composition
-from smalti.engine.drawing import picture, render
+from smalti.engine.drawing import picture, render, sprite_bitmaps
 from smalti.engine.run import Silent, resume_job, run_job
 from smalti.engine.templates import Template, load_templates
 
@@ -288,6 +288,135 @@ def test_the_angles_of_a_film_stay(tmp_path: Path, templates: list[Template]) ->
     assert (composition.theta == composition.theta[0]).all()
 
 
+# Visibility.
+
+
+def visible(composition: Composition, frame: int = 0) -> Floats:
+    """[N]: the share of each sprite that is seen, by drawing every sprite alone and laying them down from the top."""
+    header = composition.header
+    through = np.ones((header.height, header.width))
+    shares = np.zeros(header.sprites)
+    for sprite in reversed(list(sprite_bitmaps(composition, frame))):
+        template = composition.templates[composition.template[sprite.index]]
+        rows, columns = sprite.rgba.shape[:2]
+        top, left = max(0, -sprite.top), max(0, -sprite.left)
+        down, across = min(rows, header.height - sprite.top), min(columns, header.width - sprite.left)
+        if down <= top or across <= left:
+            continue
+        alpha = sprite.opacity * sprite.rgba[top:down, left:across, 3]
+        under = through[sprite.top + top : sprite.top + down, sprite.left + left : sprite.left + across]
+        longer = max(template.width, template.height)
+        area = 4 * composition.scale[frame, sprite.index] ** 2 * template.width * template.height / longer**2
+        shares[sprite.index] = (alpha * under).sum() / (area * template.coverage)
+        under *= 1 - alpha
+    return shares
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"count": 250, "size": 64},
+        {"steps": 1},
+        {"steps": 7},
+        {"blend_space": "linear", "colour_mix": 1.0},
+        {"alpha_max": 0.5},
+        {"preset": "published"},
+        {"palette": list(PALETTE), "rotation_steps": 4},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("least", [0.2, 0.4])
+def test_every_sprite_is_seen(
+    ramp_file: Path, templates: list[Template], settings: dict[str, Any], least: float
+) -> None:
+    usual = {name: value for name, value in settings.items() if name in ("count", "size", "steps", "blend_space")}
+    assert visible(quick(ramp_file, templates, **usual)).min() < least
+    composition = quick(ramp_file, templates, min_visibility=least, **settings)
+    assert visible(composition).min() >= least
+    assert composition.header.sprites == settings.get("count", 60)
+
+
+def test_sprites_are_seen_where_they_must_be(
+    ramp_file: Path, badge_file: Path, crescent_file: Path, templates: list[Template]
+) -> None:
+    for target, settings in (
+        (ramp_file, {"keep_in": crescent_file, "background": "transparent"}),
+        (badge_file, {"inside_outline": True}),
+    ):
+        composition = quick(target, templates, min_visibility=0.25, **settings)
+        outline = grey(crescent_file) if "keep_in" in settings else pixels_of(badge_file)[..., 3]
+        assert visible(composition).min() >= 0.25
+        assert max(alpha_outside(composition, outline)) < 0.5
+
+
+def test_sprites_that_are_seen_still_show_the_target(ramp_file: Path, templates: list[Template]) -> None:
+    composition = quick(ramp_file, templates, count=150, steps=150, min_visibility=0.25)
+    assert decibels(drawn(composition), pixels_of(ramp_file)) > 31
+
+
+def test_the_report_says_what_is_seen(tmp_path: Path) -> None:
+    outcome = run_job(small_job(tmp_path, min_visibility=0.3), tmp_path / "job")
+    composition = load_composition(tmp_path / "job")
+    assert outcome.report["least_visible"] == pytest.approx(visible(composition).min(), abs=1e-3)
+    assert outcome.report["hidden"] == 0
+
+
+def test_what_cannot_be_shown_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Sixty sprites that each fill the canvas cannot all be seen; the fit ends nevertheless, and says so."""
+    job = small_job(tmp_path, count=60, min_visibility=0.3, min_size=90, max_size=120)
+    outcome = run_job(job, tmp_path / "job")
+    assert outcome.report["hidden"] == (visible(load_composition(tmp_path / "job")) < 0.3).sum() > 0
+    assert f"{outcome.report['hidden']} sprites could not be shown as min_visibility asks" in caplog.text
+
+
+def test_the_first_frame_of_a_film_shows_every_sprite(tmp_path: Path) -> None:
+    job = small_job(tmp_path, target=str(film(tmp_path / "film")), steps=40, min_visibility=0.25)
+    outcome = run_job(job, tmp_path / "job")
+    composition = load_composition(tmp_path / "job")
+    least = [float(visible(composition, frame).min()) for frame in range(3)]
+    assert least[0] >= 0.25
+    assert outcome.report["least_visible"] == pytest.approx(least, abs=1e-3)
+    assert len(outcome.report["hidden"]) == 3
+
+
+# Layers.
+
+
+def layers(composition: Composition) -> tuple[float, float]:
+    """Mean number of layers over a pixel, and their deviation against it, by drawing every sprite alone."""
+    height, width, beyond = composition.header.height, composition.header.width, 1000
+    counted = np.zeros((height + 2 * beyond, width + 2 * beyond))
+    for sprite in sprite_bitmaps(composition):
+        top, left = sprite.top + beyond, sprite.left + beyond
+        rows, columns = sprite.rgba.shape[:2]
+        counted[top : top + rows, left : left + columns] += sprite.opacity * sprite.rgba[..., 3]
+    counted = counted[beyond:-beyond, beyond:-beyond]
+    return float(counted.mean()), float(counted.std() / counted.mean())
+
+
+@pytest.mark.parametrize("most", [0.8, 1.2])
+def test_layers_are_no_more_than_asked(ramp_file: Path, templates: list[Template], most: float) -> None:
+    settings = {"count": 150, "steps": 120}
+    assert layers(quick(ramp_file, templates, **settings))[0] > 1.3 * most
+    assert layers(quick(ramp_file, templates, max_overlap=most, **settings))[0] < 1.1 * most
+
+
+def test_layers_are_as_even_as_asked(ramp_file: Path, templates: list[Template]) -> None:
+    spreads = [
+        layers(quick(ramp_file, templates, even_coverage=even, count=150, steps=120))[1] for even in (0.0, 0.3, 1.0)
+    ]
+    assert spreads[0] > 1.3 * spreads[1] > 1.3 * spreads[2]
+
+
+@pytest.mark.parametrize("settings", [{"max_overlap": 1.5}, {"even_coverage": 0.5}], ids=str)
+def test_the_report_says_how_many_layers_there_are(tmp_path: Path, settings: dict[str, Any]) -> None:
+    outcome = run_job(small_job(tmp_path, **settings), tmp_path / "job")
+    mean, spread = layers(load_composition(tmp_path / "job"))
+    assert outcome.report["layers"] == pytest.approx(mean, rel=0.01)
+    assert outcome.report["layers_spread"] == pytest.approx(spread, rel=0.01)
+
+
 # All of them.
 
 
@@ -318,6 +447,9 @@ def test_a_stopped_job_with_limits_is_resumed_to_the_same_end(tmp_path: Path, cr
         rotation_steps=6,
         keep_in=str(crescent_file),
         background="transparent",
+        min_visibility=0.2,
+        max_overlap=1.5,
+        even_coverage=0.2,
     )
 
 

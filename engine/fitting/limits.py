@@ -13,13 +13,17 @@ from dataclasses import dataclass, fields
 from typing import Any, SupportsFloat
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..raster import Atlas
+from . import overlap
 from .optimiser import Optimiser, Settings
 from .palette import Palette
 from .region import PLACE, Region
-from .start import Sprites
+from .start import Placer, Sprites, box_mean
+from .visibility import Visibility, drawn_as_finished, replaced
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -30,6 +34,10 @@ PAINT_FROM, PAINT_UNTIL = 0.2, 0.9
 """Shares of the steps after which sprites have a colour of the palette, and after which they keep it."""
 PAINT_EVERY = 8
 """Steps from one change of colours to the next."""
+LIFT_FROM, LIFT_EVERY, LIFT_SHARE = 0.1, 12, 0.05
+"""Share of the steps after which the most hidden sprites are moved, steps from one time to the next, and how many."""
+REST_FROM = 0.9
+"""Share of the steps after which only tints change where sprites must be seen."""
 PROBES = 4
 """Random pictures that a change of colours is weighed with."""
 
@@ -42,11 +50,17 @@ class Limits:
         palette: [P, 3] float32, in the blend space; None for any colour.
         rotation_steps: number of angles that a full turn has; None for any.
         inside: function of the frame's index: [2 H, 2 W], see `smalti.engine.fitting.region.Region`; None for anywhere.
+        min_visibility: share of each sprite that is seen, see `smalti.engine.fitting.visibility`; None for any.
+        max_overlap: mean number of layers over a point of the target; None for any.
+        even_coverage: weight of an even number of layers, 0 to 1; None for 0.
     """
 
     palette: NDArray[np.float32] | None = None
     rotation_steps: int | None = None
     inside: Callable[[int], Bools] | None = None
+    min_visibility: float | None = None
+    max_overlap: float | None = None
+    even_coverage: float | None = None
 
     @property
     def any(self) -> bool:
@@ -63,25 +77,42 @@ class Keeper:
         settings: those of the frame's optimiser.
         atlas_of: function of a number of texels: the templates (see `smalti.engine.raster.build_atlas`).
         shapes: [T, 2] width and height of each template.
+        coverage: [T] mean alpha of each template.
+        size: height and width of the canvas.
 
     Raises:
         SmaltiError: see `Region`.
     """
 
     def __init__(
-        self, limits: Limits, frame: int, settings: Settings, atlas_of: Callable[[int], Atlas], shapes: Floats
+        self,
+        limits: Limits,
+        frame: int,
+        settings: Settings,
+        atlas_of: Callable[[int], Atlas],
+        shapes: Floats,
+        coverage: Floats,
+        size: tuple[int, int],
     ) -> None:
-        self._settings = settings
+        self._limits, self._settings = limits, settings
+        self._atlas_of, self._shapes = atlas_of, shapes
+        self._overlaps = limits.max_overlap is not None or limits.even_coverage is not None
         self._later = frame > 0
         self._palette = None if limits.palette is None else Palette(limits.palette, settings.blend_space)
         self._turn = None if limits.rotation_steps is None else 2 * np.pi / limits.rotation_steps
+        scales = (0.5 * settings.size_range[0], 0.5 * settings.size_range[1])
+        self._visibility = None
+        if limits.min_visibility is not None:
+            self._visibility = Visibility(
+                limits.min_visibility, atlas_of, shapes, coverage, size, scales, settings.lock_scale, settings.alpha_max
+            )
         self._region = None
         if limits.inside is not None:
             self._region = Region(
                 limits.inside(frame),
                 atlas_of,
                 shapes,
-                (0.5 * settings.size_range[0], 0.5 * settings.size_range[1]),
+                scales,
                 0.0 if settings.lock_rotation else self._turn,
             )
 
@@ -107,6 +138,75 @@ class Keeper:
             settled = self._settled(result, keep_template=True)
             result = {name: a if name == "template" else a.astype(np.float32) for name, a in settled.items()}
         return result
+
+    def shown(self, optimiser: Optimiser, placer: Placer, rng: np.random.Generator) -> Sprites:
+        """The sprites now as they may be shown, float32; after the last step of a first frame none is hidden."""
+        sprites = self.finished(optimiser.sprites())
+        if self._visibility is None or self._later or not optimiser.finished:
+            return sprites
+        error = _error(optimiser)
+        for which, fresh in self._visibility.mended(sprites, error, placer, rng, self.finished):
+            sprites = replaced(sprites, which, fresh)
+        return sprites
+
+    def mend(self, optimiser: Optimiser, placer: Placer, rng: np.random.Generator, moved: int) -> None:
+        """What is due before a step of a first frame: `moved` sprites were put elsewhere, others are hidden."""
+        if moved:
+            self.settle(optimiser)
+        if self._visibility is None:
+            return
+        done, steps = optimiser.done, self._settings.steps
+        if done == self._last_move():
+            for which, fresh in self._visibility.mended(
+                self.finished(optimiser.sprites()), _error(optimiser), placer, rng, self.finished
+            ):
+                optimiser.replace(which, fresh)
+        elif done < self._last_move() and done >= LIFT_FROM * steps and done % LIFT_EVERY == 0:
+            count = max(1, int(LIFT_SHARE * len(optimiser.values()["x"])))
+            which, fresh = self._visibility.lifted(optimiser.sprites(), _error(optimiser), count, placer, rng)
+            if len(which):
+                optimiser.replace(which, fresh)
+                self.settle(optimiser)
+
+    def reached(self, sprites: Mapping[str, NDArray[Any]], target: NDArray[np.float32]) -> dict[str, float]:
+        """What the limits that are no guarantee have come to.
+
+        Args:
+            sprites: one frame, float32.
+            target: [H, W, 4].
+
+        Returns:
+            ``least_visible`` and ``hidden`` (how many sprites are seen less than is asked) where that is limited, and
+            ``layers`` (their mean number over a point of the target) and ``layers_spread`` (relative) where those are.
+        """
+        found: dict[str, float] = {}
+        if self._visibility is not None:
+            shares = self._visibility.shares(sprites)
+            found["least_visible"] = float(shares.min())
+            found["hidden"] = int((shares < self._visibility.least).sum())
+        if self._overlaps:
+            drawn = drawn_as_finished(sprites, self._atlas_of, self._shapes)
+            with torch.no_grad():
+                counted = overlap.layers(*drawn, (target.shape[0], target.shape[1]))
+                cover = torch.from_numpy(self.masked(target)[..., 3])
+                mean, spread = overlap.mean_and_spread(counted, cover)
+            found |= {"layers": float(mean), "layers_spread": float(spread)}
+        return found
+
+    def _penalty(self, affine: Tensor, opacity: Tensor, template: Tensor, atlas: Atlas, cover: Tensor) -> Tensor:
+        """See `smalti.engine.fitting.optimiser.Penalty`."""
+        size = (cover.shape[0], cover.shape[1])
+        total = torch.zeros((), dtype=torch.float64)
+        if self._visibility is not None:
+            total = total + self._visibility.push(affine, opacity, template, atlas, size)
+        if self._overlaps:
+            counted = overlap.layers(affine, opacity, template, atlas, size)
+            total = total + overlap.penalty(counted, cover, self._limits.max_overlap, self._limits.even_coverage or 0.0)
+        return total
+
+    def _last_move(self) -> int:
+        """The step before which hidden sprites are moved for good; from then on only tints change."""
+        return int(np.ceil(REST_FROM * self._settings.steps))
 
     def settle(self, optimiser: Optimiser) -> None:
         """Bring sprites inside that were put elsewhere."""
@@ -134,8 +234,14 @@ class Keeper:
         if paints:
             self._paint(optimiser, before, progress)
         optimiser.adjust(before)
+        optimiser.penalty = self._penalty if self._visibility is not None or self._overlaps else None
         loss = optimiser.step()
         after = optimiser.values()
+        if self._visibility is not None:
+            if not self._later and optimiser.done > self._last_move():
+                after = {**before, "tint": after["tint"]}
+            faintest = self._visibility.faintest / self._settings.alpha_max
+            after["opacity"] = np.maximum(after["opacity"], np.log(faintest / (1 - faintest)))
         if turns:
             after["theta"] = before["theta"]
         if paints:
@@ -182,6 +288,11 @@ class Keeper:
             self.settle(optimiser)
             # On their way through single precision the angles of those that were moved have lost digits.
             optimiser.adjust({"theta": self._snapped(optimiser.values()["theta"])})
+
+
+def _error(optimiser: Optimiser) -> Floats:
+    """[H, W]: the squared error about each pixel."""
+    return box_mean(optimiser.squared_error().astype(np.float64), 2)
 
 
 def _as_float64(sprites: Mapping[str, NDArray[Any]]) -> Sprites:

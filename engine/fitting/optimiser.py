@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
@@ -96,6 +96,10 @@ class Settings:
     coarse: tuple[tuple[float, int], ...] = ()
 
 
+Penalty = Callable[[Tensor, Tensor, Tensor, Atlas, Tensor], Tensor]
+"""Maps, opacities and templates of the sprites, the atlas, the target's alpha -> a scalar that is added to the loss."""
+
+
 class Optimiser:
     """Fits N sprites to one target.
 
@@ -109,6 +113,9 @@ class Optimiser:
         sprites: the start, as `smalti.engine.fitting.start.start` returns it.
         settings: see `Settings`.
         seed: seed of the noise.
+
+    Attributes:
+        penalty: what is added to the loss besides, where there is something; steps are slower then.
     """
 
     def __init__(
@@ -123,6 +130,7 @@ class Optimiser:
     ) -> None:
         self.settings = settings
         self.done = 0
+        self.penalty: Penalty | None = None
         self._atlas = atlas
         self._given = target, background
         self._size = (target.shape[0], target.shape[1])
@@ -156,10 +164,14 @@ class Optimiser:
         blur = self.settings.blur * motion.blur(progress)
         self._choose_canvas(progress)
         loss: SupportsFloat
-        if self._fused is not None:
+        if self._fused is not None and self.penalty is None:
             loss = self._step_at_once(blur, rates)
         else:
             loss = self._differentiate(blur)
+            if self.penalty is not None:
+                affine, opacity, _, template, atlas = self._drawn()
+                added = self.penalty(affine, opacity, template, atlas, self._canvas.target[..., 3])
+                added.backward()  # type: ignore[no-untyped-call]
             if motion.in_pixels:
                 # A step of a pixel is one of 1 / scale of its logarithm; Adam's steps do not depend on the unit.
                 by_sprite = {"log_scale": (-self.parameters["log_scale"].detach()).exp()}

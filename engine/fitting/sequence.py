@@ -67,9 +67,12 @@ class Fitting:
         self._atlas_of = lru_cache(maxsize=3)(partial(build_atlas, bitmaps))
         self._atlas = self._atlas_of(texels_for(settings.size_range[1]))
         self._shapes = np.array([[b.shape[1], b.shape[0]] for b in bitmaps], np.float64)
+        self._coverage = np.array([b[..., 3].mean(dtype=np.float64) for b in bitmaps])
+        first = target(0)
+        self._size = (first.shape[0], first.shape[1])
         self._limits = limits
         self._keeper = self._keeper_of_frame()
-        first = target(0) if self._keeper is None else self._keeper.masked(target(0))
+        first = first if self._keeper is None else self._keeper.masked(first)
         self._placer = Placer(
             first.astype(np.float64),
             [shape_of(b) for b in bitmaps],
@@ -121,18 +124,27 @@ class Fitting:
         elif is_due(done, steps):
             # The generator is made anew from the step, so that a resumed fit makes the same choices.
             moved = recycle(self.optimiser, self._placer, np.random.default_rng((self._seed, done)))
-        if moved and self._keeper is not None:
-            self._keeper.settle(self.optimiser)
+        if self._keeper is not None:
+            self._keeper.mend(self.optimiser, self._placer, np.random.default_rng((self._seed, done, 1)), moved)
 
     def _sprites(self) -> dict[str, NDArray[Any]]:
         """The sprites of the frame at hand, as they may be shown."""
-        sprites = self.optimiser.sprites()
-        return sprites if self._keeper is None else self._keeper.finished(sprites)
+        if self._keeper is None:
+            return self.optimiser.sprites()
+        rng = np.random.default_rng((self._seed, self.optimiser.done, 2))
+        return self._keeper.shown(self.optimiser, self._placer, rng)
 
     def result(self) -> dict[str, NDArray[Any]]:
         """The arrays of `smalti.bridge.composition` for all frames up to the one at hand."""
         frames = [*self._done, self._sprites()]
         return {"template": frames[0]["template"], **{n: np.stack([f[n] for f in frames]) for n in PER_FRAME}}
+
+    def reached(self) -> list[dict[str, float]]:
+        """For each frame so far, what limits that are no guarantee have come to (see `Keeper.reached`)."""
+        if self._keeper is None:
+            return []
+        frames = [*self._done, self._sprites()]
+        return [self._keeper.reached(sprites, self._target(frame)) for frame, sprites in enumerate(frames)]
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that a later `restore` needs to go on as if nothing had happened."""
@@ -165,7 +177,7 @@ class Fitting:
         if self._limits is None:
             return None
         settings = self._frame_settings if self.frame else self._settings
-        return Keeper(self._limits, self.frame, settings, self._atlas_of, self._shapes)
+        return Keeper(self._limits, self.frame, settings, self._atlas_of, self._shapes, self._coverage, self._size)
 
     def _begin(self, target: NDArray[np.float32], sprites: Mapping[str, NDArray[Any]]) -> Optimiser:
         settings = self._frame_settings if self.frame else self._settings
