@@ -17,6 +17,7 @@ from smalti.engine.api import fit
 from smalti.engine.colour import srgb_from_linear
 from smalti.engine.composition import Composition, load_composition
 from smalti.engine.drawing import picture, render, sprite_bitmaps
+from smalti.engine.images import straight_from_premultiplied
 from smalti.engine.run import Silent, resume_job, run_job
 from smalti.engine.templates import Template, load_templates
 
@@ -259,6 +260,14 @@ def test_the_fit_makes_up_for_its_palette(ramp_file: Path, templates: list[Templ
     away = ((free.tint[0][:, None] - colours) ** 2).sum(axis=2)
     free.tint[0] = colours[away.argmin(axis=1)]
     assert decibels(drawn(chosen), target) > decibels(drawn(free), target) + 1
+
+
+def test_a_psds_layers_have_the_palettes_colours(ramp_file: Path, templates: list[Template]) -> None:
+    composition = quick(ramp_file, templates, palette=list(PALETTE))
+    allowed = {tuple(bytes.fromhex(colour[1:])) for colour in PALETTE}
+    for sprite in sprite_bitmaps(composition):
+        pixels = straight_from_premultiplied(sprite.rgba)
+        assert {tuple(colour) for colour in pixels[pixels[..., 3] > 0][:, :3].tolist()} <= allowed
 
 
 def test_a_films_sprites_keep_their_colours(tmp_path: Path, templates: list[Template]) -> None:

@@ -28,8 +28,11 @@ from .visibility import Visibility, drawn_as_finished, replaced
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
-TURN_FROM = 0.5
-"""Share of the steps after which angles are steps of a turn; recycled sprites have found theirs by then."""
+TURN_FROM, FEW = 0.5, 16
+"""Share of the steps after which angles are steps of a turn, and number of steps below which they are so at once.
+
+Where angles are few, sprites that find their places with angles of their own lose them when these are taken away.
+"""
 PAINT_FROM, PAINT_UNTIL = 0.2, 0.9
 """Shares of the steps after which sprites have a colour of the palette, and after which they keep it."""
 PAINT_EVERY = 8
@@ -271,8 +274,10 @@ class Keeper:
         return result
 
     def _turns(self, progress: float) -> bool:
-        """Whether angles are multiples of the turn after this share of the steps. Upright sprites are so at once."""
-        return self._turn is not None and (self._later or self._turn > 6 or progress >= TURN_FROM)
+        """Whether angles are multiples of the turn after this share of the steps."""
+        if self._limits.rotation_steps is None:
+            return False
+        return self._later or self._limits.rotation_steps < FEW or progress >= TURN_FROM
 
     def _snapped(self, theta: Floats) -> Floats:
         """The nearest multiples of the turn, radians."""
