@@ -62,8 +62,8 @@ class JobSpec:
         keep_out: path of a grey image, stretched over the canvas: sprites draw only where it is black. None: anywhere.
         inside_outline: sprites draw nowhere beyond the outline of the target: its own alpha, under `target_mask`.
         min_visibility: the least share of every sprite that is seen, from 0 to 0.9 times `alpha_max`: of what it would
-            show alone at full opacity, what the sprites above it and the canvas's edge leave. A film's later frames
-            are only fitted towards it.
+            show alone at full opacity, what the sprites above it and the canvas's edge leave. Where there is no room
+            for that, the report says how many are ``hidden``. A film's later frames are only fitted towards it.
         max_overlap: the mean number of layers over a point of the target, more than 0. The fit is pushed below it, and
             the report says what it came to (``layers``). Faint layers count as much as they are opaque.
         even_coverage: how much the fit cares for as many layers here as there, from 0 to 1.

@@ -23,7 +23,7 @@ from .optimiser import Optimiser, Settings
 from .palette import Palette
 from .region import PLACE, Region
 from .start import Placer, Sprites, box_mean
-from .visibility import Visibility, drawn_as_finished, replaced
+from .visibility import Visibility, drawn_as_finished
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -147,10 +147,7 @@ class Keeper:
         sprites = self.finished(optimiser.sprites())
         if self._visibility is None or self._later or not optimiser.finished:
             return sprites
-        error = _error(optimiser)
-        for which, fresh in self._visibility.mended(sprites, error, placer, rng, self.finished):
-            sprites = replaced(sprites, which, fresh)
-        return sprites
+        return self._visibility.mended(sprites, _error(optimiser), placer, rng, self.finished)
 
     def mend(self, optimiser: Optimiser, placer: Placer, rng: np.random.Generator, moved: int) -> None:
         """What is due before a step of a first frame: `moved` sprites were put elsewhere, others are hidden."""
@@ -160,10 +157,11 @@ class Keeper:
             return
         done, steps = optimiser.done, self._settings.steps
         if done == self._last_move():
-            for which, fresh in self._visibility.mended(
-                self.finished(optimiser.sprites()), _error(optimiser), placer, rng, self.finished
-            ):
-                optimiser.replace(which, fresh)
+            sprites = self.finished(optimiser.sprites())
+            mended = self._visibility.mended(sprites, _error(optimiser), placer, rng, self.finished)
+            everyone = np.arange(len(mended["x"]))
+            optimiser.replace(everyone, mended)
+            optimiser.put_back(everyone, mended)  # also where sizes are locked, which have moved within the stack
         elif done < self._last_move() and done >= LIFT_FROM * steps and done % LIFT_EVERY == 0:
             count = max(1, int(LIFT_SHARE * len(optimiser.values()["x"])))
             which, fresh = self._visibility.lifted(optimiser.sprites(), _error(optimiser), count, placer, rng)

@@ -35,8 +35,12 @@ SMALL = 0.1
 """Quantile of the sprites' sizes that a moved one gets at first."""
 HARM = 0.5
 """How much of what sprites can spare, where it is moved to, a moved one may hide."""
-REFUSALS = 24
-"""Tries in a row that do not make hidden sprites fewer, after which the rest stay hidden."""
+REFUSALS = 12
+"""Moves in a row that do not make hidden sprites fewer, after which others shrink."""
+SHRINKS, SHRINK = 40, 0.9
+"""How often sprites over hidden ones shrink, at most, and by what factor."""
+OVER = 0.5
+"""Pixels by which hidden sprites are seen more, per unit of the log of a size, above which a sprite is over them."""
 
 
 class Visibility:
@@ -99,11 +103,13 @@ class Visibility:
         placer: Placer,
         rng: np.random.Generator,
         admitted: Callable[[Sprites], Sprites],
-    ) -> list[Move]:
-        """What to move so that no sprite is hidden: pairs of indices, and of sprites to put on top in their stead.
+    ) -> Sprites:
+        """All sprites, so changed that none is hidden, if that can be.
 
-        Each move leaves fewer sprites hidden than there were, so there are no more moves than sprites. Where they cover
-        least of what others cannot spare, fewer and smaller ones are tried until `REFUSALS` in a row have failed.
+        Hidden ones are moved to where they cover least of what others cannot spare, onto the top of the stack, as long
+        as each move leaves fewer hidden than there were. Where `REFUSALS` tries in a row have failed, what lies over
+        hidden sprites is made smaller, and the moves go on. Both come to an end: there are at most as many moves as
+        sprites between two times that sprites shrink, and at most `SHRINKS` of those.
 
         Args:
             sprites: all of them.
@@ -111,21 +117,59 @@ class Visibility:
             placer, rng: what makes sprites.
             admitted: brings all sprites, moved ones last, within the other limits.
         """
-        moves: list[Move] = []
+        hidden = self._hidden(sprites)
+        for _ in range(SHRINKS + 1):
+            sprites, hidden = self._moved(sprites, hidden, error, placer, rng, admitted)
+            smaller = self._uncovered(sprites, hidden) if len(hidden) and not self._lock_scale else None
+            if smaller is None:
+                break
+            sprites = admitted(smaller)
+            hidden = self._hidden(sprites)
+        return sprites
+
+    def _hidden(self, sprites: Mapping[str, NDArray[Any]]) -> Integers:
+        return np.flatnonzero(self.shares(sprites) < MARGIN * self.least)
+
+    def _moved(
+        self,
+        sprites: Sprites,
+        hidden: Integers,
+        error: Floats,
+        placer: Placer,
+        rng: np.random.Generator,
+        admitted: Callable[[Sprites], Sprites],
+    ) -> tuple[Sprites, Integers]:
+        """The sprites after moves that leave fewer hidden, and which still are (see `mended`)."""
         radius, share, refused = float(np.quantile(sprites["scale"], SMALL)), 1.0, 0
-        hidden = np.flatnonzero(self.shares(sprites) < MARGIN * self.least)
         while len(hidden) and refused < REFUSALS:
             which = hidden[: max(1, int(share * len(hidden)))]
             spare = self._spare(sprites, which, error, radius)
-            fresh = self._placed(sprites, which, spare, radius, placer, rng)
-            tried = admitted(replaced(sprites, which, fresh))
-            left = np.flatnonzero(self.shares(tried) < MARGIN * self.least)
+            tried = admitted(_replaced(sprites, which, self._placed(sprites, which, spare, radius, placer, rng)))
+            left = self._hidden(tried)
             if len(left) < len(hidden):
-                moves.append((which, {name: values[-len(which) :] for name, values in tried.items()}))
                 sprites, hidden, refused = tried, left, 0
             else:
                 radius, share, refused = max(0.8 * radius, self._smallest), 0.6 * share, refused + 1
-        return moves
+        return sprites, hidden
+
+    def _uncovered(self, sprites: Sprites, hidden: Integers) -> Sprites | None:
+        """The sprites, those smaller that would show more of the hidden ones by it; None where none can shrink."""
+        affine, opacity, template, atlas = self._drawn(sprites)
+        log_scale = torch.zeros(len(affine), dtype=torch.float64, requires_grad=True)
+        parts = {n: torch.from_numpy(sprites[n].astype(np.float64)) for n in ("x", "y", "scale", "aspect", "theta")}
+        scale = parts["scale"] * log_scale.exp()
+        shape = torch.from_numpy(self._shapes)[template]
+        affine = affine_maps(parts["x"], parts["y"], scale, parts["aspect"], parts["theta"], shape)
+        wanted = torch.zeros(len(affine), dtype=torch.float64)
+        wanted[torch.from_numpy(hidden)] = 1
+        image = composite(affine, opacity, _reds(wanted), template, atlas, self._size)
+        (slope,) = torch.autograd.grad(image[..., 0].sum(), log_scale)
+        over = (slope.numpy() < -OVER) & (sprites["scale"] > 1.001 * self._smallest)
+        over[hidden] = False
+        if not over.any():
+            return None
+        smaller = np.where(over, np.maximum(SHRINK * sprites["scale"], self._smallest), sprites["scale"])
+        return {**sprites, "scale": smaller.astype(sprites["scale"].dtype)}
 
     def _seen(self, sprites: Mapping[str, NDArray[Any]]) -> tuple[Floats, Floats]:
         """[N], [N]: what is seen of each sprite and what it shows alone, canvas pixels."""
@@ -209,7 +253,7 @@ def _reds(values: Tensor) -> Tensor:
     return torch.stack([values, torch.zeros_like(values), torch.zeros_like(values)], dim=1)
 
 
-def replaced(sprites: Sprites, which: Integers, fresh: Sprites) -> Sprites:
+def _replaced(sprites: Sprites, which: Integers, fresh: Sprites) -> Sprites:
     """What `smalti.engine.fitting.optimiser.Optimiser.replace` does, to sprites."""
     return {
         name: np.concatenate([np.delete(a, which, axis=0), fresh[name].astype(a.dtype)]) for name, a in sprites.items()
