@@ -54,7 +54,7 @@ class SMALTI_OT_fit(bpy.types.Operator):
         settings = context.scene.smalti
         for value, text in (
             (settings.target, "Choose a target first"),
-            (settings.primitives, "Choose a folder of bitmaps first"),
+            (settings.primitives or settings.text, "Choose a folder of bitmaps first, or type a text"),
             (settings.output, "Choose an output folder first"),
         ):
             if not value:
@@ -138,6 +138,10 @@ def _draw_settings(layout: Any, settings: Any) -> None:
     column = layout.column()
     column.prop(settings, "target")
     column.prop(settings, "primitives")
+    column.prop(settings, "text")
+    if settings.text:
+        column.prop(settings, "font")
+        column.prop(settings, "text_split", expand=True)
     column = layout.column()
     column.prop(settings, "count")
     column.prop(settings, "size")
@@ -154,6 +158,7 @@ def _draw_settings(layout: Any, settings: Any) -> None:
 def _draw_advanced(layout: Any, settings: Any) -> None:
     column = layout.column()
     column.prop(settings, "steps")
+    column.prop(settings, "loss")
     column.prop(settings, "blend_space")
     column.prop(settings, "mask")
     column.prop(settings, "device")
@@ -166,6 +171,8 @@ def _draw_advanced(layout: Any, settings: Any) -> None:
     column = layout.column()
     column.prop(settings, "alpha_max", slider=True)
     column.prop(settings, "target_mask")
+    column.prop(settings, "weight_map")
+    column.prop(settings, "detail_weight", slider=True)
     column = layout.column(align=True)
     column.prop(settings, "frame_rate")
     column.prop(settings, "frame_steps")

@@ -17,7 +17,7 @@ from bpy.props import (
 )
 
 from .bridge.errors import SmaltiError
-from .bridge.job import MAX_COUNT, MAX_SIZE, JobSpec
+from .bridge.job import MAX_COUNT, MAX_SIZE, MAX_TEXT, JobSpec
 from .compat import PATH_OPTIONS
 
 
@@ -32,8 +32,27 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
     )
     primitives: StringProperty(
         name="Bitmaps",
-        description="The folder of bitmaps to build with: leaves, stamps, brush strokes",
+        description="The folder of bitmaps and SVG drawings to build with: leaves, stamps, brush strokes",
         subtype='DIR_PATH',
+        options=PATH_OPTIONS,
+    )
+    text: StringProperty(
+        name="Text",
+        description="Letters or words to build with, instead of the bitmaps or beside them",
+        maxlen=MAX_TEXT,
+    )
+    text_split: EnumProperty(
+        name="Split",
+        description="What of the text is one sprite",
+        items=(
+            ('GLYPHS', "Glyphs", "Each letter, digit or sign"),
+            ('WORDS', "Words", "Each word"),
+        ),
+    )
+    font: StringProperty(
+        name="Font",
+        description="The font file of the text; none takes a plain one that has the letters of English only",
+        subtype='FILE_PATH',
         options=PATH_OPTIONS,
     )
     output: StringProperty(
@@ -213,6 +232,33 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         max=1.0,
         subtype='FACTOR',
     )
+    loss: EnumProperty(
+        name="Likeness",
+        description="What the sprites try to match",
+        items=(
+            ('COLOUR', "Colour", "The colours: by far the quickest"),
+            (
+                'STRUCTURE',
+                "Colour and Structure",
+                "The colours, and the contrasts that their means wash out; ten times slower",
+            ),
+            ('OUTLINE', "Colour and Outline", "The colours, and where a transparent target ends; three times slower"),
+        ),
+    )
+    weight_map: StringProperty(
+        name="Weight Map",
+        description="A grey picture: white matters, black does not",
+        subtype='FILE_PATH',
+        options=PATH_OPTIONS,
+    )
+    detail_weight: FloatProperty(
+        name="Detail Weight",
+        description="How much more the busy parts of the target count than the flat ones; 0 counts all alike",
+        default=0.0,
+        min=0.0,
+        max=1.0,
+        subtype='FACTOR',
+    )
     device: EnumProperty(
         name="Device",
         description="What computes",
@@ -242,6 +288,10 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         description="Also add an orthographic camera that sees exactly the canvas",
         default=True,
     )
+
+
+LOSSES = {'COLOUR': "mse", 'STRUCTURE': "mse+ms_ssim", 'OUTLINE': "mse+alpha"}
+"""What each likeness minimises (see bridge/loss.py)."""
 
 
 def absolute(path: str, name: str) -> str:
@@ -275,7 +325,7 @@ def job_of(settings: Any) -> JobSpec:
         raise SmaltiError("The background is an image, and none is chosen.", "Choose one, or another background.")
     return JobSpec(
         target=absolute(settings.target, "The target"),
-        primitives=absolute(settings.primitives, "The folder of primitives"),
+        primitives=absolute(settings.primitives, "The folder of primitives") or None,
         count=settings.count,
         size=settings.size or None,
         steps=settings.steps or None,
@@ -299,6 +349,12 @@ def job_of(settings: Any) -> JobSpec:
         min_visibility=settings.min_visibility,
         max_overlap=settings.max_overlap or None,
         even_coverage=settings.even_coverage,
+        text=settings.text or None,
+        font=(absolute(settings.font, "The font") or None) if settings.text else None,
+        text_split=settings.text_split.lower(),
+        loss=LOSSES[settings.loss],
+        weight_map=absolute(settings.weight_map, "The weight map") or None,
+        detail_weight=settings.detail_weight,
         seed=settings.seed,
         device=settings.device.lower(),
     ).checked()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from .errors import SmaltiError
+from .loss import parse_loss
 from .schema import read_json, write_json
 
 FORMAT = "smalti-job"
@@ -23,11 +24,16 @@ FILE_NAME = "job.json"
 MAX_COUNT = 1_000_000
 MAX_SIZE = 16_384
 MAX_COLOURS = 1024
+MAX_TEXT = 10_000
 
 BlendSpace = Literal["srgb", "linear"]
 Mask = Literal["auto", "alpha", "background", "luminance", "none"]
+TextSplit = Literal["glyphs", "words"]
 Preset = Literal["balanced", "published"]
 Device = Literal["auto", "cpu", "cuda", "reference"]
+
+OPTIONAL_PATHS = ("target_mask", "keep_in", "keep_out", "font", "weight_map", "loss_weights_file")
+"""Settings that are the path of a file, or None."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class JobSpec:
 
     Attributes:
         target: path of an image, or of a folder of frames (every picture in it, in natural order of the names).
-        primitives: path of a folder of bitmaps, or of one bitmap.
+        primitives: path of a folder of bitmaps and SVG drawings, or of one of them; None for `text` alone.
         count: number of sprites, 1 to 1,000,000.
         size: longer side of the canvas in pixels (16 to 16,384); None takes the target's own, at most 1024.
         preset: how to fit. ``"balanced"`` is the usual way; ``"published"`` is the recipe of DiffBMP (arXiv
@@ -67,12 +73,20 @@ class JobSpec:
         max_overlap: the mean number of layers over a point of the target, more than 0. The fit is pushed below it, and
             the report says what it came to (``layers``). Faint layers count as much as they are opaque.
         even_coverage: how much the fit cares for as many layers here as there, from 0 to 1.
+        text: letters or words to build with, beside the bitmaps or instead of them, at most 10,000 characters.
+        font: path of the font file for `text`; None takes a plain one that has the letters of English only.
+        text_split: what becomes a bitmap: each different one of the text's ``"glyphs"``, or of its ``"words"``.
+        loss: what the fit minimises: a sum of terms, such as ``"mse+0.3*ms_ssim"`` (see `smalti.bridge.loss`).
+        loss_weights_file: path of the weights of VGG16 as torchvision saves them (a state dict); only and always for a
+            loss with the term ``vgg``.
+        weight_map: path of a grey image (white matters, black does not), stretched over the canvas; None for evenly.
+        detail_weight: how much more the busy parts of the target count than the flat ones, from 0 (all alike) to 1.
         seed: seed of every random choice, 0 to 2**63 - 1. One seed, one machine: the same result bit for bit.
         device: where to compute. ``"auto"`` takes the fastest back end present.
     """
 
     target: str
-    primitives: str
+    primitives: str | None = None
     count: int = 1000
     size: int | None = None
     preset: Preset = "balanced"
@@ -97,6 +111,13 @@ class JobSpec:
     min_visibility: float = 0.0
     max_overlap: float | None = None
     even_coverage: float = 0.0
+    text: str | None = None
+    font: str | None = None
+    text_split: TextSplit = "glyphs"
+    loss: str = "mse"
+    loss_weights_file: str | None = None
+    weight_map: str | None = None
+    detail_weight: float = 0.0
     seed: int = 0
     device: Device = "auto"
 
@@ -105,10 +126,23 @@ class JobSpec:
 
         def require(good: bool, name: str, rule: str) -> None:
             if not good:
-                raise SmaltiError(f"{name} is {getattr(self, name)!r:.200}, but must be {rule}.", code="bad_setting")
+                value = repr(getattr(self, name))
+                shown = value if len(value) <= 200 else f"{value[:200]}..."
+                raise SmaltiError(f"{name} is {shown}, but must be {rule}.", code="bad_setting")
 
         require(bool(self.target), "target", "the path of an image or of a folder of frames")
-        require(bool(self.primitives), "primitives", "the path of a folder of bitmaps")
+        require(
+            bool(self.primitives) or (self.primitives is None and self.text is not None),
+            "primitives",
+            "the path of a folder of bitmaps where no text is given",
+        )
+        require(
+            self.text is None or (bool(self.text.strip()) and len(self.text) <= MAX_TEXT),
+            "text",
+            f"at most {MAX_TEXT:,} characters, not all of them blank",
+        )
+        require(self.font is None or bool(self.font), "font", "the path of a font file")
+        require(self.font is None or self.text is not None, "font", "left out where no text is given")
         require(1 <= self.count <= MAX_COUNT, "count", f"from 1 to {MAX_COUNT:,}")
         require(self.size is None or 16 <= self.size <= MAX_SIZE, "size", f"from 16 to {MAX_SIZE:,} pixels")
         require(self.steps is None or 1 <= self.steps <= 1_000_000, "steps", "from 1 to 1,000,000")
@@ -155,17 +189,20 @@ class JobSpec:
         )
         require(self.max_overlap is None or 0 < self.max_overlap < math.inf, "max_overlap", "more than 0 layers")
         require(0 <= self.even_coverage <= 1, "even_coverage", "from 0 to 1")
+        try:
+            has_vgg = "vgg" in dict(parse_loss(self.loss))
+        except ValueError as fault:
+            rule = "a sum of terms, such as mse+0.3*ms_ssim"
+            raise SmaltiError(f"loss is {self.loss!r}, but must be {rule}: {fault}.", code="bad_setting") from fault
+        require(
+            not has_vgg or bool(self.loss_weights_file),
+            "loss_weights_file",
+            "the path of VGG16's weights for the term vgg",
+        )
+        require(has_vgg or self.loss_weights_file is None, "loss_weights_file", "left out where loss has no term vgg")
+        require(0 <= self.detail_weight <= 1, "detail_weight", "from 0 (all parts count alike) to 1")
         require(0 <= self.seed < 2**63, "seed", "from 0 to 2**63 - 1")
         return self
-
-    @property
-    def files(self) -> dict[str, str]:
-        """The paths of all pictures and folders that the job reads, by the names of their settings."""
-        paths = {"target": self.target, "primitives": self.primitives}
-        if self.background_is_file:
-            paths["background"] = self.background
-        masks = {name: getattr(self, name) for name in ("target_mask", "keep_in", "keep_out")}
-        return paths | {name: path for name, path in masks.items() if path is not None}
 
     @property
     def background_is_file(self) -> bool:

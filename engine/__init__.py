@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .api import fit
     from .composition import Composition, load_composition
     from .drawing import picture, render
+    from .lettering import text_templates
     from .run import resume_job, run_job
     from .templates import Template, load_templates
 
@@ -31,6 +32,7 @@ __all__ = [
     "render",
     "resume_job",
     "run_job",
+    "text_templates",
 ]
 
 _HOME = {
@@ -43,6 +45,7 @@ _HOME = {
     "render": "drawing",
     "resume_job": "run",
     "run_job": "run",
+    "text_templates": "lettering",
 }
 
 

@@ -28,7 +28,7 @@ def fit(
 
     Args:
         target: path of an image, or of a folder of frames.
-        templates: what `load_templates` returned.
+        templates: what `load_templates` or `text_templates` returned, or both together.
         progress: called after every step with steps done, steps in all, and the loss; whatever it raises ends the fit.
         settings: the fields of `smalti.bridge.job.JobSpec`: count, size, steps, colour_mix, background, seed, ...
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import MAX_COUNT, MAX_SIZE, JobSpec
+from smalti.bridge.loss import TERMS
 from smalti.bridge.version import VERSION
 
 from .export import FORMATS
@@ -97,11 +98,16 @@ def _parser() -> argparse.ArgumentParser:
         "fit",
         parents=[common],
         help="start a job",
-        description="Rebuild TARGET out of the bitmaps of a folder, into a new job folder.",
+        description="Rebuild TARGET out of the bitmaps of a folder, or out of letters, into a new job folder.",
     )
     fit.set_defaults(run=_fit)
     fit.add_argument("target", metavar="TARGET", help="an image, or a folder of frames")
-    fit.add_argument("--primitives", required=True, metavar="FOLDER", help="a folder of bitmaps, or one bitmap")
+    fit.add_argument("--primitives", metavar="FOLDER", help="a folder of bitmaps and SVG drawings, or one of them")
+    fit.add_argument("--text", metavar="TEXT", help="letters to build with, instead of --primitives or beside it")
+    fit.add_argument("--font", metavar="FILE", help="font for --text, TrueType or OpenType (default: a plain one)")
+    fit.add_argument(
+        "--text-split", choices=["glyphs", "words"], default=None, help="what of --text is a bitmap (default: glyphs)"
+    )
     fit.add_argument("--out", required=True, metavar="JOB", type=Path, help="the job folder to create")
     fit.add_argument("--overwrite", action="store_true", help="replace the job that is in JOB")
     _add_settings(fit)
@@ -184,6 +190,12 @@ def _add_settings(fit: argparse.ArgumentParser) -> None:
     option("--min-visibility", float, "V", "least share of every sprite that is seen, 0 to 0.9 (default: 0)")
     option("--max-overlap", float, "L", "layers over a point, on average, above which the fit is pushed back")
     option("--even-coverage", float, "W", "weight of as many layers here as there, 0 to 1 (default: 0)")
+    option("--loss", str, "L", f"what to minimise, a sum such as mse+0.3*ms_ssim of {', '.join(TERMS)} (default: mse)")
+    option(
+        "--vgg-weights", str, "FILE", "weights of VGG16 as torchvision saves them, for vgg", dest="loss_weights_file"
+    )
+    option("--weight-map", str, "FILE", "grey image: white matters, black does not")
+    option("--detail-weight", float, "W", "how much more busy parts count than flat ones, 0 to 1 (default: 0)")
     option("--frame-steps", int, "K", "gradient steps of each later frame (default: from --steps)")
     option("--frame-rate", float, "FPS", "frames per second of the result (default: 24)")
     option("--seed", int, "S", "seed of every random choice (default: 0)")
@@ -233,6 +245,10 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser], common: _Parser) -
 
 
 def _fit(options: argparse.Namespace) -> int:
+    if options.primitives is None and options.text is None:
+        raise SmaltiError(
+            "fit needs something to build with.", "Give --primitives FOLDER, --text TEXT, or both.", "bad_setting"
+        )
     given = {f.name: getattr(options, f.name, None) for f in fields(JobSpec)}
     if given["palette"] is not None:
         given["palette"] = read_palette(given["palette"])

@@ -37,6 +37,12 @@ def encoded(colour: Tensor, space: BlendSpace) -> Tensor:
     return torch.where(colour <= 0.0031308, colour * 12.92, 1.055 * safe ** (1 / 2.4) - 0.055)
 
 
+def decoded(colour: Tensor) -> Tensor:
+    """Linear light of display-encoded values (any shape), differentiable: the inverse of `encoded`."""
+    safe = colour.clamp(min=0.04045)
+    return torch.where(colour <= 0.04045, colour / 12.92, ((safe + 0.055) / 1.055) ** 2.4)
+
+
 def into_space(premultiplied: NDArray[np.floating[Any]], space: BlendSpace) -> NDArray[np.float32]:
     """[..., 4] premultiplied sRGB-encoded values -> premultiplied values in `space`."""
     pixels = np.asarray(premultiplied, np.float32)

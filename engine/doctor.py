@@ -43,6 +43,8 @@ def checks() -> Iterator[Check]:
         ("numpy", "numpy"),
         ("pillow", "PIL"),
         ("psd-tools", "psd_tools"),
+        ("resvg_py", "resvg_py"),
+        ("wcwidth", "wcwidth"),
         ("tqdm", "tqdm"),
     ):
         yield _package(package, module)

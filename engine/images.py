@@ -291,10 +291,13 @@ def _natural(name: str) -> list[str | int]:
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name.casefold())]
 
 
-def list_images(folder: Path) -> list[Path]:
+def list_images(folder: Path, *, more: frozenset[str] = frozenset()) -> list[Path]:
     """The files of a folder whose names end as pictures' do, in natural order of their names ("2" before "10").
 
     Hidden files and sub-folders are left out.
+
+    Args:
+        more: endings that count besides those of the pictures that `read_image` reads, in lower case: ``".svg"``.
 
     Raises:
         SmaltiError: code ``"folder_missing"``, ``"not_a_folder"``, ``"folder_unreadable"``, ``"folder_empty"``, or
@@ -314,7 +317,7 @@ def list_images(folder: Path) -> list[Path]:
         raise SmaltiError(f"{folder}: is empty.", "Choose a folder that holds pictures.", "folder_empty")
     kinds = set(_formats())
     endings = {ending for ending, kind in Image.registered_extensions().items() if kind in kinds & set(Image.OPEN)}
-    pictures = [e for e in entries if e.suffix.lower() in endings and not e.name.startswith(".") and e.is_file()]
+    pictures = [e for e in entries if e.suffix.lower() in endings | more and not e.name.startswith(".") and e.is_file()]
     if not pictures:
         raise SmaltiError(
             f"{folder}: holds no pictures.", "Choose a folder of PNG, JPEG, WebP, TIFF or GIF files.", "no_pictures"

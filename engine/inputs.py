@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import MAX_SIZE, BlendSpace, JobSpec
+from smalti.bridge.loss import parse_loss
 
 from .colour import hex_of, into_space, linear_from_srgb, out_of_space, parse_hex
 from .composition import background_pixels
@@ -21,11 +22,14 @@ from .devices import available_devices, cuda_obstacle, default_device
 from .fitting import published
 from .fitting.canvas import growth
 from .fitting.limits import Limits
+from .fitting.losses import Aim, Features
 from .fitting.optimiser import MOTION, Settings
 from .fitting.region import FINER
 from .fitting.sequence import Fitting
 from .images import canvas_size, list_images, premultiply, read_image, read_size, resize
-from .templates import Template, load_templates
+from .lettering import text_templates
+from .network import read_features
+from .templates import Template, load_templates, uniquely_named
 
 logger = logging.getLogger("smalti")
 
@@ -43,8 +47,9 @@ class Inputs:
         templates: the bitmaps.
         background: ``"transparent"``, ``"#rrggbb"``, or the name of the file that keeps `background_image` in the job.
         background_image: [h, w, 4] uint8 straight sRGB, or None.
-        target_mask: [height, width] float32, 0 to 1, or None.
+        target_mask, weight_map: [height, width] float32, 0 to 1, or None.
         steps, frame_steps, size_range, device: the job's, or what follows from canvas, count and templates.
+        features: what the job's loss needs of VGG16, or None.
     """
 
     job: JobSpec
@@ -55,10 +60,12 @@ class Inputs:
     background: str
     background_image: NDArray[np.uint8] | None
     target_mask: Floats | None
+    weight_map: Floats | None
     steps: int
     frame_steps: int
     size_range: tuple[float, float]
     device: str
+    features: Features | None
 
     def target(self, frame: int) -> Floats:
         """[height, width, 4] premultiplied, in the blend space: one frame of the target, under its mask.
@@ -99,6 +106,7 @@ class Inputs:
             back_end=self.device,
             motion=published.motion(job.count) if as_published else MOTION,
             coarse=() if as_published else growth((self.height, self.width), job.count),
+            aim=Aim(parse_loss(job.loss), self.features, self.weight_map, job.detail_weight),
         )
         bitmaps = [into_space(premultiply(t.rgba), job.blend_space) for t in self.templates]
         return Fitting(
@@ -138,7 +146,7 @@ class Inputs:
         result = np.ones((FINER * self.height, FINER * self.width), bool)
         for path, white_is_inside in ((self.job.keep_in, True), (self.job.keep_out, False)):
             if path is not None:
-                grey = self._at_both_sizes(read_image(Path(path), MAX_SIZE), _grey)
+                grey = self._at_both_sizes(read_image(Path(path), MAX_SIZE), _grey_of)
                 result &= (grey if white_is_inside else 1 - grey).min(axis=0) >= 0.5
         if self.job.inside_outline:
             result &= self._outline(frame)
@@ -156,7 +164,7 @@ class Inputs:
         """[2 height, 2 width]: where the target, under its mask, is half opaque or more."""
         alpha = self._at_both_sizes(read_image(self.frames[frame], MAX_SIZE), _alpha)
         if self.job.target_mask is not None:
-            alpha *= self._at_both_sizes(read_image(Path(self.job.target_mask), MAX_SIZE), _grey)
+            alpha *= self._at_both_sizes(read_image(Path(self.job.target_mask), MAX_SIZE), _grey_of)
         inside: NDArray[np.bool_] = alpha.min(axis=0) >= 0.5
         if inside.all():
             raise SmaltiError(
@@ -178,7 +186,7 @@ def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> In
 
     Args:
         job: its paths may be relative to the current folder.
-        templates: the bitmaps where they are at hand already; None loads `job.primitives`.
+        templates: the bitmaps where they are at hand already; None loads `job.primitives` and draws `job.text`.
 
     Raises:
         SmaltiError: a setting or one of the files is unusable; nothing has been written.
@@ -200,15 +208,20 @@ def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> In
         # A frame may be turned by its EXIF data, which only decoding shows: here either way up is good.
         turned = (own[0] > own[1]) != (width > height)
         _check_proportions(path, *own, *((height, width) if turned else (width, height)))
-    mask = None
-    if job.target_mask is not None:
-        mask = _grey(resize(read_image(Path(job.target_mask), MAX_SIZE), width, height))
-        if mask.max() < 1 / 255:
-            raise SmaltiError(
-                f"{job.target_mask}: the target mask is black, so there is nothing to rebuild.",
-                "White marks what to rebuild.",
-                "mask_empty",
-            )
+    mask = _grey(job.target_mask, width, height)
+    if mask is not None and mask.max() < 1 / 255:
+        raise SmaltiError(
+            f"{job.target_mask}: the target mask is black, so there is nothing to rebuild.",
+            "White marks what to rebuild.",
+            "mask_empty",
+        )
+    weight_map = _grey(job.weight_map, width, height)
+    if weight_map is not None and weight_map.max() < 1 / 255:
+        raise SmaltiError(
+            f"{job.weight_map}: the weight map is black, so nothing matters.",
+            "White marks what matters.",
+            "weight_map_empty",
+        )
     target = _target(frames[0], width, height, mask)
     if target[..., 3].max() < 1 / 255:
         raise SmaltiError(
@@ -216,7 +229,7 @@ def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> In
             "Choose another picture.",
             "target_transparent",
         )
-    chosen = list(templates) if templates is not None else load_templates(Path(job.primitives), mask=job.mask)
+    chosen = uniquely_named(_loaded(job) if templates is None else templates)
     if not chosen:
         raise SmaltiError("There are no bitmaps to work with.", "Give at least one.", "no_bitmaps")
     background, image = _background(job.background, target)
@@ -249,10 +262,12 @@ def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> In
         background,
         image,
         mask,
+        weight_map,
         steps,
         job.frame_steps or max(20, round(steps / 6)),
         (smallest, largest),
         device,
+        None if job.loss_weights_file is None else read_features(Path(job.loss_weights_file)),
     )
 
 
@@ -262,7 +277,7 @@ def palette_colours(palette: Sequence[str], space: BlendSpace) -> Floats:
     return shown if space == "srgb" else linear_from_srgb(shown)
 
 
-def _grey(picture: Floats) -> Floats:
+def _grey_of(picture: Floats) -> Floats:
     """[H, W] from premultiplied [H, W, 4]: what is transparent counts as black."""
     grey: Floats = picture[..., :3].mean(axis=2)
     return grey
@@ -313,6 +328,12 @@ def _default_steps(count: int) -> int:
     return int(np.clip(round(-100 + 200 * np.log10(count), -1), 200, 1000))
 
 
+def _loaded(job: JobSpec) -> list[Template]:
+    bitmaps = [] if job.primitives is None else load_templates(Path(job.primitives), mask=job.mask)
+    text = [] if job.text is None else text_templates(job.text, job.font, split=job.text_split)
+    return bitmaps + text
+
+
 def _frames(target: Path) -> list[Path]:
     if target.is_dir():
         return list_images(target)
@@ -325,6 +346,13 @@ def _target(path: Path, width: int, height: int, mask: Floats | None) -> Floats:
     _check_proportions(path, image.shape[1], image.shape[0], width, height)
     resized = resize(image, width, height)
     return resized if mask is None else resized * mask[..., None]
+
+
+def _grey(path: str | None, width: int, height: int) -> Floats | None:
+    """A grey picture, stretched over the canvas: [height, width], 0 to 1, black where it is transparent."""
+    if path is None:
+        return None
+    return _grey_of(resize(read_image(Path(path), MAX_SIZE), width, height))
 
 
 def _check_proportions(path: Path, own_width: int, own_height: int, width: int, height: int) -> None:

@@ -23,7 +23,7 @@ from smalti.bridge import composition as contract
 from smalti.bridge import job as job_file
 from smalti.bridge.composition import Header, TemplateFile
 from smalti.bridge.errors import SmaltiError
-from smalti.bridge.job import JobSpec
+from smalti.bridge.job import OPTIONAL_PATHS, JobSpec
 from smalti.bridge.version import VERSION
 
 from .atomic import write_atomic
@@ -168,8 +168,17 @@ def resume_job(
 def absolute(job: JobSpec) -> JobSpec:
     """The job with absolute paths, so that it means the same from every folder."""
 
-    full: dict[str, Any] = {name: str(Path(path).absolute()) for name, path in job.files.items()}
-    return replace(job, **full)
+    def full(path: str) -> str:
+        return str(Path(path).absolute())
+
+    others: dict[str, Any] = {n: full(path) for n in OPTIONAL_PATHS if (path := getattr(job, n)) is not None}
+    return replace(
+        job,
+        target=full(job.target),
+        primitives=None if job.primitives is None else full(job.primitives),
+        background=full(job.background) if job.background_is_file else job.background,
+        **others,
+    )
 
 
 def clear(folder: Path) -> None:
@@ -233,8 +242,9 @@ def _check_free(out: Path, overwrite: bool, job: JobSpec) -> None:
             f"{out}: is not empty.", "Choose an empty folder, or one that does not exist yet.", "output_not_empty"
         )
     inside = os.path.join(os.path.realpath(out), "")
-    for path in job.files.values():
-        if os.path.join(os.path.realpath(path), "").startswith(inside):
+    background = job.background if job.background_is_file else None
+    for path in (job.target, job.primitives, background, *(getattr(job, name) for name in OPTIONAL_PATHS)):
+        if path is not None and os.path.join(os.path.realpath(path), "").startswith(inside):
             raise SmaltiError(
                 f"{path}: lies in the output folder, where the new job would replace it.",
                 "Choose another output folder.",

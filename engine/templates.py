@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The artist's bitmaps as templates: true alpha, trimmed, a transparent margin all round."""
+"""The artist's bitmaps and drawings as templates: true alpha, trimmed, a transparent margin all round."""
 
 from __future__ import annotations
 
 import logging
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from smalti.bridge.job import Mask
 
 from .images import list_images, premultiply, read_image, read_size, straight_from_premultiplied, write_png
 from .matte import border_colour, dark_as_opaque, ink, without_background
+from .vector import ENDINGS, Drawing, is_drawing, read_drawing
 
 logger = logging.getLogger("smalti")
 
@@ -68,6 +69,9 @@ class Template:
 def load_templates(path: Path | str, *, mask: Mask = "auto") -> list[Template]:
     """Make templates of one bitmap, or of all bitmaps in a folder (in natural order of their names).
 
+    SVG drawings count as bitmaps with their own transparency, whatever the mask. What they show, without the empty page
+    round it, is drawn with `smalti.engine.vector.SIDE` texels on the longer side.
+
     Args:
         path: a folder or a file.
         mask: where alpha comes from.
@@ -85,37 +89,45 @@ def load_templates(path: Path | str, *, mask: Mask = "auto") -> list[Template]:
 
     Raises:
         SmaltiError: `path` is missing, an empty folder, or a folder without pictures; a single bitmap is unusable
-            (codes of `read_image`, or ``"bitmap_transparent"``); or no bitmap of the folder is usable
-            (``"no_usable_bitmap"``). A folder's other broken bitmaps are left out with one warning each.
+            (codes of `read_image` and `read_drawing`, or ``"bitmap_transparent"``); or no bitmap of the folder is
+            usable (``"no_usable_bitmap"``). A folder's other broken bitmaps are left out with one warning each.
     """
     path = Path(path)
     if not path.is_dir():
-        limit = _side_limit([read_size(path)])
-        return [Template(path.stem, _prepared(path, mask, limit))]
-    files, first = list_images(path), None
-    sizes: dict[Path, tuple[int, int]] = {}
-    pixels: dict[Path, NDArray[np.uint8]] = {}
+        source = _opened(path)
+        return [Template(path.stem, _prepared(source, mask, _side_limit([_size(source)])))]
+    files, first = list_images(path, more=ENDINGS), None
+    sizes: dict[Path | Drawing, tuple[int, int]] = {}
+    loaded: list[Template] = []
     for file in files:
         try:
-            sizes[file] = read_size(file)
+            source = _opened(file)
+            sizes[source] = _size(source)
         except SmaltiError as fault:
             first = first or fault
             logger.warning("Left out: %s", fault.message)
     limit = _side_limit(list(sizes.values()))
-    for file in sizes:
+    for source in sizes:
         try:
-            pixels[file] = _prepared(file, mask, limit)
+            loaded.append(Template(_path(source).stem, _prepared(source, mask, limit)))
         except SmaltiError as fault:
             first = first or fault
             logger.warning("Left out: %s", fault.message)
-    if not pixels:
+    if not loaded:
         reason = f" First reason: {first.message}" if first else ""
         raise SmaltiError(
             f"{path}: holds no usable bitmap.{reason}",
             "Choose a folder with at least one good picture.",
             "no_usable_bitmap",
         )
-    return [Template(name, rgba) for name, rgba in zip(_unique(file.stem for file in pixels), pixels.values())]
+    return uniquely_named(loaded)
+
+
+def uniquely_named(templates: Iterable[Template]) -> list[Template]:
+    """The templates, renamed with ``_2``, ``_3`` ... where names repeat but for case and Unicode composition."""
+    templates = list(templates)
+    names = _unique(template.name for template in templates)
+    return [t if t.name == name else replace(t, name=name) for t, name in zip(templates, names)]
 
 
 def save_template(template: Template, path: Path) -> None:
@@ -154,10 +166,21 @@ def _side_limit(sizes: list[tuple[int, int]]) -> int:
     return low
 
 
-def _prepared(path: Path, mask: Mask, limit: int) -> NDArray[np.uint8]:
-    rgba = _cut_out(read_image(path, limit), mask, path)
-    rgba = _with_margin(_trimmed(rgba))
-    return bled(rgba)
+def _opened(path: Path) -> Path | Drawing:
+    return read_drawing(path) if is_drawing(path) and not path.is_dir() else path
+
+
+def _path(source: Path | Drawing) -> Path:
+    return source.path if isinstance(source, Drawing) else source
+
+
+def _size(source: Path | Drawing) -> tuple[int, int]:
+    return source.size if isinstance(source, Drawing) else read_size(source)
+
+
+def _prepared(source: Path | Drawing, mask: Mask, limit: int) -> NDArray[np.uint8]:
+    rgba = source.pixels(limit) if isinstance(source, Drawing) else _cut_out(read_image(source, limit), mask, source)
+    return bled(with_margin(_trimmed(rgba)))
 
 
 def _cut_out(rgba: NDArray[np.uint8], mask: Mask, path: Path) -> NDArray[np.uint8]:
@@ -201,7 +224,8 @@ def _trimmed(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _with_margin(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def with_margin(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The bitmap, [H, W, 4], with one transparent texel more on every side."""
     return np.pad(rgba, ((1, 1), (1, 1), (0, 0)))
 
 

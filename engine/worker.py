@@ -23,7 +23,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from smalti.bridge.errors import SmaltiError
-from smalti.bridge.job import JobSpec
+from smalti.bridge.job import OPTIONAL_PATHS, JobSpec
 from smalti.bridge.pipes import read_lines, write_all
 from smalti.bridge.protocol import (
     PROTOCOL,
@@ -241,7 +241,11 @@ class Worker:
                 from .run import run_job
 
                 job = from_mapping(JobSpec, fit.job, "job").checked()
-                _require_absolute(out=fit.out, **job.files)
+                paths: dict[str, str | None] = {"out": fit.out, "target": job.target, "primitives": job.primitives}
+                if job.background_is_file:
+                    paths["background"] = job.background
+                paths |= {name: path for name in OPTIONAL_PATHS if (path := getattr(job, name))}
+                _require_absolute(**paths)
                 out = Path(fit.out)
                 outcome = run_job(job, out, overwrite=fit.overwrite, listener=listener, should_stop=should_stop)
                 return _told(fit.id, outcome)
@@ -253,7 +257,7 @@ class Worker:
             case Export() as request:
                 from .export import export
 
-                _require_absolute(job=request.job, path=request.path or request.job)
+                _require_absolute(job=request.job, path=request.path or None)
                 path = Path(request.path) if request.path else None
                 listener.progress("export", 0, 1, None, None)
                 return Result(request.id, str(export(Path(request.job), request.format, path)))
@@ -264,10 +268,10 @@ def _told(task_id: str, outcome: Outcome) -> Result | Cancelled:
     return kind(task_id, str(outcome.folder), outcome.report)
 
 
-def _require_absolute(**paths: str) -> None:
+def _require_absolute(**paths: str | None) -> None:
     # The worker's current folder is not the client's, so a relative path would be looked for, or written, elsewhere.
     for name, path in paths.items():
-        if not Path(path).is_absolute():
+        if path is not None and not Path(path).is_absolute():
             raise SmaltiError(f"{path}: {name} is a relative path.", "Give the whole path.", "relative_path")
 
 

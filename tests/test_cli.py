@@ -36,7 +36,7 @@ from jobs import (
     save,
     small_job,
 )
-from PIL import Image
+from PIL import Image, ImageFont
 
 from smalti.bridge.job import read_job
 from smalti.bridge.version import VERSION
@@ -131,6 +131,7 @@ def test_every_option_reaches_the_job(here: Path) -> None:
     options = {
         "count": 9, "size": 40, "steps": 2, "mix": 0.25, "mask": "none", "min-size": 4, "max-size": 30,
         "alpha-max": 0.75, "background": "#102030", "blend-space": "linear", "target-mask": "mask.png",
+        "loss": "l1+0.3*ssim", "weight-map": "mask.png", "detail-weight": 0.5,
         "frame-steps": 5, "frame-rate": 12.5, "seed": 77, "device": "reference", "palette": "#000000,#FFffFF",
         "rotation-steps": 1, "keep-in": "mask.png", "keep-out": "holes.png", "min-visibility": 0.1, "max-overlap": 3.5,
         "even-coverage": 0.25,
@@ -143,7 +144,7 @@ def test_every_option_reaches_the_job(here: Path) -> None:
     assert fitted == 0
     asked = read_job(here / "out" / "job.json")
     options["colour-mix"] = options.pop("mix")
-    options["target-mask"] = options["keep-in"] = str(here / "mask.png")
+    options["target-mask"] = options["keep-in"] = options["weight-map"] = str(here / "mask.png")
     options["keep-out"] = str(here / "holes.png")
     options["palette"] = ("#000000", "#ffffff")
     for name, value in options.items():
@@ -151,6 +152,31 @@ def test_every_option_reaches_the_job(here: Path) -> None:
     assert asked.lock_rotation
     assert asked.lock_scale
     assert asked.inside_outline
+
+
+def test_letters_alone_or_beside_bitmaps_are_something_to_build_with(here: Path) -> None:
+    assert smalti("fit", "target.png", "--text", "SMALTI", "--out", "out", *QUICK) == 0
+    assert [t.name for t in load_composition(here / "out").templates] == list("SMALTI")
+    beside = ("--primitives", "marks", "--text", "two words", "--text-split", "words")
+    assert smalti("fit", "target.png", *beside, "--out", "beside", *QUICK) == 0
+    assert [t.name for t in load_composition(here / "beside").templates] == ["bar", "disc", "two", "words"]
+
+
+def test_every_option_of_text_reaches_the_job(here: Path) -> None:
+    built_in = ImageFont.load_default(10)
+    assert isinstance(built_in, ImageFont.FreeTypeFont)
+    (here / "plain.ttf").write_bytes(built_in.font_bytes)
+    text = ("--text", "a b", "--font", "plain.ttf", "--text-split", "words")
+    assert smalti("fit", "target.png", *text, "--out", "out", *QUICK) == 0
+    asked = read_job(here / "out" / "job.json")
+    assert (asked.primitives, asked.text, asked.text_split) == (None, "a b", "words")
+    assert asked.font == str(here / "plain.ttf")
+
+
+def test_drawings_are_something_to_build_with(here: Path) -> None:
+    (here / "dot.svg").write_text('<svg viewBox="0 0 9 9"><circle cx="4" cy="4" r="3"/></svg>')
+    assert smalti("fit", "target.png", "--primitives", "dot.svg", "--out", "out", *QUICK) == 0
+    assert [t.name for t in load_composition(here / "out").templates] == ["dot"]
 
 
 def test_paths_outside_ascii_and_very_long_ones_work(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -272,6 +298,32 @@ def test_a_broken_picture(here: Path, complaint: Complaint, kind: str, role: str
     assert f"broken.png: {words}" in line
 
 
+def test_a_broken_drawing(here: Path, complaint: Complaint) -> None:
+    (here / "broken.svg").write_text("<svg><g></svg>")
+    assert "broken.svg: is damaged, or no SVG (mismatched tag" in fit_complaint(complaint, primitives="broken.svg")
+
+
+def test_a_drawing_as_target(here: Path, complaint: Complaint) -> None:
+    (here / "dot.svg").write_text('<svg viewBox="0 0 9 9"><circle cx="4" cy="4" r="3"/></svg>')
+    assert "dot.svg: is not a picture" in fit_complaint(complaint, target="dot.svg")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--text", " \n"), "text is ' \\n', but must be at most 10,000 characters, not all of them blank"),
+        (("--text", "a" * 10_001), "but must be at most 10,000 characters"),
+        (("--text", "猫"), "The text '猫' has no character that the built-in font can show"),
+        (("--text", "a", "--font", "none.ttf"), "none.ttf: does not exist"),
+        (("--text", "a", "--font", "target.png"), "target.png: is no font"),
+        (("--font", "font.ttf"), "font is 'font.ttf', but must be left out where no text is given"),
+        (("--text", "a", "--text-split", "lines"), "invalid choice: 'lines'"),
+    ],
+)
+def test_bad_text(here: Path, complaint: Complaint, options: tuple[str, ...], words: str) -> None:
+    assert words in fit_complaint(complaint, *options)
+
+
 def test_a_fully_transparent_bitmap(here: Path, complaint: Complaint) -> None:
     save(here / "clear.png", np.zeros((8, 8, 4), np.uint8))
     assert "clear.png: is fully transparent" in fit_complaint(complaint, primitives="clear.png")
@@ -295,6 +347,15 @@ def test_a_black_mask(here: Path, complaint: Complaint) -> None:
     assert "night.png: the target mask is black" in fit_complaint(complaint, "--target-mask", "night.png")
 
 
+def test_a_black_weight_map(here: Path, complaint: Complaint) -> None:
+    save(here / "night.png", np.zeros((8, 8), np.uint8))
+    assert "night.png: the weight map is black" in fit_complaint(complaint, "--weight-map", "night.png")
+
+
+def test_a_file_that_holds_no_weights(here: Path, complaint: Complaint) -> None:
+    assert "target.png: holds no weights" in fit_complaint(complaint, "--loss", "vgg", "--vgg-weights", "target.png")
+
+
 @pytest.mark.parametrize(
     ("option", "value", "named"),
     [
@@ -314,6 +375,11 @@ def test_a_black_mask(here: Path, complaint: Complaint) -> None:
         ("--background", "#fff", "background is '#fff'"),
         ("--background", "white", "white: does not exist"),
         ("--target-mask", "missing.png", "missing.png: does not exist"),
+        ("--loss", "mse+psnr", "loss is 'mse+psnr', but must be a sum of terms"),
+        ("--loss", "vgg", "loss_weights_file is None, but must be the path of VGG16's weights"),
+        ("--vgg-weights", "vgg16.pth", "loss_weights_file is 'vgg16.pth', but must be left out"),
+        ("--weight-map", "missing.png", "missing.png: does not exist"),
+        ("--detail-weight", "1.5", "detail_weight is 1.5"),
         ("--frame-rate", "0", "frame_rate is 0"),
         ("--frame-steps", "-1", "frame_steps is -1"),
         ("--seed", "-1", "seed is -1"),
@@ -366,8 +432,8 @@ def test_a_smallest_size_above_the_largest(here: Path, complaint: Complaint) -> 
     [
         ((), "required: COMMAND"),
         (("dance",), "invalid choice: 'dance'"),
-        (("fit",), "required: TARGET, --primitives, --out"),
-        (("fit", "target.png", "--out", "out"), "required: --primitives"),
+        (("fit",), "required: TARGET, --out"),
+        (("fit", "target.png", "--out", "out"), "fit needs something to build with. Give --primitives FOLDER, --text"),
         (("render",), "required: JOB"),
         (("fit", "", "--primitives", "marks", "--out", "out"), "target is ''"),
     ],
@@ -654,7 +720,19 @@ def test_the_log_handlers_are_taken_down_again(job: Path) -> None:
 def test_doctor_finds_this_machine_good(capfd: pytest.CaptureFixture[str]) -> None:
     assert smalti("doctor") == 0
     out = capfd.readouterr().out
-    for name in ("Smalti", "torch", "numpy", "pillow", "psd-tools", "tqdm", "CPU kernels", "devices", "disk"):
+    for name in (
+        "Smalti",
+        "torch",
+        "numpy",
+        "pillow",
+        "psd-tools",
+        "resvg_py",
+        "wcwidth",
+        "tqdm",
+        "CPU kernels",
+        "devices",
+        "disk",
+    ):
         assert f"ok      {name}: " in out
 
 

@@ -704,5 +704,5 @@ def test_no_kernel_of_the_tiles_keeps_numbers_in_local_memory() -> None:
     found = dict(zip(entries[1::2], entries[2::2]))
     assert "step_tint" in found
     for name, text in found.items():
-        if name.startswith(("draw_", "step_", "differentiate_", "removal_", "merge_", "update_")):
+        if name.startswith(("draw_", "step_", "differentiate_", "removal_", "appraise_", "merge_", "update_")):
             assert "__local_depot" not in text.split(".func")[0], name

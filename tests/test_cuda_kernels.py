@@ -19,11 +19,11 @@ from jobs import bitmaps, pixels_of, ramp, save
 from optimisers import optimiser, settings
 from torch import Tensor
 
-from scenes import Scene, random_scene, stacked_scene
+from scenes import Scene, random_scene, random_trials, stacked_scene
 from smalti.engine import cuda, inputs
 from smalti.engine.api import fit
 from smalti.engine.drawing import picture
-from smalti.engine.raster import BACK_ENDS, image_loss, removal_costs
+from smalti.engine.raster import BACK_ENDS, appraise, image_loss, removal_costs
 from smalti.engine.templates import load_templates
 
 
@@ -146,6 +146,23 @@ def test_the_costs_of_removal_agree_with_the_reference(mix: float) -> None:
     assert (found - true).abs().max() < 1e-4 * true.abs().max() + 1e-8
 
 
+@pytest.mark.parametrize("background", [True, False])
+@pytest.mark.parametrize("mix", [0.0, 0.5, 1.0])
+def test_appraisals_agree_with_the_cpu(mix: float, background: bool) -> None:
+    scene = random_scene(43, n=20, size=(35, 50), mix=mix, half_size=(2, 30), background=background)
+    goal = torch.rand(35, 50, 4, generator=torch.Generator().manual_seed(1))
+    arguments = scene.affine, scene.opacity, scene.tint, scene.template, scene.atlas, goal
+    trials = random_trials(44, scene, 80)
+    for stop in (0.0, 1e-4, 0.2):
+        found, true = (
+            appraise(*arguments, trials, scene.background, mix, stop, back_end=name) for name in ("cuda", "cpu")
+        )
+        assert (found.removal - true.removal).abs().max() < 1e-4 * true.removal.abs().max() + 1e-8
+        for column in range(true.sums.shape[1]):
+            scale = true.sums[:, column].abs().max()
+            assert (found.sums[:, column] - true.sums[:, column]).abs().max() < 1e-4 * scale + 1e-8
+
+
 # Whole steps.
 
 
@@ -252,7 +269,7 @@ def test_a_whole_fit_runs_on_the_kernels(kernels: HostKernels, monkeypatch: pyte
         composition = fit(target, templates, count=12, steps=60, device=device)
         shown = picture(composition)[..., :3] / 255
         quality[device] = -10 * np.log10(np.mean((shown - pixels_of(target)[..., :3]) ** 2))
-    assert {"update_parameters", "removal_tint"} <= set(kernels.launched)
+    assert {"update_parameters", "removal_tint", "appraise_tint"} <= set(kernels.launched)
     assert quality["cuda"] > quality["cpu"] - 1
 
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from scenes import Scene, affine_of, make_atlas, random_scene, stacked_scene
+from scenes import Scene, affine_of, make_atlas, random_scene, random_trials, stacked_scene
 from smalti.engine.colour import encoded
-from smalti.engine.raster import build_atlas, composite, image_loss, removal_costs
+from smalti.engine.raster import Trials, appraise, best_paint, build_atlas, composite, image_loss, removal_costs
 from smalti.engine.raster.atlas import area_resample
 
 MIXES = (0.0, 0.5, 1.0)
@@ -283,3 +283,55 @@ def test_removal_cost_is_what_the_loss_gains_without_the_sprite(mix: float) -> N
     assert (true < 0).any()
     assert (true > 0).any()
     assert (found - true).abs().max() < 1e-5 * true.abs().max() + 1e-8
+
+
+@pytest.mark.parametrize("background", [True, False])
+@pytest.mark.parametrize("mix", MIXES)
+def test_trials_are_appraised_as_if_each_was_drawn(mix: float, background: bool) -> None:
+    scene = random_scene(43, n=20, size=(35, 50), mix=mix, half_size=(2, 30), background=background)
+    goal = torch.rand(35, 50, 4, generator=torch.Generator().manual_seed(1))
+    arguments = scene.affine, scene.opacity, scene.tint, scene.template, scene.atlas, goal
+    trials = random_trials(44, scene, 25)
+    found, true = (
+        appraise(*arguments, trials, scene.background, mix, 0.0, back_end=back_end) for back_end in ("cpu", "reference")
+    )
+    assert (found.removal - true.removal).abs().max() < 1e-5 * true.removal.abs().max() + 1e-8
+    for column in range(true.sums.shape[1]):
+        scale = true.sums[:, column].abs().max()
+        assert (found.sums[:, column] - true.sums[:, column]).abs().max() < 2e-5 * scale + 1e-8
+    assert bool((true.sums[:, 0] > 0).any()) == (mix < 1)
+
+
+def test_the_best_paint_is_the_best() -> None:
+    scene = random_scene(45, n=20, size=(35, 50), mix=0.4, half_size=(2, 30))
+    goal = torch.rand(35, 50, 4, generator=torch.Generator().manual_seed(1))
+    arguments = scene.affine, scene.opacity, scene.tint, scene.template, scene.atlas, goal
+    for mix in MIXES:
+        sums = appraise(*arguments, random_trials(46, scene, 40), scene.background, mix, 0.0).sums
+        opacity, tint, change = best_paint(sums, 0.9)
+        assert opacity.min() >= 0
+        assert opacity.max() <= 0.9
+        assert tint.min() >= 0
+        assert tint.max() <= 1
+
+        def error(o: torch.Tensor, t: torch.Tensor, sums: torch.Tensor = sums) -> torch.Tensor:
+            squares, cross, own, own_tint, match = sums.split([1, 3, 1, 3, 1], dim=1)
+            s = o[:, None] * t
+            quadratic = squares[:, 0] * s.square().sum(1) + 2 * o * (cross * s).sum(1) + own[:, 0] * o * o
+            return quadratic - 2 * (own_tint * s).sum(1) - 2 * match[:, 0] * o
+
+        assert torch.allclose(error(opacity, tint), change, rtol=1e-6, atol=1e-12)
+        rng = torch.Generator().manual_seed(2)
+        others = torch.stack(
+            [error(0.9 * torch.rand(40, generator=rng), torch.rand(40, 3, generator=rng)) for _ in range(20_000)]
+        ).amin(dim=0)
+        assert (change <= others + 1e-3 * others.abs().amax()).all()
+
+
+def test_a_trial_that_cannot_be_is_refused() -> None:
+    scene = random_scene(47, n=3)
+    arguments = scene.affine, scene.opacity, scene.tint, scene.template, scene.atlas, torch.zeros(37, 53, 4)
+    one = {"affine": scene.affine[:1], "template": torch.tensor([0]), "on_top": torch.tensor([False])}
+    for replaces, message in ((-1, "on top"), (3, "outside"), (-2, "outside")):
+        with pytest.raises(ValueError, match=message):
+            appraise(*arguments, Trials(**one, replaces=torch.tensor([replaces])))

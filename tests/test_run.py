@@ -125,9 +125,11 @@ def test_the_job_file_keeps_what_was_asked_with_absolute_paths(tmp_path: Path, m
     save(tmp_path / "~target.png", ramp())
     save(tmp_path / "behind.png", ramp())
     save(tmp_path / "mask.png", np.full((8, 8), 255, np.uint8))
+    save(tmp_path / "map.png", np.full((8, 8), 255, np.uint8))
     bitmaps(tmp_path / "marks")
     monkeypatch.chdir(tmp_path)
-    asked = JobSpec("~target.png", "marks", 7, steps=2, background="behind.png", target_mask="mask.png", seed=5)
+    files = {"background": "behind.png", "target_mask": "mask.png", "weight_map": "map.png"}
+    asked = JobSpec("~target.png", "marks", 7, steps=2, seed=5, **files)
     run_job(asked, Path("job"))
     assert read_job(tmp_path / "job" / "job.json") == replace(
         asked,
@@ -135,6 +137,7 @@ def test_the_job_file_keeps_what_was_asked_with_absolute_paths(tmp_path: Path, m
         primitives=str(tmp_path / "marks"),
         background=str(tmp_path / "behind.png"),
         target_mask=str(tmp_path / "mask.png"),
+        weight_map=str(tmp_path / "map.png"),
     )
 
 
@@ -543,7 +546,9 @@ def test_a_job_that_cannot_begin_leaves_the_one_it_would_replace(tmp_path: Path,
     assert contents(tmp_path / "job") == before
 
 
-@pytest.mark.parametrize("name", ["target", "primitives", "background", "target_mask", "keep_in", "keep_out"])
+@pytest.mark.parametrize(
+    "name", ["target", "primitives", "background", "target_mask", "keep_in", "keep_out", "weight_map"]
+)
 def test_a_job_does_not_replace_its_own_pictures(tmp_path: Path, name: str) -> None:
     run_job(small_job(tmp_path), tmp_path / "job")
     before = contents(tmp_path / "job")

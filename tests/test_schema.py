@@ -151,6 +151,11 @@ def test_nested_objects_and_lists_are_checked() -> None:
     [
         ("target", ""),
         ("primitives", ""),
+        ("primitives", None),
+        ("text", ""),
+        ("text", " \t\u00a0\n"),
+        ("font", ""),
+        ("font", "/fonts/serif.ttf"),
         ("count", 0),
         ("count", -5),
         ("count", 10**9),
@@ -177,7 +182,6 @@ def test_nested_objects_and_lists_are_checked() -> None:
         ("background", "#12345g"),
         ("palette", ()),
         ("palette", ("#12345",)),
-        ("palette", ("#000000",) * 1025),
         ("rotation_steps", 0),
         ("min_visibility", -0.1),
         ("min_visibility", 0.91),
@@ -195,7 +199,23 @@ def test_a_setting_out_of_its_range_is_named(setting: str, value: Any) -> None:
     with pytest.raises(SmaltiError) as caught:
         dataclasses.replace(JOB, **{setting: value}).checked()
     assert caught.value.code == "bad_setting"
-    assert caught.value.message.startswith(f"{setting} is {value!r:.200}, but must be")
+    assert caught.value.message.startswith(f"{setting} is {value!r}, but must be")
+
+
+def test_a_text_that_is_too_long_is_named_without_all_of_it() -> None:
+    with pytest.raises(SmaltiError, match="text is 'aaa") as caught:
+        dataclasses.replace(JOB, text="a" * 10_001).checked()
+    assert len(caught.value.message) < 300
+
+
+def test_a_job_written_before_there_was_text_is_still_read(tmp_path: Path) -> None:
+    path = write_raw(tmp_path / "job.json", job_text(text=..., font=..., text_split=...))
+    assert read_job(path) == JOB
+
+
+def test_a_palette_of_too_many_colours_is_named() -> None:
+    with pytest.raises(SmaltiError, match=r"palette is \('#000000', .*\.\.\., but must be of 1 to 1024 colours"):
+        dataclasses.replace(JOB, palette=("#000000",) * 1025).checked()
 
 
 def test_a_smallest_size_above_the_largest_is_named() -> None:
@@ -212,6 +232,8 @@ def test_the_bounds_themselves_are_allowed() -> None:
         {"min_visibility": 0.45, "alpha_max": 0.5, "even_coverage": 1.0, "max_overlap": 0.01},
         {"rotation_steps": 3600, "keep_in": "in.png", "keep_out": "out.png", "inside_outline": True},
         {"background": "sky.png", "target_mask": "mask.png"},
+        {"primitives": None, "text": "a"},
+        {"text": "a" * 10_000, "font": "serif.ttf", "text_split": "words"},
     ):
         job_spec = dataclasses.replace(JOB, **changes)
         assert job_spec.checked() is job_spec

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ..raster.atlas import Atlas
 from ..raster.scene import Scene, Step
+from ..raster.trials import SUMS, Appraisal, Trials, listed
 from . import _native as _native
 
 STOP = 1e-4
@@ -51,6 +52,17 @@ def threads_to_kernels() -> Iterator[None]:
         yield
     finally:
         _threads = outer
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def threads_to_torch() -> Iterator[None]:
+    """Within, torch's own operations have their threads back (see `threads_to_kernels`): for a network, they pay."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads())
+    try:
+        yield
+    finally:
         torch.set_num_threads(before)
 
 
@@ -229,5 +241,18 @@ def removal_costs(scene: Scene, goal: Tensor) -> Tensor:
     """See `smalti.engine.raster.removal_costs`. About as much work as one `image_loss` with its gradient."""
     native = _with_sprites(scene)
     costs = np.empty(native.sprites)
-    _native.removal_costs(native, _picture(goal), costs, threads())
+    _native.appraise(native, _picture(goal), None, costs, np.empty((0, SUMS)), threads())
     return torch.from_numpy(costs) / goal.numel()
+
+
+def appraise(scene: Scene, goal: Tensor, trials: Trials) -> Appraisal:
+    """See `smalti.engine.raster.appraise`. A trial is about as much work as drawing a sprite."""
+    both = listed(scene, trials)
+    native = _with_sprites(both.scene)
+    costs, sums = np.empty(native.sprites), np.empty((native.sprites, SUMS))
+    _native.appraise(native, _picture(goal), both.roles.numpy(), costs, sums, threads())
+    count = len(scene.affine)
+    return Appraisal(
+        torch.from_numpy(costs)[both.place[:count]] / goal.numel(),
+        torch.from_numpy(sums)[both.place[count:]] / goal.numel(),
+    )

@@ -54,7 +54,14 @@ def step(
     grad_tint: NDArray[float64],
     threads: int,
 ) -> float: ...
-def removal_costs(scene: Scene, goal: NDArray[Any], costs: NDArray[float64], threads: int) -> None: ...
+def appraise(
+    scene: Scene,
+    goal: NDArray[Any],
+    roles: NDArray[int32] | None,
+    costs: NDArray[float64],
+    sums: NDArray[float64],
+    threads: int,
+) -> None: ...
 def optimise(
     workspace: Workspace,
     scene: Scene,

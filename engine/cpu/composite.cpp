@@ -108,16 +108,30 @@ double step(const Scene& scene, int threads, const Goal& goal, const Gradients& 
     return loss;
 }
 
-void removal_costs(const Scene& scene, int threads, const float* goal, double* costs) {
+void appraise(const Scene& scene, int threads, const float* goal, const Role* roles, double* costs, double* sums) {
     Plan plan;
     make_plan(scene, threads, plan);
     std::vector<float> pairs(plan.pair_tile.size());
+    std::vector<PairTrial> trials(roles ? plan.pair_tile.size() : 0);
     std::vector<Scratch> scratch(std::max(threads, 1));
     parallel_for(plan.tiles(), threads, [&](std::int64_t tile, int worker) {
-        kernels().removal(scene, plan, static_cast<int>(tile), goal, pairs.data(), scratch[worker]);
+        kernels().appraise(scene, plan, static_cast<int>(tile), goal, roles, pairs.data(), trials.data(), scratch[worker]);
     });
-    for (std::int64_t k = 0; k < scene.sprites; ++k)
-        costs[k] = std::accumulate(pairs.begin() + plan.pair_start[k], pairs.begin() + plan.pair_start[k + 1], 0.0);
+    for (std::int64_t k = 0; k < scene.sprites; ++k) {
+        const std::int64_t first = plan.pair_start[k], last = plan.pair_start[k + 1];
+        const bool drawn = !roles || roles[k].place == Place::drawn;
+        costs[k] = drawn ? std::accumulate(pairs.begin() + first, pairs.begin() + last, 0.0) : 0.0;
+        if (!roles) continue;
+        double* const to = sums + kTrialSums * k;
+        std::fill_n(to, kTrialSums, 0.0);
+        if (drawn) continue;
+        for (std::int64_t p = first; p < last; ++p) {
+            const PairTrial& t = trials[p];
+            const float parts[kTrialSums] = {t.squares, t.cross[0], t.cross[1], t.cross[2], t.own,
+                                             t.tint[0], t.tint[1],  t.tint[2],  t.match};
+            for (int i = 0; i < kTrialSums; ++i) to[i] += parts[i];
+        }
+    }
 }
 
 }  // namespace smalti

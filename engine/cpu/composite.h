@@ -43,8 +43,11 @@ double differentiate(const Scene& scene, int threads, const Goal& goal, Workspac
 
 DrawableGradient<double> merged(const Workspace& work, std::int64_t k);
 
+constexpr int kTrialSums = 9;  // the numbers of a PairTrial, in its order
+
 // costs [sprites]: by how much the sum of squared differences to goal [height, width, 4] would grow if that sprite alone
-// were taken away; below 0 for one that does harm.
-void removal_costs(const Scene& scene, int threads, const float* goal, double* costs);
+// were taken away; below 0 for one that does harm. With roles [sprites], some are trials: sums [sprites, kTrialSums] gets
+// theirs (0 for the others), taken against the picture without the sprite that each replaces; their costs are 0.
+void appraise(const Scene& scene, int threads, const float* goal, const Role* roles, double* costs, double* sums);
 
 }  // namespace smalti

@@ -28,6 +28,7 @@ using Texels = Array<const std::uint64_t, nb::shape<-1>>;
 using Levels = Array<const std::int32_t, nb::shape<-1, 3>>;
 
 static_assert(sizeof(smalti::Level) == 3 * sizeof(std::int32_t), "levels are passed as an array of int32 triples");
+static_assert(sizeof(smalti::Role) == 2 * sizeof(std::int32_t), "roles are passed as an array of int32 pairs");
 
 void require(bool good, const char* message) {
     if (!good) throw std::invalid_argument(message);
@@ -140,14 +141,18 @@ NB_MODULE(_native, m) {
         },
         "scene"_a, "plan"_a, "grad_image"_a, "grad_affine"_a, "grad_opacity"_a, "grad_tint"_a, "threads"_a);
     m.def(
-        "removal_costs",
-        [](const OwnedScene& scene, ConstImage goal, Array<double, nb::shape<-1>> costs, int threads) {
+        "appraise",
+        [](const OwnedScene& scene, ConstImage goal, std::optional<Array<const std::int32_t, nb::shape<-1, 2>>> roles,
+           Array<double, nb::shape<-1>> costs, Array<double, nb::shape<-1, smalti::kTrialSums>> sums, int threads) {
             require(has_size(goal, scene.view), "the goal must have the scene's size");
-            require(static_cast<std::int64_t>(costs.shape(0)) == scene.view.sprites, "one cost for each sprite");
+            const std::size_t n = static_cast<std::size_t>(scene.view.sprites);
+            require(costs.shape(0) == n && (!roles || (roles->shape(0) == n && sums.shape(0) == n)),
+                    "one role, cost and row of sums for each sprite");
+            const auto* const role = roles ? reinterpret_cast<const smalti::Role*>(roles->data()) : nullptr;
             nb::gil_scoped_release unlocked;
-            smalti::removal_costs(scene.complete(), threads, goal.data(), costs.data());
+            smalti::appraise(scene.complete(), threads, goal.data(), role, costs.data(), sums.data());
         },
-        "scene"_a, "goal"_a, "costs"_a, "threads"_a);
+        "scene"_a, "goal"_a, "roles"_a.none(), "costs"_a, "sums"_a, "threads"_a);
     m.def(
         "step",
         [](const OwnedScene& scene, ConstImage goal, bool absolute, bool encoded, double scale,

@@ -526,68 +526,187 @@ double step_as(const Scene& scene, const Plan& plan, int tile, const Goal& goal,
     return loss;
 }
 
-// By how much the squared error would grow without a sprite (see blend.h).
-template <Colour kind>
-void removal_rows(const Scene& scene, const Local& s, unsigned rows, const Row (*error)[kTile], const float* stored,
-                  Row (*behind)[kTile], Row& cost) {
-    const float opacity = s.opacity, own = share_of_bitmap<kind>(scene), painted = 1.0f - own;
-    Reals sum = 0.0f;
-    for (; rows; rows &= rows - 1, stored += stored_rows(kind) * kTile) {
+// The four planes of a tile's picture, or of what lies behind a sprite.
+using Planes = Row[4][kTile];
+
+// What a tile knows while sprites and trials are appraised, from the bottom of the stack upwards.
+struct Appraisal {
+    Planes picture, error;  // all sprites drawn, and that minus the goal
+    Planes behind;          // everything below the sprite at hand
+    // Of the sprite at hand: what it adds to `behind`, and to the picture (0 outside its rows). It joins `behind` only
+    // when the next sprite comes, because the trials that would replace it see what it sees.
+    Planes more, part;
+    unsigned rows = 0;
+    std::int64_t sprite = -1;
+};
+
+void settle(Appraisal& a) {
+    for (unsigned rows = a.rows; rows; rows &= rows - 1) {
         const int i = __builtin_ctz(rows);
-        const float* const in = stored;
         for (int channel = 0; channel < 4; ++channel) {
-            const float tint = channel < 3 ? painted * s.tint[channel] : 1.0f;
-            const bool shows = kShowsBitmap<kind> && channel < 3;
-            const Reals q = Reals::load(in + kAlpha * kTile), t = Reals::load(in + kTransmittance * kTile);
-            const Reals back = Reals::load(behind[channel][i].v);
-            Reals colour = tint * q;
-            if (shows) colour = colour + own * Reals::load(in + (kColours + 4 * channel) * kTile);
-            const Removal<Reals> r = removal(colour, q, back, t, Reals::load(error[channel][i].v), opacity);
-            sum = sum + r.cost;
-            (back + r.more).store(behind[channel][i].v);
+            add(a.behind[channel][i].v, Reals::load(a.more[channel][i].v));
+            Reals(0.0f).store(a.part[channel][i].v);
         }
     }
+    a.rows = 0, a.sprite = -1;
+}
+
+// By how much the squared error would grow without a sprite (see blend.h); the sprite becomes the one at hand.
+template <Colour kind>
+float removal_of(const Scene& scene, const Local& s, unsigned all_rows, const float* stored, Appraisal& a) {
+    const float opacity = s.opacity, own = share_of_bitmap<kind>(scene), painted = 1.0f - own;
+    Reals sum = 0.0f;
+    for (unsigned rows = all_rows; rows; rows &= rows - 1, stored += stored_rows(kind) * kTile) {
+        const int i = __builtin_ctz(rows);
+        const Reals q = Reals::load(stored + kAlpha * kTile), t = Reals::load(stored + kTransmittance * kTile);
+        for (int channel = 0; channel < 4; ++channel) {
+            const float tint = channel < 3 ? painted * s.tint[channel] : 1.0f;
+            Reals colour = tint * q;
+            if (kShowsBitmap<kind> && channel < 3)
+                colour = colour + own * Reals::load(stored + (kColours + 4 * channel) * kTile);
+            const Removal<Reals> r = removal(colour, q, Reals::load(a.behind[channel][i].v), t,
+                                             Reals::load(a.error[channel][i].v), opacity);
+            sum = sum + r.cost;
+            r.more.store(a.more[channel][i].v);
+            (t * r.more).store(a.part[channel][i].v);
+        }
+    }
+    a.rows = all_rows;
+    Row cost;
     sum.store(cost.v);
+    return total(cost);
+}
+
+// The sums of a trial (see blend.h). `transmittance`: above it, for each of its rows; null on top of the stack.
+template <Colour kind, int levels>
+void try_out(const Scene& scene, const Local& s, unsigned rows, int columns, const float* transmittance,
+             const Appraisal& a, PairTrial& out) {
+    const float own = share_of_bitmap<kind>(scene), painted = 1.0f - own;
+    const Reals all = choose(ascending() < static_cast<float>(columns), Reals(1.0f), 0.0f);
+    Trial<Reals> sums{};
+    for (; rows; rows &= rows - 1) {
+        const int i = __builtin_ctz(rows);
+        Reals t = all;
+        if (transmittance) t = Reals::load(transmittance), transmittance += kTile;
+        const Sight<levels> sight = look<levels>(s, i, t, scene.stop);
+        Reals q, p[3];
+        if constexpr (kShowsBitmap<kind>) {
+            const Colours seen = colours(scene, s, sight);
+            q = sight.scale * seen.channel[3].value;
+            for (int channel = 0; channel < 3; ++channel) p[channel] = own * sight.scale * seen.channel[channel].value;
+        } else {
+            q = sight.scale * alphas(scene, s, sight).value;
+        }
+        for (int channel = 0; channel < 4; ++channel) {
+            const Reals part = Reals::load(a.part[channel][i].v);
+            const Reals back = transmittance ? Reals::load(a.behind[channel][i].v)
+                                             : Reals::load(a.picture[channel][i].v) - part;
+            const Reals wanted = part - Reals::load(a.error[channel][i].v);
+            const Reals given = channel == 3 ? q : kShowsBitmap<kind> ? p[channel] : Reals(0.0f);
+            sums.add<kind>(channel, painted * t * q, t * (given - q * back), wanted);
+        }
+    }
+    Row lanes;
+    const auto sum = [&](Reals values) {
+        values.store(lanes.v);
+        return total(lanes);
+    };
+    out.squares = sum(sums.squares), out.own = sum(sums.own), out.match = sum(sums.match);
+    for (int i = 0; i < 3; ++i) out.cross[i] = sum(sums.cross[i]), out.tint[i] = sum(sums.tint[i]);
+}
+
+// Walks down the stack of sprites, and keeps the light that reaches the trials in their places in it.
+template <Colour kind>
+std::int64_t down_past_trials(const Scene& scene, const Plan& plan, int tile, const TileArea& area, const Role* roles,
+                              State& state, Row (*colour)[kTile], Scratch& scratch) {
+    const std::int64_t first = plan.tile_start[tile], last = plan.tile_start[tile + 1];
+    scratch.rows.assign(static_cast<std::size_t>(last - first), 0);
+    scratch.used = 0;
+    std::int64_t at = last - 1;
+    for (int visited = 0; at >= first && state.open_rows; --at) {
+        const std::int32_t k = plan.pair_sprite[plan.tile_pair[at]];
+        const Place place = roles ? roles[k].place : Place::drawn;
+        if (place == Place::on_top) continue;
+        const Local s = localise(plan.sprites[k], area.x + 0.5, area.y + 0.5);
+        const unsigned rows = rows_touched(s) & state.open_rows;
+        const int kept = place == Place::drawn ? stored_rows(kind) : 1;
+        scratch.rows[at - first] = static_cast<int>(rows);
+        const std::size_t needed = scratch.used + static_cast<std::size_t>(__builtin_popcount(rows)) * kept * kTile;
+        if (scratch.values.size() < needed) scratch.values.resize(std::max(needed, 2 * scratch.values.size()));
+        float* stored = scratch.values.data() + scratch.used;
+        scratch.used = needed;
+        if (place == Place::in_stack) {
+            for (unsigned left = rows; left; left &= left - 1, stored += kTile)
+                Reals::load(state.transmittance[__builtin_ctz(left)].v).store(stored);
+            continue;
+        }
+        if (s.fraction > 0.0f)
+            down_rows<kind, 2, true>(scene, s, rows, state, colour, stored);
+        else
+            down_rows<kind, 1, true>(scene, s, rows, state, colour, stored);
+        if (++visited % kCheckEvery == 0) update_open_rows(state, scene.stop);
+    }
+    return at + 1;
 }
 
 template <Colour kind>
-void removal_as(const Scene& scene, const Plan& plan, int tile, const float* goal, float* costs, Scratch& scratch) {
+void appraise_as(const Scene& scene, const Plan& plan, int tile, const float* goal, const Role* roles, float* costs,
+                 PairTrial* trials, Scratch& scratch) {
     const TileArea area = area_of(scene, plan, tile);
     const std::int64_t first = plan.tile_start[tile], last = plan.tile_start[tile + 1];
     State state;
-    Row error[4][kTile];
-    Row behind[4][kTile];
+    Appraisal a;
     open(state, area);
-    std::memset(error, 0, sizeof error);
-    std::memset(behind, 0, sizeof behind);
-    const std::int64_t lowest = down<kind, true>(scene, plan, tile, area, state, error, scratch);
+    const unsigned all_rows = state.open_rows;
+    std::memset(a.error, 0, sizeof a.error);
+    std::memset(a.behind, 0, sizeof a.behind);
+    std::memset(a.picture, 0, sizeof a.picture);
+    std::memset(a.part, 0, sizeof a.part);
+    const std::int64_t lowest = down_past_trials<kind>(scene, plan, tile, area, roles, state, a.picture, scratch);
     for (int i = 0; i < area.rows; ++i) {
         const std::int64_t start = static_cast<std::int64_t>(area.y + i) * scene.width + area.x;
         for (int j = 0; j < area.columns; ++j) {
             const float t = state.transmittance[i].v[j];
-            error[3][i].v[j] = 1.0f - t;
+            a.picture[3][i].v[j] = 1.0f - t;
             for (int channel = 0; channel < 4; ++channel) {
                 const float under = scene.background ? scene.background[4 * (start + j) + channel] : 0.0f;
-                behind[channel][i].v[j] = under;
-                error[channel][i].v[j] += t * under - goal[4 * (start + j) + channel];
+                a.behind[channel][i].v[j] = under;
+                a.picture[channel][i].v[j] += t * under;
+                a.error[channel][i].v[j] = a.picture[channel][i].v[j] - goal[4 * (start + j) + channel];
             }
         }
     }
-    for (std::int64_t hidden = first; hidden < lowest; ++hidden) costs[plan.tile_pair[hidden]] = 0.0f;
-    for (std::int64_t at = lowest; at < last; ++at) {
+    for (std::int64_t at = first; at < last; ++at) {
         const std::uint32_t pair = plan.tile_pair[at];
-        const Local s = localise(plan.sprites[plan.pair_sprite[pair]], area.x + 0.5, area.y + 0.5);
-        const unsigned rows = static_cast<unsigned>(scratch.rows[at - first]);
-        scratch.used -= static_cast<std::size_t>(__builtin_popcount(rows)) * stored_rows(kind) * kTile;
-        Row cost;
-        removal_rows<kind>(scene, s, rows, error, scratch.values.data() + scratch.used, behind, cost);
-        costs[pair] = total(cost);
+        const std::int32_t k = plan.pair_sprite[pair];
+        const Role role = roles ? roles[k] : Role{};
+        const Local s = localise(plan.sprites[k], area.x + 0.5, area.y + 0.5);
+        const bool on_top = role.place == Place::on_top;
+        const unsigned rows = on_top ? rows_touched(s) & all_rows : static_cast<unsigned>(scratch.rows[at - first]);
+        const int kept = on_top ? 0 : role.place == Place::drawn ? stored_rows(kind) : 1;
+        scratch.used -= static_cast<std::size_t>(__builtin_popcount(rows)) * kept * kTile;
+        const float* const stored = scratch.values.data() + scratch.used;
+        if (role.place == Place::drawn) {
+            settle(a);
+            // Sprites under the last one that anybody sees are worth nothing.
+            costs[pair] = at < lowest ? 0.0f : removal_of<kind>(scene, s, rows, stored, a);
+            a.sprite = k;
+            continue;
+        }
+        if (role.replaces != a.sprite) settle(a);  // the sprite that it would replace does not reach this tile
+        const float* const transmittance = on_top ? nullptr : stored;
+        if (s.fraction > 0.0f)
+            try_out<kind, 2>(scene, s, rows, area.columns, transmittance, a, trials[pair]);
+        else
+            try_out<kind, 1>(scene, s, rows, area.columns, transmittance, a, trials[pair]);
     }
 }
 
-void removal(const Scene& scene, const Plan& plan, int tile, const float* goal, float* costs, Scratch& scratch) {
+void appraise(const Scene& scene, const Plan& plan, int tile, const float* goal, const Role* roles, float* costs,
+              PairTrial* trials, Scratch& scratch) {
     if (plan.tile_start[tile] == plan.tile_start[tile + 1]) return;
-    by_colour(scene, [&](auto kind) { removal_as<kind()>(scene, plan, tile, goal, costs, scratch); });
+    by_colour(scene,
+              [&](auto kind) { appraise_as<kind()>(scene, plan, tile, goal, roles, costs, trials, scratch); });
 }
 
 double step(const Scene& scene, const Plan& plan, int tile, const Goal& goal, PairGradient* gradients,
@@ -605,7 +724,7 @@ double step(const Scene& scene, const Plan& plan, int tile, const Goal& goal, Pa
 
 TileKernels SMALTI_JOIN(SMALTI_ISA, _kernels)() {
     return {SMALTI_TEXT(SMALTI_ISA), SMALTI_ISA::forward, SMALTI_ISA::backward, SMALTI_ISA::step,
-            SMALTI_ISA::removal};
+            SMALTI_ISA::appraise};
 }
 
 }  // namespace smalti

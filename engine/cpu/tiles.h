@@ -38,6 +38,19 @@ struct Goal {
     std::uint32_t noise_key = 0;
 };
 
+// What a sprite of a scene that is appraised is there for: it is drawn, or it is a trial, which is not.
+enum class Place : std::int32_t { drawn = 0, in_stack = 1, on_top = 2 };
+
+struct Role {
+    Place place = Place::drawn;
+    std::int32_t replaces = -1;  // of a trial: the drawn sprite that goes if it comes, or -1; its trials follow it in the list
+};
+
+// Sums of one (trial, tile) pair, see Trial in blend.h.
+struct PairTrial {
+    float squares, cross[3], own, tint[3], match;
+};
+
 struct TileKernels {
     const char* name;
     // Composites one tile into image [height, width, 4], premultiplied.
@@ -49,8 +62,9 @@ struct TileKernels {
     double (*step)(const Scene& scene, const Plan& plan, int tile, const Goal& goal, PairGradient* gradients,
                    Scratch& scratch);
     // For each of the tile's pairs, by how much the sum of squared differences to goal [height, width, 4] would grow in
-    // the tile without the sprite.
-    void (*removal)(const Scene& scene, const Plan& plan, int tile, const float* goal, float* costs, Scratch& scratch);
+    // the tile without the sprite; or, for a trial, its sums. `roles`: [sprites], or null where all are drawn.
+    void (*appraise)(const Scene& scene, const Plan& plan, int tile, const float* goal, const Role* roles, float* costs,
+                     PairTrial* trials, Scratch& scratch);
 };
 
 // One function for each instruction set that was built, see tiles.cpp and CMakeLists.txt.

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..raster.atlas import Atlas
 from ..raster.scene import Scene, Step
+from ..raster.trials import SUMS, Appraisal, Trials, listed
 from .driver import kernels, memory_errors
 
 TILE = 16
@@ -360,6 +361,29 @@ def removal_costs(scene: Scene, goal: Tensor) -> Tensor:
     return (costs / goal.numel()).to(scene.affine.device)
 
 
+def appraise(scene: Scene, goal: Tensor, trials: Trials) -> Appraisal:
+    """See `smalti.engine.raster.appraise`."""
+    both = listed(scene, trials)
+    drawn = _Drawn(both.scene)
+    count, device = len(both.place), drawn.launcher.device
+    numbers = drawn.bins.numbers(1 + SUMS)
+    found = torch.empty(count, 1 + SUMS, dtype=torch.float64, device=device)
+    drawn.run("appraise", _picture(goal, device), both.roles.to(device), numbers)
+    drawn.launcher.launch(
+        "merge_appraisals",
+        _blocks(count * WARP),
+        (THREADS, 1, 1),
+        count,
+        drawn.bins.pair_start,
+        drawn.bins.status,
+        numbers,
+        found,
+    )
+    ordered = (found / goal.numel()).to(scene.affine.device)[both.place]
+    sprites = len(scene.affine)
+    return Appraisal(ordered[:sprites, 0], ordered[sprites:, 1:])
+
+
 class FusedStep:
     """See `smalti.engine.raster.FusedStep`.
 
@@ -607,4 +631,4 @@ class Loss:
         return self._value
 
 
-__all__ = ["FusedStep", "Launcher", "Loss", "composite", "image_loss", "removal_costs"]
+__all__ = ["FusedStep", "Launcher", "Loss", "appraise", "composite", "image_loss", "removal_costs"]

@@ -80,14 +80,20 @@ extern "C" __global__ void order_pairs(const int* tile_start, const Status* stat
                     int on_noise, const Control* control, float* pair_numbers, float* losses) {                       \
         tile_of<Pass::step, kind>({width, height, tiles_x, stop, mix, alpha_quads, texels, background},               \
                                   {records, pair_sprite, tile_start, ordered, status},                                \
-                                  {goal, scale, absolute, encoded, on_noise, on_noise ? control->noise_key : 0u},     \
+                                  {goal, scale, absolute, encoded, on_noise, on_noise ? control->noise_key : 0u, nullptr}, \
                                   nullptr, nullptr, pair_numbers, losses);                                            \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                           \
         removal_##name(SMALTI_LISTS, SMALTI_CANVAS, const float* goal, float* pair_costs) {                           \
         tile_of<Pass::removal, kind>({width, height, tiles_x, stop, mix, alpha_quads, texels, background},            \
-                                     {records, pair_sprite, tile_start, ordered, status}, {goal, 1.0f, 0, 0, 0, 0u},  \
-                                     nullptr, nullptr, pair_costs, nullptr);                                          \
+                                     {records, pair_sprite, tile_start, ordered, status},                             \
+                                     {goal, 1.0f, 0, 0, 0, 0u, nullptr}, nullptr, nullptr, pair_costs, nullptr);      \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(kTileThreads, kAppraisalBlocks)                                      \
+        appraise_##name(SMALTI_LISTS, SMALTI_CANVAS, const float* goal, const int* roles, float* pair_numbers) {      \
+        tile_of<Pass::appraise, kind>({width, height, tiles_x, stop, mix, alpha_quads, texels, background},           \
+                                      {records, pair_sprite, tile_start, ordered, status},                            \
+                                      {goal, 1.0f, 0, 0, 0, 0u, roles}, nullptr, nullptr, pair_numbers, nullptr);     \
     }
 
 SMALTI_TILE_KERNELS(tint, Colour::tint)
@@ -120,6 +126,17 @@ extern "C" __global__ void merge_costs(int sprites, const int* pair_start, const
     float sum[kReduced];
     sum_of_pairs<1>(pair_start[k], pair_start[k + 1], pair_costs, sum);
     if (lane_of_warp() == 0) costs[k] = sum[0];
+}
+
+// appraisals [sprites, kAppraisalNumbers]. A warp for each sprite.
+extern "C" __global__ void merge_appraisals(int sprites, const int* pair_start, const Status* status,
+                                            const float* pair_numbers, double* appraisals) {
+    const int k = thread_of_grid() / kWarp;
+    if (k >= sprites || status->overflow) return;
+    float sum[kReduced];
+    sum_of_pairs<kAppraisalNumbers>(pair_start[k], pair_start[k + 1], pair_numbers, sum);
+    if (lane_of_warp() != 0) return;
+    for (int i = 0; i < kAppraisalNumbers; ++i) appraisals[kAppraisalNumbers * k + i] = sum[i];
 }
 
 // Adam on every parameter; means and squares [sprites, 8]. A warp for each sprite.

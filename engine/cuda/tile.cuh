@@ -16,14 +16,20 @@ namespace smalti {
 constexpr int kTileThreads = kTile * kTile;
 constexpr int kTileWarps = kTileThreads / kWarp;
 constexpr int kTileBlocks = 4;  // on one multiprocessor at a time, at least: so many registers a thread may have
+constexpr int kAppraisalBlocks = 2;  // the same for appraisals, which keep more numbers and come seldom
 constexpr int kBatch = 32;  // sprites that are brought to shared memory together
 constexpr float kCut = 1e-4f;
 
 // What is summed over a pair's pixels: see PlacementGradient (6), level of detail, opacity, tint (3).
 constexpr int kPairNumbers = 11;
 constexpr int kReduced = 16;  // the next power of two
+// What is summed when sprites and trials are appraised: the cost of removal, then what Trial holds (9).
+constexpr int kAppraisalNumbers = 10;
 
-enum class Pass { draw, differentiate, step, removal };
+// What a sprite of a list is there for, as `Place` in engine/cpu/tiles.h.
+constexpr int kDrawn = 0, kOnTop = 2;
+
+enum class Pass { draw, differentiate, step, removal, appraise };
 
 struct Canvas {
     int width, height, tiles_x;
@@ -47,6 +53,7 @@ struct Comparison {
     float scale;
     int absolute, encoded, on_noise;
     std::uint32_t noise_key;
+    const int* roles;  // [sprites, 2] what each is there for, and which one it would replace; only to appraise
 };
 
 struct Texel {
@@ -158,13 +165,29 @@ __device__ inline void stage(const Lists& lists, int from, int count, Record* st
     __syncthreads();
 }
 
-// image: drawn to. grad_image: the gradient to follow. comparison: for a step and for costs of removal. pair_numbers
-// [pairs, kPairNumbers]; removal writes [pairs]. losses [tiles].
+// What a pixel knows while sprites and trials are appraised, from the bottom of the stack upwards. What the sprite at hand
+// adds to `behind` (`more`) and to the picture (`part`) joins `behind` only when the next sprite comes, because the trials
+// that would replace it see what it sees.
+struct AtHand {
+    int sprite = -1;  // the same for the whole block
+    float more[4] = {0.0f, 0.0f, 0.0f, 0.0f}, part[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+
+    __device__ void settle(float (&behind)[4], int next) {
+#pragma unroll
+        for (int channel = 0; channel < 4; ++channel)
+            behind[channel] += more[channel], more[channel] = part[channel] = 0.0f;
+        sprite = next;
+    }
+};
+
+// image: drawn to. grad_image: the gradient to follow. comparison: for a step, for costs of removal and to appraise.
+// pair_numbers [pairs, kPairNumbers]; removal writes [pairs], appraise [pairs, kAppraisalNumbers]. losses [tiles].
 template <Pass pass, Colour kind>
 __device__ void tile_of(const Canvas& canvas, const Lists& lists, const Comparison& comparison, float* image,
                         const float* grad_image, float* pair_numbers, float* losses) {
     constexpr bool kGoesUp = pass != Pass::draw;
-    constexpr int kNumbers = pass == Pass::removal ? 1 : kPairNumbers;
+    constexpr bool kAppraises = pass == Pass::appraise, kWeighs = kAppraises || pass == Pass::removal;
+    constexpr int kNumbers = pass == Pass::removal ? 1 : kAppraises ? kAppraisalNumbers : kPairNumbers;
     __shared__ Record staged[kBatch];
     __shared__ int pairs[kBatch];
     __shared__ float sums[kGoesUp ? kTileWarps : 1][kBatch][kNumbers];
@@ -190,6 +213,7 @@ __device__ void tile_of(const Canvas& canvas, const Lists& lists, const Comparis
         stage(lists, from, count, staged, pairs);
         for (int i = count - 1; i >= 0; --i) {
             const Record& r = staged[i];
+            if (kAppraises && comparison.roles[2 * lists.pair_sprite[pairs[i]]] != kDrawn) continue;
             const Placement<float>& p = r.placement;
             const float x = px - p.x, y = py - p.y;
             const float u = p.a * x + p.b * y, v = p.d * x + p.e * y;
@@ -222,10 +246,10 @@ __device__ void tile_of(const Canvas& canvas, const Lists& lists, const Comparis
     }
 
     // What the picture should become here.
-    float gradient[4] = {0.0f, 0.0f, 0.0f, 0.0f}, loss = 0.0f;
+    float gradient[4] = {0.0f, 0.0f, 0.0f, 0.0f}, picture[4] = {0.0f, 0.0f, 0.0f, 0.0f}, loss = 0.0f;
     if (pass == Pass::differentiate && within)
         for (int channel = 0; channel < 4; ++channel) gradient[channel] = grad_image[4 * pixel + channel];
-    if ((pass == Pass::step || pass == Pass::removal) && within) {
+    if ((pass == Pass::step || kWeighs) && within) {
         const float goal_alpha = comparison.goal[4 * pixel + 3];
         for (int channel = 0; channel < 4; ++channel) {
             float want = comparison.goal[4 * pixel + channel];
@@ -235,8 +259,9 @@ __device__ void tile_of(const Canvas& canvas, const Lists& lists, const Comparis
                 want += (1.0f - goal_alpha) * under[channel];
             }
             float found = (channel < 3 ? colour[channel] : 1.0f - light) + light * under[channel], slope = 1.0f;
-            if (pass == Pass::removal) {
+            if (kWeighs) {
                 gradient[channel] = found - want;
+                picture[channel] = found;
                 continue;
             }
             if (comparison.encoded && channel < 3) {
@@ -254,13 +279,15 @@ __device__ void tile_of(const Canvas& canvas, const Lists& lists, const Comparis
         if (thread == 0) losses[tile] = sum;
     }
 
-    // Sprites that nobody in the tile sees learn nothing.
+    // Sprites that nobody in the tile sees learn nothing; but trials on top of the stack may stand below them in the list.
+    if (kAppraises) top = first;
     for (int i = first * kNumbers + thread; i < top * kNumbers; i += kTileThreads)
         pair_numbers[lists.ordered[i / kNumbers] * kNumbers + i % kNumbers] = 0.0f;
 
     // Up. `behind` is the colour behind, seen through the gradient; for costs of removal, channel by channel.
     float behind[4] = {under[0], under[1], under[2], under[3]};
-    if (pass != Pass::removal) {
+    AtHand at_hand;
+    if (!kWeighs) {
         behind[0] = gradient[0] * under[0] + gradient[1] * under[1] + gradient[2] * under[2] + gradient[3] * under[3];
     }
     for (int from = top; from < last; from += kBatch) {
@@ -272,16 +299,38 @@ __device__ void tile_of(const Canvas& canvas, const Lists& lists, const Comparis
             const Placement<float>& at = r.placement;
             const float x = px - at.x, y = py - at.y;
             const float u = at.a * x + at.b * y, v = at.d * x + at.e * y;
-            const bool touched =
-                within && from + i >= end && fabs(u) <= r.view.extent_u && fabs(v) <= r.view.extent_v;
+            int place = kDrawn;
+            if (kAppraises) {
+                const int k = lists.pair_sprite[pairs[i]], replaces = comparison.roles[2 * k + 1];
+                place = comparison.roles[2 * k];
+                // A trial may reach tiles that the sprite which it would replace does not reach.
+                if (place == kDrawn || replaces != at_hand.sprite) at_hand.settle(behind, place == kDrawn ? k : -1);
+            }
+            const bool touched = within && (from + i >= end || place == kOnTop) && fabs(u) <= r.view.extent_u &&
+                                 fabs(v) <= r.view.extent_v;
             float numbers[kReduced] = {};
-            if (touched) {
+            if (touched && kAppraises && place != kDrawn) {
+                const ColourSample c = seen<kind>(canvas, r, u, v);
+                const float q = kTexelScale * c.a.value, t = place == kOnTop ? 1.0f : light;
+                const float own_colour[4] = {c.r.value, c.g.value, c.b.value, 0.0f};
+                Trial<float> trial{};
+#pragma unroll
+                for (int channel = 0; channel < 4; ++channel) {
+                    const float back = place == kOnTop ? picture[channel] - at_hand.part[channel] : behind[channel];
+                    const float given = channel == 3 ? q : own * kTexelScale * own_colour[channel];
+                    trial.add<kind>(channel, painted * t * q, t * (given - q * back),
+                                    at_hand.part[channel] - gradient[channel]);
+                }
+                numbers[1] = trial.squares, numbers[5] = trial.own, numbers[9] = trial.match;
+                numbers[2] = trial.cross[0], numbers[3] = trial.cross[1], numbers[4] = trial.cross[2];
+                numbers[6] = trial.tint[0], numbers[7] = trial.tint[1], numbers[8] = trial.tint[2];
+            } else if (touched) {
                 const ColourSample c = seen<kind>(canvas, r, u, v);
                 const float left = light_left(r.opacity, c.a.value);
                 const float t = from + i == cut ? light_at_cut : (left > 0.0f ? light / left : 0.0f);
                 light = t;
                 const float o = r.opacity, q = kTexelScale * c.a.value;
-                if (pass == Pass::removal) {
+                if (kWeighs) {
                     const float own_colour[4] = {c.r.value, c.g.value, c.b.value, 0.0f};
                     for (int channel = 0; channel < 4; ++channel) {
                         const bool is_colour = channel < 3;
@@ -289,7 +338,10 @@ __device__ void tile_of(const Canvas& canvas, const Lists& lists, const Comparis
                         if (kShowsBitmap<kind> && is_colour) look += own * kTexelScale * own_colour[channel];
                         const Removal<float> found = removal(look, q, behind[channel], t, gradient[channel], o);
                         numbers[0] += found.cost;
-                        behind[channel] += found.more;
+                        if (kAppraises)
+                            at_hand.more[channel] = found.more, at_hand.part[channel] = t * found.more;
+                        else
+                            behind[channel] += found.more;
                     }
                 } else {
                     const float tinted =

@@ -64,16 +64,20 @@ class Adam:
         first, second = self._betas
         return first, second, 1 - first**self._steps, 1 - second**self._steps
 
-    def reorder(self, order: Tensor, fresh: int) -> None:
-        """Let the moments follow their sprites: entry i is what entry order[i] was, and the last `fresh` begin anew.
+    def reorder(self, order: Tensor) -> None:
+        """Let the moments follow their sprites: entry i is what entry order[i] was."""
+        for name in self._parameters:
+            for moments in (self.mean, self.square):
+                moments[name] = moments[name][order]
 
-        Those get no momentum, and steps as long as the others': squares of 0 would let the first step leap.
+    def begin_anew(self, which: Tensor) -> None:
+        """Forget the past of the sprites `which`.
+
+        They get no momentum, and steps as long as the others': squares of 0 would let the first step leap.
         """
         for name in self._parameters:
-            for moments, start in ((self.mean, None), (self.square, self.square[name].mean(dim=0))):
-                moved = moments[name][order]
-                moved[len(order) - fresh :] = 0.0 if start is None else start
-                moments[name] = moved
+            self.mean[name][which] = 0.0
+            self.square[name][which] = self.square[name].mean(dim=0)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that `restore` needs."""

@@ -25,12 +25,14 @@ class Canvas:
         background: [h, w, 4] float32, premultiplied, in the blend space; None where sprites stand alone.
         goal: [h, w, 4] what the finished picture should be, as a display shows it; None without a background.
         pixel: width and height of a pixel here, in pixels of the full canvas.
+        weights: [h, w] how much each pixel counts, with mean 1; None for all alike.
     """
 
     target: Tensor
     background: Tensor | None
     goal: Tensor | None
     pixel: tuple[float, float]
+    weights: Tensor | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -71,7 +73,11 @@ def over(image: Tensor, background: Tensor) -> Tensor:
 
 
 def reduced_canvas(
-    target: NDArray[np.float32], background: NDArray[np.float32] | None, space: BlendSpace, reduction: int
+    target: NDArray[np.float32],
+    background: NDArray[np.float32] | None,
+    space: BlendSpace,
+    reduction: int,
+    weights: NDArray[np.float32] | None = None,
 ) -> Canvas:
     """The canvas, `reduction` times smaller a side: each pixel is the mean over the area that it stands for.
 
@@ -79,6 +85,7 @@ def reduced_canvas(
         target, background: [H, W, 4], see `Canvas`.
         space: their blend space.
         reduction: 1 for the full size.
+        weights: [H, W], see `Canvas`.
     """
     height, width = target.shape[:2]
     rows, columns = -(-height // reduction), -(-width // reduction)
@@ -91,4 +98,4 @@ def reduced_canvas(
     small = smaller(target)
     ground = None if background is None else smaller(background)
     goal = None if ground is None else seen(over(small, ground), space)
-    return Canvas(small, ground, goal, (width / columns, height / rows))
+    return Canvas(small, ground, goal, (width / columns, height / rows), None if weights is None else smaller(weights))

@@ -41,6 +41,12 @@ LIFT_FROM, LIFT_EVERY, LIFT_SHARE = 0.1, 12, 0.05
 """Share of the steps after which the most hidden sprites are moved, steps from one time to the next, and how many."""
 REST_FROM = 0.9
 """Share of the steps after which only tints change where sprites must be seen."""
+COVER_UNTIL = 0.5
+"""Share of the steps up to which bitmaps are exchanged where sprites must be seen, or layers be few or even.
+
+An exchange is judged by the error alone. The girl of 500 flowers, a fifth of each seen: 30.6 dB up to 0 or 0.5, 30.3 up
+to 0.9.
+"""
 PROBES = 4
 """Random pictures that a change of colours is weighed with."""
 
@@ -231,7 +237,7 @@ class Keeper:
         if turns:
             self._turn_all(optimiser)
         before = optimiser.values()
-        paints = self._palette is not None and (self._later or progress >= PAINT_FROM)
+        paints = self._paints(progress)
         if paints:
             self._paint(optimiser, before, progress)
         optimiser.adjust(before)
@@ -270,6 +276,16 @@ class Keeper:
             result["opacity"][result["template"] != sprites["template"]] = 0
             result["template"] = sprites["template"].copy()
         return result
+
+    def leaves_free(self, done: int) -> bool:
+        """Whether, after so many steps, sprites may still have any tint and any angle, and cover what they like."""
+        progress = done / max(self._settings.steps, 1)
+        covers = progress < COVER_UNTIL or (self._visibility is None and not self._overlaps)
+        return covers and not self._turns(progress) and not self._paints(progress)
+
+    def _paints(self, progress: float) -> bool:
+        """Whether all tints are colours of the palette after this share of the steps."""
+        return self._palette is not None and (self._later or progress >= PAINT_FROM)
 
     def _turns(self, progress: float) -> bool:
         """Whether angles are multiples of the turn after this share of the steps."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, SupportsFloat
 
@@ -15,10 +16,12 @@ from torch import Tensor
 
 from smalti.bridge.job import BlendSpace
 
+from ..cpu import threads_to_torch
 from ..geometry import affine_maps, half_sizes
-from ..raster import Atlas, Step, composite, fused_step, image_loss, removal_costs
+from ..raster import Atlas, Step, Trials, appraise, best_paint, composite, fused_step, image_loss, removal_costs
 from .adam import Adam
 from .canvas import over, reduced_canvas, seen
+from .losses import MSE, Aim, Loss
 from .noise import key_of, noise_picture
 
 PARAMETERS = ("x", "y", "log_scale", "theta", "opacity", "tint")
@@ -61,6 +64,9 @@ MOTION = Motion(
     rates={"x": 1.5, "y": 1.5, "log_scale": 0.08, "theta": 0.1, "opacity": 0.12, "tint": 0.12}, betas=(0.8, 0.95)
 )
 
+LOSS = 4 / 3
+"""A loss here in those of the rasteriser: the mean is over three channels, as over opaque grounds alpha is equal."""
+
 SATURATION = 6.0
 """Bound on logits: beyond it a sigmoid's slope is too small to find a way back."""
 
@@ -80,6 +86,7 @@ class Settings:
         motion: how far the parameters go, and how rates and blur fall.
         coarse: pairs of a share of the steps up to which the canvas is smaller, and how many times smaller a side;
             in order. Parameters are in pixels of the full canvas throughout, so nothing jumps when it grows.
+        aim: what is minimised.
     """
 
     steps: int
@@ -94,6 +101,22 @@ class Settings:
     back_end: str
     motion: Motion = MOTION
     coarse: tuple[tuple[float, int], ...] = ()
+    aim: Aim = MSE
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """What sprites would do that are not there.
+
+    Attributes:
+        gain: [M] by how much the loss would fall; below 0 where it would grow.
+        opacity: [M] the best for it, 0 to alpha_max.
+        tint: [M, 3] the best for it, in the blend space, 0 to 1.
+    """
+
+    gain: NDArray[np.float64]
+    opacity: NDArray[np.float64]
+    tint: NDArray[np.float64]
 
 
 Penalty = Callable[[Tensor, Tensor, Tensor, Atlas, Tensor], Tensor]
@@ -134,10 +157,13 @@ class Optimiser:
         self._atlas = atlas
         self._given = target, background
         self._size = (target.shape[0], target.shape[1])
-        self._reduction, self._canvas = 1, reduced_canvas(target, background, settings.blend_space, 1)
+        self._loss = settings.aim.loss()
+        self._weights = settings.aim.weights(seen(torch.from_numpy(target), settings.blend_space).numpy())
+        self._use_canvas(1)
         self._seed = seed
-        # A rate for each sprite is more than a fused step knows.
-        self._fused = None if settings.motion.in_pixels else fused_step(settings.back_end, atlas)
+        # A rate for each sprite is more than a fused step knows, and so is any other loss.
+        apart = settings.motion.in_pixels or self._loss is not None
+        self._fused = None if apart else fused_step(settings.back_end, atlas)
         self._bound = False  # whether the fused step has these parameters, and may have changed them
         self._shapes = torch.from_numpy(shapes)
         self._set_template(
@@ -152,8 +178,9 @@ class Optimiser:
         self._adam = Adam({n: p for n, p in self.parameters.items() if p.requires_grad}, settings.motion.betas)
 
     def step(self) -> SupportsFloat:
-        """One gradient step. Returns the loss before it: mean squared error of display-encoded values, 0 to 1.
+        """One gradient step. Returns the mean squared error of display-encoded values before it, 0 to 1.
 
+        That is so whatever is minimised, so that fits can be compared; only a loss that is not finite comes as it is.
         It may still be on its way from a GPU: `float` waits for it.
         """
         progress = self.done / max(self.settings.steps, 1)
@@ -181,6 +208,11 @@ class Optimiser:
             self._keep_in_range()
         self.done += 1
         return loss
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the canvas."""
+        return self._size
 
     @property
     def finished(self) -> bool:
@@ -216,7 +248,7 @@ class Optimiser:
             costs = removal_costs(
                 *self._drawn(), goal, background, self.settings.colour_mix, back_end=self.settings.back_end
             )
-        return costs.numpy()
+        return LOSS * costs.numpy()
 
     def tint_response(self, probes: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """How the loss depends on the tints now, without blur.
@@ -259,7 +291,10 @@ class Optimiser:
         return slope.numpy(), (unit / probes) * squares.mean(dim=1).numpy()
 
     def squared_error(self) -> NDArray[np.float32]:
-        """[H, W]: the squared error of each pixel now, summed over its colours; as fine as the canvas is now."""
+        """[H, W]: the squared error of each pixel now, summed over its colours, times what the pixel counts.
+
+        As fine as the canvas is now.
+        """
         space = self.settings.blend_space
         with torch.no_grad():
             background, goal = self._ground()
@@ -271,7 +306,7 @@ class Optimiser:
             np.arange(full) * small // full for full, small in zip(self._size, self._canvas.size, strict=True)
         )
         enlarged: NDArray[np.float32] = error[row[:, None], column]
-        return enlarged
+        return enlarged if self._weights is None else enlarged * self._weights
 
     def replace(self, which: NDArray[np.int64], sprites: Mapping[str, NDArray[Any]]) -> None:
         """Take the sprites `which` [M] away, and put M others on top of the stack (see `start`)."""
@@ -287,11 +322,64 @@ class Optimiser:
                 if name == "log_scale" and self.settings.lock_scale:
                     continue  # the size of a sprite is what the start gave it, wherever it goes
                 parameter[new] = fresh[name]
-        self._adam.reorder(order, len(which))
+        self._adam.reorder(order)
+        self._adam.begin_anew(torch.arange(len(kept), len(order)))
         self._set_template(
             torch.cat([self._template[order[: len(kept)]], torch.from_numpy(sprites["template"])]),
             torch.cat([self._aspect[order[: len(kept)]], torch.from_numpy(sprites["aspect"])]),
         )
+
+    def try_out(self, sprites: Mapping[str, NDArray[Any]], of: NDArray[np.int64], on_top: NDArray[np.bool_]) -> Trial:
+        """What M others would do, one at a time. Measured as `removal_costs` are.
+
+        Args:
+            sprites: ``template``, ``x``, ``y``, ``scale``, ``aspect``, ``theta``, see `start`.
+            of: [M] which sprite each would replace, or -1.
+            on_top: [M] whether it would come on top of the stack instead of in the place of that one.
+        """
+        template = torch.from_numpy(sprites["template"])
+        x, y, scale, aspect, theta = (
+            torch.from_numpy(sprites[name].astype(np.float64)) for name in ("x", "y", "scale", "aspect", "theta")
+        )
+        affine = self._on_canvas(affine_maps(x, y, scale, aspect, theta, self._shapes[template.long()]))
+        replaces = torch.from_numpy(of)
+        settings = self.settings
+        with torch.no_grad():
+            background, goal = self._ground()
+            found = appraise(
+                *self._drawn(),
+                goal,
+                Trials(affine, template, replaces, torch.from_numpy(on_top)),
+                background,
+                settings.colour_mix,
+                back_end=settings.back_end,
+            )
+            opacity, tint, change = best_paint(found.sums, settings.alpha_max)
+            gone = torch.where(replaces < 0, 0.0, found.removal[replaces.clamp(min=0)])
+        return Trial((LOSS * (-gone - change)).numpy(), opacity.numpy(), tint.numpy())
+
+    def exchange(
+        self, which: NDArray[np.int64], sprites: Mapping[str, NDArray[Any]], on_top: NDArray[np.bool_]
+    ) -> None:
+        """Let M others take the places of the sprites `which` [M], each once; those `on_top` [M] go up the stack."""
+        self._fetch()
+        self._bound = False
+        places = torch.from_numpy(which)
+        with torch.no_grad():
+            for name, values in self._raw(sprites).items():
+                if self.parameters[name].requires_grad:  # what is locked stays as it is
+                    self.parameters[name][places] = torch.from_numpy(values)
+        template, aspect = self._template.clone(), self._aspect.clone()
+        template[places] = torch.from_numpy(sprites["template"])
+        aspect[places] = torch.from_numpy(sprites["aspect"].astype(np.float64))
+        self._adam.begin_anew(places)
+        raised = which[on_top]
+        order = torch.from_numpy(np.concatenate([np.setdiff1d(np.arange(len(template)), raised), raised]))
+        with torch.no_grad():
+            for parameter in self.parameters.values():
+                parameter.copy_(parameter[order])
+        self._adam.reorder(order)
+        self._set_template(template[order], aspect[order])
 
     def put_back(self, which: NDArray[np.int64], sprites: Mapping[str, NDArray[Any]]) -> None:
         """Give the sprites `which` [M] the parameters of others, in their places in the stack (see `start`)."""
@@ -366,8 +454,11 @@ class Optimiser:
         """The size of the canvas that this part of the steps wants."""
         reduction = next((r for until, r in self.settings.coarse if progress < until), 1)
         if reduction != self._reduction:
-            self._reduction = reduction
-            self._canvas = reduced_canvas(*self._given, self.settings.blend_space, reduction)
+            self._use_canvas(reduction)
+
+    def _use_canvas(self, reduction: int) -> None:
+        self._reduction = reduction
+        self._canvas = reduced_canvas(*self._given, self.settings.blend_space, reduction, self._weights)
 
     def _ground(self) -> tuple[Tensor, Tensor]:
         """What lies behind the sprites in this step, and what the picture should then be, in the blend space."""
@@ -381,11 +472,16 @@ class Optimiser:
         """The sprites as the rasteriser takes them."""
         self._fetch()
         p = self.parameters
-        affine = affine_maps(p["x"], p["y"], p["log_scale"].exp(), self._aspect, p["theta"], self._shape)
-        width, height = self._canvas.pixel
-        affine = affine * affine.new_tensor([width, height, 1, width, height, 1])
+        affine = self._on_canvas(
+            affine_maps(p["x"], p["y"], p["log_scale"].exp(), self._aspect, p["theta"], self._shape)
+        )
         opacity = self.settings.alpha_max * p["opacity"].sigmoid()
         return affine, opacity, p["tint"].sigmoid(), self._template, self._atlas
+
+    def _on_canvas(self, affine: Tensor) -> Tensor:
+        """Maps from pixels of the full canvas [N, 6] as maps from pixels of the canvas that is drawn now."""
+        width, height = self._canvas.pixel
+        return affine * affine.new_tensor([width, height, 1, width, height, 1])
 
     def _fetch(self) -> None:
         """Bring what fused steps have changed into the parameters and into Adam's means."""
@@ -423,7 +519,9 @@ class Optimiser:
         return self._fused(step)
 
     def _differentiate(self, blur: float) -> float:
-        """The loss now; its gradient goes to the parameters."""
+        """The mean squared error now; the gradient of the loss goes to the parameters."""
+        if self._loss is not None:
+            return self._differentiate_other(self._loss, blur)
         background, goal = self._ground()
         space = self.settings.blend_space
         loss = image_loss(
@@ -435,10 +533,32 @@ class Optimiser:
             encoded=space == "linear",
             back_end=self.settings.back_end,
         )
-        # The mean is over four channels; over an opaque background alpha differs nowhere.
-        loss = loss * (4 / 3)
+        loss = loss * LOSS
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
+
+    def _differentiate_other(self, compare: Loss, blur: float) -> float:
+        """As `_differentiate`, for a loss that the kernels do not know."""
+        canvas, space = self._canvas, self.settings.blend_space
+        background, goal = self._ground()
+        wanted = seen(goal, space) if canvas.goal is None else canvas.goal
+        alone = compare.needs_opacity
+        image = composite(
+            *self._drawn(),
+            canvas.size,
+            None if alone else background,
+            self.settings.colour_mix,
+            blur,
+            back_end=self.settings.back_end,
+        )
+        opacity = (image[..., 3], canvas.target[..., 3]) if alone else None
+        shown = seen(over(image, background) if alone else image, space)
+        with threads_to_torch() if compare.needs_network else nullcontext():
+            loss = compare(shown, wanted, canvas.weights, opacity)
+            loss.backward()  # type: ignore[no-untyped-call]
+        error = (shown.detach() - wanted)[..., :3].square().mean()
+        # Sprites that are not numbers are not drawn, and the error of what is left looks sound.
+        return float(error if loss.detach().isfinite() else loss.detach())
 
     def _keep_in_range(self) -> None:
         """Project the parameters back to where they have a gradient."""

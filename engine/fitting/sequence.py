@@ -15,10 +15,9 @@ from smalti.bridge.job import Preset
 
 from ..raster import build_atlas
 from ..raster.atlas import texels_for
-from . import published
+from . import exchange, published, recycle
 from .limits import Keeper, Limits
 from .optimiser import Optimiser, Settings
-from .recycle import is_due, recycle
 from .start import Placer, shape_of, start
 
 WARM_RATE = 0.4
@@ -115,23 +114,33 @@ class Fitting:
         return self.optimiser.step() if self._keeper is None else self._keeper.step(self.optimiser)
 
     def _mend(self) -> None:
-        """Move sprites elsewhere, where it is time to."""
+        """Move sprites elsewhere, and exchange their bitmaps, where it is time to."""
         done, steps = self.optimiser.done, self._settings.steps
         moved = 0
         if self._published:
             if published.is_due(done, steps):
                 moved = published.prune(self.optimiser, self._start)
-        elif is_due(done, steps):
-            # The generator is made anew from the step, so that a resumed fit makes the same choices.
-            moved = recycle(self.optimiser, self._placer, np.random.default_rng((self._seed, done)))
+        else:
+            # The generators are made anew from the step, so that a resumed fit makes the same choices.
+            if recycle.is_due(done, steps):
+                moved = recycle.recycle(self.optimiser, self._placer, np.random.default_rng((self._seed, done)))
+            if self._exchanges(done):
+                rng = np.random.default_rng((self._seed, done, 1))
+                moved += exchange.exchange(self.optimiser, self._placer, rng)
         if self._keeper is not None:
-            self._keeper.mend(self.optimiser, self._placer, np.random.default_rng((self._seed, done, 1)), moved)
+            self._keeper.mend(self.optimiser, self._placer, np.random.default_rng((self._seed, done, 2)), moved)
+
+    def _exchanges(self, done: int) -> bool:
+        """Whether bitmaps are exchanged after so many steps of the first frame."""
+        # Alternatives are judged by squared error, with any tint and at any angle.
+        free = self._keeper is None or self._keeper.leaves_free(done)
+        return free and self._settings.aim.is_by_pixels and exchange.is_due(done, self._settings.steps)
 
     def _sprites(self) -> dict[str, NDArray[Any]]:
         """The sprites of the frame at hand, as they may be shown."""
         if self._keeper is None:
             return self.optimiser.sprites()
-        rng = np.random.default_rng((self._seed, self.optimiser.done, 2))
+        rng = np.random.default_rng((self._seed, self.optimiser.done, 3))
         return self._keeper.shown(self.optimiser, self._placer, rng)
 
     def result(self) -> dict[str, NDArray[Any]]:

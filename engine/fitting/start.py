@@ -137,6 +137,10 @@ class Placer:
         self._order = _hilbert(target.shape[1], target.shape[0])
         self._along, self._coherence = edges_of(target[..., :3])
         self._means: dict[int, Floats] = {}
+        longer = np.array([max(s.width, s.height) for s in shapes], np.float64)
+        # How much of a square about the template is covered, and where its long axis lies.
+        self.filled = np.maximum(np.array([s.coverage * s.width * s.height for s in shapes]) / longer**2, 1e-6)
+        self.axis = np.array([s.axis for s in shapes])
 
     def draw(self, density: Floats, count: int, rng: np.random.Generator) -> tuple[Integers, Integers]:
         """Rows and columns of `count` pixels, spread evenly with the density [H, W], which must not be 0 everywhere."""
@@ -151,13 +155,10 @@ class Placer:
         count = len(row)
         colour = self._colour_under(row, column, radius)
         template = self._choose(colour, rng)
-        longer = np.array([max(s.width, s.height) for s in self.shapes], np.float64)
-        filled = np.array([s.coverage * s.width * s.height for s in self.shapes]) / longer**2
         # A bitmap with holes or a slim one is made larger, so that it covers as much; within reason.
-        scale = radius * np.minimum(np.sqrt(np.pi / 4 / np.maximum(filled, 1e-6)), 2.5)[template]
-        scale = np.clip(scale, 0.5 * self._size_range[0], 0.5 * self._size_range[1])
+        scale = self.allowed(radius * np.minimum(np.sqrt(np.pi / 4 / self.filled), 2.5)[template])
 
-        axis, elongation = (np.array([getattr(s, n) for s in self.shapes])[template] for n in ("axis", "elongation"))
+        axis, elongation = self.axis[template], np.array([s.elongation for s in self.shapes])[template]
         aligned = rng.uniform(0, 1, count) < self._coherence[row, column] * np.minimum(2 * elongation, 1)
         half_turn = np.pi * rng.integers(0, 2, count)
         theta = np.where(aligned, self._along[row, column] - axis + half_turn, rng.uniform(-np.pi, np.pi, count))
@@ -175,6 +176,14 @@ class Placer:
             "opacity": np.full(count, 0.8),
             "tint": np.clip(tint + rng.normal(0, 0.02, tint.shape), 0.02, 0.98),
         }
+
+    def choose(self, row: Integers, column: Integers, radius: Floats, rng: np.random.Generator) -> Integers:
+        """Templates for sprites of about `radius` [N] (pixels) about these pixels: by likeness where colours show."""
+        return self._choose(self._colour_under(row, column, radius), rng)
+
+    def allowed(self, scale: Floats) -> Floats:
+        """The scales that the range of sizes allows."""
+        return np.clip(scale, 0.5 * self._size_range[0], 0.5 * self._size_range[1])
 
     def _colour_under(self, row: Integers, column: Integers, radius: Floats) -> Floats:
         """[N, 3] straight mean colour of the target about each position, over roughly the sprite's radius."""

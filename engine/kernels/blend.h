@@ -73,6 +73,27 @@ SMALTI_INLINE Removal<R> removal(R colour, R q, R behind, R t, R error, float op
     return {d * (d - 2.0f * error), more};
 }
 
+// What a sprite that is not there would do, at whatever opacity o and tint. With s = o tint, a channel of a pixel would
+// change by P s + o R, where P = (1 - m) q T and R = T (m p - q behind), or T q (1 - behind) for alpha; so with w the
+// change that is wanted, the squared error changes by a quadratic of the four numbers o and s:
+//   squares |s|^2 + 2 o (cross . s) + own o^2 - 2 (tint . s) - 2 match o
+// whose coefficients, sums over pixels, are these. The least of it says how the sprite would be painted best.
+template <class R>
+struct Trial {
+    R squares, cross[3], own, tint[3], match;
+
+    // `weight`: P, `alone`: R; channel 3 is alpha, which the tint does not touch.
+    template <Colour kind>
+    SMALTI_INLINE void add(int channel, R weight, R alone, R wanted) {
+        own = own + alone * alone;
+        match = match + alone * wanted;
+        if (!kShowsTint<kind> || channel == 3) return;
+        if (channel == 0) squares = squares + weight * weight;
+        cross[channel] = cross[channel] + weight * alone;
+        tint[channel] = tint[channel] + weight * wanted;
+    }
+};
+
 // One channel of a picture against what it should be: squared or absolute difference, and `scale` times its slope.
 template <class R>
 struct Compared {

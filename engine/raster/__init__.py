@@ -13,13 +13,18 @@ from torch import Tensor
 
 from .atlas import Atlas, build_atlas
 from .scene import FusedStep, Scene, Step
+from .trials import Appraisal, Trials, best_paint
 
 __all__ = [
     "BACK_ENDS",
+    "Appraisal",
     "Atlas",
     "FusedStep",
     "Scene",
     "Step",
+    "Trials",
+    "appraise",
+    "best_paint",
     "build_atlas",
     "composite",
     "fused_step",
@@ -32,8 +37,9 @@ BACK_ENDS = {
     "cpu": "smalti.engine.cpu",
     "reference": "smalti.engine.raster.reference",
 }
-"""Name of a back end -> module with the functions `composite` (scene), `image_loss` (scene, goal, absolute, encoded)
-and `removal_costs` (scene, goal), and where it has one the class `FusedStep` (atlas). Imported when first asked for."""
+"""Name of a back end -> module with the functions `composite` (scene), `image_loss` (scene, goal, absolute, encoded),
+`removal_costs` (scene, goal) and `appraise` (scene, goal, trials), and where it has one the class `FusedStep` (atlas).
+Imported when first asked for."""
 
 
 def composite(
@@ -151,6 +157,48 @@ def removal_costs(
     scene = _checked(affine, opacity, tint, template, atlas, size, background, mix, 0.0, stop)
     function: Callable[[Scene, Tensor], Tensor] = _module(back_end).removal_costs
     return function(scene, goal)
+
+
+def appraise(
+    affine: Tensor,
+    opacity: Tensor,
+    tint: Tensor,
+    template: Tensor,
+    atlas: Atlas,
+    goal: Tensor,
+    trials: Trials,
+    background: Tensor | None = None,
+    mix: float = 0.0,
+    stop: float = 1e-4,
+    back_end: str = "cpu",
+) -> Appraisal:
+    """What each sprite is worth, and what others would be worth in its place or on top. Exact, not a slope.
+
+    Args:
+        trials: what to try. Each is tried alone.
+        affine, opacity, tint, template, atlas, goal, background, mix, stop, back_end: as `removal_costs`.
+
+    Returns:
+        See `Appraisal`; float64 from the CPU, the type of `affine` from the reference.
+
+    Raises:
+        ValueError: as `image_loss`, or a trial that replaces a sprite that does not exist.
+    """
+    if goal.dim() != 3 or goal.shape[2] != 4:
+        raise ValueError(f"the goal must have shape [height, width, 4], not {tuple(goal.shape)}")
+    size = (goal.shape[0], goal.shape[1])
+    scene = _checked(affine, opacity, tint, template, atlas, size, background, mix, 0.0, stop)
+    m = len(trials)
+    if trials.affine.shape != (m, 6) or trials.replaces.shape != (m,) or trials.on_top.shape != (m,):
+        raise ValueError("trials need affine [M, 6], template [M], replaces [M], on_top [M]")
+    if m and (int(trials.template.min()) < 0 or int(trials.template.max()) >= atlas.count):
+        raise ValueError(f"a trial refers to a template outside 0 .. {atlas.count - 1}")
+    if m and (int(trials.replaces.min()) < -1 or int(trials.replaces.max()) >= len(affine)):
+        raise ValueError(f"a trial replaces a sprite outside 0 .. {len(affine) - 1}")
+    if bool(((trials.replaces < 0) & ~trials.on_top).any()):
+        raise ValueError("a trial that replaces nothing comes on top")
+    function: Callable[[Scene, Tensor, Trials], Appraisal] = _module(back_end).appraise
+    return function(scene, goal, trials)
 
 
 def fused_step(back_end: str, atlas: Atlas) -> FusedStep | None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from ..colour import encoded as display_encoded
 from .atlas import LOD_OFFSET, MARGIN, TEXEL_ONE
 from .scene import Scene
+from .trials import SUMS, Appraisal, Trials
 
 
 def _sample(texels: Tensor, level: Tensor, u: Tensor, v: Tensor) -> Tensor:
@@ -104,3 +105,60 @@ def removal_costs(scene: Scene, goal: Tensor) -> Tensor:
     with torch.no_grad():
         before = loss(one)
         return torch.stack([loss(one.index_fill(0, torch.tensor(k), 0.0)) - before for k in range(count)])
+
+
+def appraise(scene: Scene, goal: Tensor, trials: Trials) -> Appraisal:
+    """See `smalti.engine.raster.appraise`: draws each trial in a few paints, and solves for its sums."""
+    count = len(scene.affine)
+
+    def change(j: int, opacity: float, premultiplied: Tensor, before: Tensor) -> Tensor:
+        tint = premultiplied / opacity if opacity else premultiplied
+        new = (
+            trials.affine[j : j + 1],
+            scene.opacity.new_tensor([opacity]),
+            tint.reshape(1, 3),
+            trials.template[j : j + 1],
+        )
+        gone = int(trials.replaces[j])
+        at = count if trials.on_top[j] else gone + 1
+
+        def inserted(values: Tensor, value: Tensor) -> Tensor:
+            return torch.cat([values[:at], value.to(values.dtype), values[at:]])
+
+        opacities = scene.opacity.clone()
+        if gone >= 0:
+            opacities[gone] = 0.0
+        tried = replace(
+            scene,
+            affine=inserted(scene.affine, new[0]),
+            opacity=inserted(opacities, new[1]),
+            tint=inserted(scene.tint, new[2]),
+            template=inserted(scene.template, new[3]),
+        )
+        return image_loss(tried, goal, False, False) - before
+
+    def without(j: int) -> Tensor:
+        gone = int(trials.replaces[j])
+        opacity = scene.opacity if gone < 0 else scene.opacity.index_fill(0, torch.tensor(gone), 0.0)
+        return image_loss(replace(scene, opacity=opacity), goal, False, False)
+
+    rows = []
+    with torch.no_grad():
+        for j in range(len(trials)):
+            before = without(j)
+            black = scene.tint.new_zeros(3)
+            # A tint above 1 is no colour, but the formula does not mind.
+            half, whole = change(j, 0.5, black, before), change(j, 1.0, black, before)
+            own, match = 2 * (whole - 2 * half), 0.5 * (whole - 4 * half)
+            cross, tint, squares = [], [], scene.tint.new_zeros(())
+            for channel in range(3):
+                one = black.index_fill(0, torch.tensor(channel), 1.0)
+                # E(1, s) - E(1, 0) = squares s^2 + 2 s (cross - tint); with o = 1/2: squares s^2 + s (cross - 2 tint).
+                first, second = change(j, 1.0, one, before) - whole, change(j, 1.0, 2 * one, before) - whole
+                third = change(j, 0.5, one, before) - half
+                squares = 0.5 * (second - 2 * first)
+                cross.append(first - third)
+                tint.append(0.5 * (squares + 2 * cross[-1] - first))
+            rows.append(torch.stack([squares, *cross, own, *tint, match]))
+    sums = torch.stack(rows) if rows else scene.affine.new_zeros(0, SUMS)
+    return Appraisal(removal_costs(scene, goal), sums)

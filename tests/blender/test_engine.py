@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from blenders import Blender
 from pictures import psnr
-from PIL import Image
+from PIL import Image, ImageFont
 from synthetic import write_bitmaps
 
-from smalti.bridge.job import BlendSpace
+from smalti.bridge.job import BlendSpace, read_job
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow]
 
@@ -40,6 +40,20 @@ def _settings(tmp_path: Path, **more: object) -> dict[str, object]:
         "device": "CPU",
         **more,
     }
+
+
+def test_letters_become_layers_with_their_names(blender: Blender, tmp_path: Path) -> None:
+    built_in = ImageFont.load_default(10)
+    assert isinstance(built_in, ImageFont.FreeTypeFont)
+    (tmp_path / "plain.ttf").write_bytes(built_in.font_bytes)
+    text = {"primitives": "", "text": "of light/", "font": tmp_path / "plain.ttf", "text_split": "WORDS"}
+    result = blender.run("fit", settings=_settings(tmp_path, steps=4, **text))
+    assert result["outcome"]["failed"] is False, result
+    assert result["layers"] == 120
+    assert result["bitmaps"] == ["light/", "of"]
+    job = read_job(tmp_path / "job" / "job.json")
+    assert (job.primitives, job.text, job.text_split) == (None, "of light/", "words")
+    assert job.font == str(tmp_path / "plain.ttf")
 
 
 @pytest.mark.parametrize("space", ["srgb", "linear"])

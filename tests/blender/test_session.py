@@ -40,6 +40,8 @@ def test_grey_buttons_say_why(blender: Blender, tmp_path: Path) -> None:
         "match_colours": "Import layers first",
         "check_engine": "Choose the engine's Python first",
     }
+    assert result["nothing to build with"] == "Choose a folder of bitmaps first, or type a text"
+    assert result["letters and no output"] == "Choose an output folder first"
     assert result["no output"] == "Choose an output folder first"
     assert result["no engine"] == "Choose the engine's Python in the add-on's preferences first"
     assert result["export without a job"] == "The output folder holds no finished job"

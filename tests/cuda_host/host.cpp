@@ -185,6 +185,7 @@ const Kernel kernels[] = {
     SHIM_KERNEL(draw_tint),         SHIM_KERNEL(draw_mixed),       SHIM_KERNEL(differentiate_tint),
     SHIM_KERNEL(differentiate_mixed), SHIM_KERNEL(step_tint),      SHIM_KERNEL(step_mixed),
     SHIM_KERNEL(removal_tint),      SHIM_KERNEL(removal_mixed),    SHIM_KERNEL(merge_maps),
+    SHIM_KERNEL(appraise_tint),     SHIM_KERNEL(appraise_mixed),   SHIM_KERNEL(merge_appraisals),
     SHIM_KERNEL(merge_costs),       SHIM_KERNEL(update_parameters), SHIM_KERNEL(sum_losses),
 };
 

@@ -46,11 +46,25 @@ struct Result {
     std::vector<double> affine, opacity, tint;
 };
 
-// By how much the error would grow without each sprite; the scene's gradient serves as the picture to compare with.
-std::vector<double> removal_costs(const OwnedScene& scene, int threads) {
-    std::vector<double> costs(static_cast<std::size_t>(scene.sprites()));
-    smalti::removal_costs(scene.view(), threads, scene.grad_image.data(), costs.data());
-    return costs;
+// Of each three sprites one is drawn, one is tried in its place and one on top instead of it.
+std::vector<smalti::Role> roles_of(std::int64_t sprites) {
+    std::vector<smalti::Role> roles(static_cast<std::size_t>(sprites));
+    for (std::int64_t k = 0; k < sprites; ++k) {
+        roles[k].place = static_cast<smalti::Place>(k % 3);
+        roles[k].replaces = k % 3 ? static_cast<std::int32_t>(k - k % 3) : -1;
+    }
+    return roles;
+}
+
+// By how much the error would grow without each sprite, then the costs and the sums of trials; the scene's gradient serves
+// as the picture to compare with.
+std::vector<double> appraised(const OwnedScene& scene, int threads) {
+    const std::size_t n = static_cast<std::size_t>(scene.sprites());
+    std::vector<double> all(n * (2 + smalti::kTrialSums));
+    smalti::appraise(scene.view(), threads, scene.grad_image.data(), nullptr, all.data(), nullptr);
+    smalti::appraise(scene.view(), threads, scene.grad_image.data(), roles_of(scene.sprites()).data(), all.data() + n,
+                     all.data() + 2 * n);
+    return all;
 }
 
 Result run(const OwnedScene& owned, int threads) {
@@ -85,7 +99,7 @@ void results_are_finite(const OwnedScene& scene) {
     const Result r = run(scene, 1);
     expect(all_finite(r.image), scene.name + ": the image is finite");
     expect(all_finite(r.affine) && all_finite(r.opacity) && all_finite(r.tint), scene.name + ": gradients are finite");
-    expect(all_finite(removal_costs(scene, 1)), scene.name + ": costs of removal are finite");
+    expect(all_finite(appraised(scene, 1)), scene.name + ": what sprites and trials are worth is finite");
 }
 
 // The pass that does all at once must say what drawing, comparing and differentiating one after another says.
@@ -119,9 +133,9 @@ void step_equals_its_parts(const OwnedScene& scene) {
 
 void threads_change_nothing(const OwnedScene& scene) {
     const Result one = run(scene, 1);
-    const std::vector<double> costs = removal_costs(scene, 1);
+    const std::vector<double> costs = appraised(scene, 1);
     for (const int threads : {2, 3, 8})
-        expect(same_bits(one, run(scene, threads)) && same_bits(costs, removal_costs(scene, threads)),
+        expect(same_bits(one, run(scene, threads)) && same_bits(costs, appraised(scene, threads)),
                scene.name + ": " + std::to_string(threads) + " threads give the same bits as one");
 }
 
@@ -176,6 +190,7 @@ std::vector<smalti::TileKernels> instruction_sets() {
 struct PairResults {
     smalti::PairGradient backward, step;
     float removal;
+    smalti::PairTrial trial;
 };
 constexpr int kNumbers = sizeof(PairResults) / sizeof(float);
 
@@ -190,7 +205,9 @@ Drawn draw_with(const smalti::TileKernels& kernels, const OwnedScene& owned) {
     smalti::make_plan(scene, 1, plan);
     const std::size_t count = plan.pair_tile.size();
     std::vector<smalti::PairGradient> backward(count), step(count);
-    std::vector<float> removal(count);
+    std::vector<float> removal(count), unused(count);
+    std::vector<smalti::PairTrial> trials(count);
+    const std::vector<smalti::Role> roles = roles_of(owned.sprites());
     smalti::Scratch scratch;
     Drawn drawn;
     drawn.image.resize(owned.grad_image.size());
@@ -200,11 +217,12 @@ Drawn draw_with(const smalti::TileKernels& kernels, const OwnedScene& owned) {
         smalti::Goal goal;
         goal.image = owned.grad_image.data();
         kernels.step(scene, plan, tile, goal, step.data(), scratch);
-        kernels.removal(scene, plan, tile, owned.grad_image.data(), removal.data(), scratch);
+        kernels.appraise(scene, plan, tile, owned.grad_image.data(), roles.data(), unused.data(), trials.data(), scratch);
+        kernels.appraise(scene, plan, tile, owned.grad_image.data(), nullptr, removal.data(), nullptr, scratch);
     }
     drawn.numbers.resize(count * kNumbers);
     for (std::size_t p = 0; p < count; ++p) {
-        const PairResults results{backward[p], step[p], removal[p]};
+        const PairResults results{backward[p], step[p], removal[p], trials[p]};
         std::memcpy(&drawn.numbers[p * kNumbers], &results, sizeof results);
     }
     return drawn;

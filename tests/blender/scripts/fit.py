@@ -27,6 +27,7 @@ if not session.outcome.failed:
     collection = layers.find_collection(scene, Path(given["settings"]["output"]))
     sprites = [o for o in collection.objects if o.type == 'MESH' and "Background" not in o.name]
     result["layers"] = len(sprites)
+    result["bitmaps"] = sorted({sprite.name.split(" ", 1)[1] for sprite in sprites})
     result["keys"] = sum(len(keys) for sprite in sprites for keys in inside.curves(sprite).values())
     result["range"] = [scene.frame_start, scene.frame_end]
     for frame, path in given.get("renders", []):

@@ -21,7 +21,11 @@ result = {
     }
 }
 folder = inside.arguments()["folder"]
-settings.target, settings.primitives = folder, folder
+settings.target = folder
+result["nothing to build with"] = said("fit")
+settings.text = "Smalti"
+result["letters and no output"] = said("fit")
+settings.text, settings.primitives = "", folder
 result["no output"] = said("fit")
 settings.output = folder
 result["no engine"] = said("fit")

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Other bitmaps, poses and places in the stack: tried exactly, and taken where they make the picture better.
+
+Gradients move a sprite downhill; they cannot swap its bitmap, turn it by half, or lift it over its neighbour. So now
+and then each sprite is offered a few alternatives. `appraise` says what each would do to the error, painted with the
+opacity and the tint that suit it best. The best are taken at once, as far as they do not touch each other: then their
+effects add up.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .optimiser import Optimiser
+from .start import Placer, Sprites
+
+TRIES = 4
+"""Alternatives that each sprite is offered in one round."""
+EVERY = 5
+"""Steps between two rounds."""
+FIRST, LAST = 0.02, 0.9
+"""Part of the steps in which bitmaps are exchanged."""
+RAISED = 0.1
+"""Share of the alternatives that come on top of the stack, half of them unchanged otherwise."""
+LIKELY = 0.25
+"""Share of the alternatives whose bitmap is drawn as at the start, by its colour; of the others half keep theirs."""
+TURNED = 0.5
+"""Share of the alternatives at any angle; the others lie as the sprite does, either way round."""
+REACH = 0.45
+"""Two changes in one round are at least this share of their sprites' sizes apart."""
+OPAQUE = 0.97
+"""Largest opacity that a sprite begins with: a fully opaque one would have no slope to leave by."""
+
+
+def is_due(done: int, steps: int) -> bool:
+    """Whether bitmaps are exchanged after `done` of `steps` steps."""
+    return FIRST * steps <= done < LAST * steps and done % EVERY == 0
+
+
+def exchange(optimiser: Optimiser, placer: Placer, rng: np.random.Generator) -> int:
+    """One round. Returns how many sprites were changed."""
+    now = optimiser.sprites()
+    sprites, of, on_top = alternatives(now, placer, optimiser.settings.lock_scale, rng)
+    trial = optimiser.try_out(sprites, of, on_top)
+    sprites |= {"opacity": np.minimum(trial.opacity, OPAQUE * optimiser.settings.alpha_max), "tint": trial.tint}
+    chosen = _apart(now, sprites, of, trial.gain, optimiser.size)
+    if len(chosen):
+        optimiser.exchange(of[chosen], {name: values[chosen] for name, values in sprites.items()}, on_top[chosen])
+    return len(chosen)
+
+
+def alternatives(
+    now: Sprites, placer: Placer, lock_scale: bool, rng: np.random.Generator
+) -> tuple[Sprites, NDArray[np.int64], NDArray[np.bool_]]:
+    """`TRIES` for each of N sprites.
+
+    Returns:
+        M = N * TRIES sprites without their paint, [M] which sprite each would replace, and [M] whether it comes on top.
+    """
+    of = np.tile(np.arange(len(now["template"])), TRIES)
+    count = len(of)
+    x, y, scale, theta = (now[name][of].astype(np.float64) for name in ("x", "y", "scale", "theta"))
+    old = now["template"][of].astype(np.int64)
+
+    def share(of_all: float) -> NDArray[np.bool_]:
+        return rng.uniform(size=count) < of_all
+
+    on_top = share(RAISED)
+    changed = ~(on_top & share(0.5))
+    row, column = (
+        np.clip(places.astype(np.int64), 0, length - 1) for places, length in zip((y, x), placer.target.shape[:2])
+    )
+    likely = placer.choose(row, column, scale, rng)
+    template = np.where(share(LIKELY), likely, np.where(share(0.5), old, rng.integers(0, len(placer.shapes), count)))
+    template = np.where(changed, template, old)
+
+    # As large as the old one, for the eye; about where it is.
+    larger = np.sqrt(placer.filled[old] / placer.filled[template]) * np.exp(rng.normal(0, 0.25, count))
+    if not lock_scale:
+        scale = np.where(changed, placer.allowed(scale * larger), scale)
+    x, y = (np.where(changed, at + 0.25 * scale * rng.normal(size=count), at) for at in (x, y))
+    lying = theta + placer.axis[old] - placer.axis[template] + np.pi * rng.integers(0, 2, count)
+    turned = np.where(share(TURNED), rng.uniform(-np.pi, np.pi, count), lying + rng.normal(0, 0.15, count))
+    theta = np.where(changed, (turned + np.pi) % (2 * np.pi) - np.pi, theta)
+    sprites: Sprites = {
+        "template": template.astype(np.int32),
+        "x": x,
+        "y": y,
+        "scale": scale,
+        "aspect": np.where(changed, 0.0, now["aspect"][of]),
+        "theta": np.zeros(count) if placer.upright else theta,
+    }
+    return sprites, of, on_top
+
+
+def _apart(
+    now: Sprites, sprites: Sprites, of: NDArray[np.int64], gain: NDArray[np.float64], size: tuple[int, int]
+) -> NDArray[np.int64]:
+    """Which alternatives to take: the best first, none near one that was taken, each sprite once; in order of `of`."""
+    cell = max(2.0, 0.25 * float(np.median(now["scale"])))
+    taken = np.zeros([int(length / cell) + 2 for length in size], bool)
+
+    def cells(x: float, y: float, reach: float) -> tuple[slice, slice]:
+        rows, columns = (slice(max(int((at - reach) / cell), 0), max(int((at + reach) / cell) + 1, 1)) for at in (y, x))
+        return rows, columns
+
+    chosen, used = [], set()
+    order = np.argsort(-gain, kind="stable")
+    for j in order[gain[order] > 0].tolist():
+        k = int(of[j])
+        both = [
+            cells(float(s["x"][i]), float(s["y"][i]), REACH * float(s["scale"][i])) for s, i in ((now, k), (sprites, j))
+        ]
+        if k in used or any(taken[place].any() for place in both):
+            continue
+        for place in both:
+            taken[place] = True
+        used.add(k)
+        chosen.append(j)
+    found = np.array(chosen, np.int64)
+    return found[np.argsort(of[found], kind="stable")]

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The weights of VGG16 from a file, as torchvision publishes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from smalti.bridge.errors import SmaltiError
+
+from .fitting.losses import Features
+
+HINT = "Give the state dict of torchvision's vgg16 (vgg16-397923af.pth)."
+
+
+def read_features(path: Path) -> Features:
+    """The layers that the loss needs. Nothing in the file is run: only tensors are taken from it.
+
+    Raises:
+        SmaltiError: code ``"bad_weights"``: it cannot be read, holds something else, or weights of other shapes.
+    """
+    if not path.is_file():
+        what = "is a folder, not a file" if path.is_dir() else "does not exist"
+        raise SmaltiError(f"{path}: {what}.", HINT, "bad_weights")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as fault:
+        raise SmaltiError(
+            f"{path}: cannot be read ({fault.strerror}).", "Check its permissions.", "bad_weights"
+        ) from fault
+    except Exception as fault:  # any kind, for a file that torch did not write
+        raise SmaltiError(f"{path}: holds no weights, or is damaged.", HINT, "bad_weights") from fault
+    if not isinstance(state, dict):
+        raise SmaltiError(f"{path}: holds something else than a state dict.", HINT, "bad_weights")
+    try:
+        return Features(state)
+    except ValueError as fault:
+        raise SmaltiError(f"{path}: holds no weights of VGG16 ({fault}).", HINT, "bad_weights") from fault

@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SVG files as bitmaps: read without following what they name, drawn by resvg as large as is asked.
+
+resvg opens every picture that a file names, wherever it lies. So the file is parsed here first, such names are taken
+out, and resvg gets a text in which nothing is left but the drawing.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import logging
+import math
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from smalti.bridge.errors import SmaltiError
+
+logger = logging.getLogger("smalti")
+
+ENDINGS = frozenset({".svg", ".svgz"})
+
+SIDE = 1024
+"""Longer side of a drawing in texels. A render shows it crisp until a sprite is as long; twice as much would take
+four times as long to load."""
+MAX_BYTES = 64 * 2**20
+"""A file with more text than this, unpacked, is refused."""
+MAX_PAGE = 1e7
+"""Pixels of a page's longer side. How large a page is hardly matters: what is on it is drawn anew."""
+MAX_PROPORTION = 1000
+"""How many times longer than wide a page may be."""
+
+_PROBE = 512
+"""Longer side, in pixels, of the picture in which the drawing is looked for on its page."""
+
+_SVG = "http://www.w3.org/2000/svg"
+_UNITS = {"": 1.0, "px": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4, "pt": 4 / 3, "pc": 16.0}
+_LENGTH = re.compile(rf"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*({'|'.join(_UNITS)})\s*")
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """An SVG file that draws something.
+
+    Attributes:
+        path: the file.
+        root: its outermost element, which names no other file.
+        page: width and height of the page in pixels of 1/96 inch.
+        box: left, top, width and height of what is to be seen on the page, in the same pixels, generously.
+    """
+
+    path: Path
+    root: Element
+    page: tuple[float, float]
+    box: tuple[float, float, float, float]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in texels where nothing limits them: `SIDE` on the longer side."""
+        return _fitted(self.box[2], self.box[3], SIDE)
+
+    def pixels(self, max_side: int) -> NDArray[np.uint8]:
+        """Draw what is in the box.
+
+        Args:
+            max_side: limit on the longer side, in texels, where it is below `SIDE`.
+
+        Returns:
+            [H, W, 4] uint8, straight alpha, sRGB-encoded; transparent where the file draws nothing.
+
+        Raises:
+            SmaltiError: as `read_drawing`.
+        """
+        width, height = _fitted(self.box[2], self.box[3], min(SIDE, max_side))
+        rgba = _drawn(self.path, self.root, self.page, self.box, width, height)
+        if not rgba[..., 3].any():  # too faint for so few texels
+            raise _blank(self.path)
+        return rgba
+
+
+def is_drawing(path: Path) -> bool:
+    """Whether the file's name ends as those of SVG files do."""
+    return path.suffix.lower() in ENDINGS
+
+
+def read_drawing(path: Path) -> Drawing:
+    """Read an SVG file, packed with gzip or not.
+
+    Pictures within the file are drawn; those that it only names are left out with a warning. Text is set in the fonts
+    of this machine, which a warning says too. Scripts and animation do nothing.
+
+    Raises:
+        SmaltiError: code ``"picture_missing"``, ``"picture_unreadable"`` (permission), ``"picture_empty"`` (zero
+            bytes), ``"picture_too_large"`` (more than `MAX_BYTES`), ``"picture_damaged"`` (broken XML or gzip, or what
+            resvg refuses), ``"not_a_picture"`` (XML, but no SVG), ``"drawing_size"`` (no width, height or viewBox, or
+            one that cannot be), ``"drawing_empty"`` (nothing to be seen on its page), or ``"package_missing"``.
+    """
+    root = _parsed(path, _unpacked(path))
+    _forget_other_files(root, path)
+    if _has_text(root):
+        logger.warning(
+            "%s: holds text, which shows only where its font is installed; a drawing program can turn it into paths.",
+            path,
+        )
+    page = _page(root, path)
+    columns, rows = _fitted(*page, _PROBE)
+    alpha = _drawn(path, root, page, (0, 0, *page), columns, rows)[..., 3]
+    if not alpha.any():
+        raise _blank(path)
+    left, width = _extent(alpha.max(axis=0) > 0, page[0])
+    top, height = _extent(alpha.max(axis=1) > 0, page[1])
+    return Drawing(path, root, page, (left, top, width, height))
+
+
+def _blank(path: Path) -> SmaltiError:
+    return SmaltiError(
+        f"{path}: draws nothing on its page.",
+        "See in a drawing program whether its shapes have a colour, its layers are shown and its fonts are installed.",
+        "drawing_empty",
+    )
+
+
+def _unpacked(path: Path) -> bytes:
+    try:
+        data = path.read_bytes() if path.stat().st_size <= MAX_BYTES else None
+    except FileNotFoundError as fault:
+        raise SmaltiError(f"{path}: does not exist.", "Check the path.", "picture_missing") from fault
+    except OSError as fault:
+        raise SmaltiError(
+            f"{path}: cannot be read ({fault.strerror}).", "Check its permissions.", "picture_unreadable"
+        ) from fault
+    if data == b"":
+        raise SmaltiError(f"{path}: is empty (0 bytes).", "Export or copy it again.", "picture_empty")
+    if data is not None and data.startswith(b"\x1f\x8b"):
+        try:
+            with gzip.open(io.BytesIO(data)) as packed:
+                data = packed.read(MAX_BYTES + 1)
+        except (OSError, EOFError, zlib.error) as fault:
+            raise _damaged(path, fault) from fault
+    if data is None or len(data) > MAX_BYTES:
+        raise SmaltiError(
+            f"{path}: is too large; at most {MAX_BYTES // 2**20} MB of SVG can be read.",
+            "Simplify it in a drawing program, or export it as PNG.",
+            "picture_too_large",
+        )
+    return data
+
+
+def _damaged(path: Path, fault: Exception) -> SmaltiError:
+    return SmaltiError(f"{path}: is damaged, or no SVG ({fault}).", "Export or copy it again.", "picture_damaged")
+
+
+def _parsed(path: Path, data: bytes) -> Element:
+    """The outermost element. Comments, processing instructions and the document type are gone, entities expanded."""
+    try:
+        # Expat itself refuses entities that grow without bounds, and opens no external ones.
+        root = ElementTree.fromstring(data)
+    except (ElementTree.ParseError, ValueError, LookupError) as fault:  # the latter two: an unknown encoding
+        raise _damaged(path, fault) from fault
+    namespace, _, name = root.tag.rpartition("}")
+    if name != "svg" or namespace not in ("", "{" + _SVG):
+        raise SmaltiError(
+            f"{path}: is not an SVG drawing (its outermost element is <{name}>).",
+            "Export it as SVG from a drawing program.",
+            "not_a_picture",
+        )
+    if not namespace:  # written by hand, or cut out of a web page
+        for element in root.iter():
+            if not element.tag.startswith("{"):
+                element.tag = f"{{{_SVG}}}{element.tag}"
+    return root
+
+
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]
+
+
+def _forget_other_files(root: Element, path: Path) -> None:
+    named = 0
+    for element in root.iter():
+        for key, value in list(element.attrib.items()):
+            if _local(key) == "href" and not value.startswith(("#", "data:")):
+                del element.attrib[key]
+                named += _local(element.tag) in ("image", "feImage", "use")
+    if named:
+        logger.warning("%s: names other files (%d), which are left out; embed them in a drawing program.", path, named)
+
+
+def _has_text(root: Element) -> bool:
+    return any(_local(element.tag) == "text" for element in root.iter())
+
+
+def _page(root: Element, path: Path) -> tuple[float, float]:
+    width, height = _length(root.get("width")), _length(root.get("height"))
+    view = _view_box(root, path)
+    if view is not None:
+        if width is None:
+            width = view[0] if height is None else height * view[0] / view[1]
+        if height is None:
+            height = width * view[1] / view[0]
+    if width is None or height is None:
+        raise SmaltiError(
+            f"{path}: has no viewBox, and no width and height either.",
+            "Export it again from a drawing program.",
+            "drawing_size",
+        )
+    if not _sensible(width, height):
+        raise _bad_page(path, f"a page of {width:g} x {height:g} pixels")
+    return width, height
+
+
+def _view_box(root: Element, path: Path) -> tuple[float, float] | None:
+    """Width and height of the viewBox, or None where there is none."""
+    text = root.get("viewBox")
+    if text is None:
+        return None
+    try:
+        _, _, width, height = (float(number) for number in re.split(r"[\s,]+", text.strip()))
+    except ValueError as fault:
+        raise _bad_page(path, f"the viewBox {text[:80]!r}") from fault
+    if not _sensible(width, height):
+        raise _bad_page(path, f"the viewBox {text[:80]!r}")
+    return width, height
+
+
+def _sensible(width: float, height: float) -> bool:
+    return (
+        math.isfinite(width + height)
+        and min(width, height) > 0
+        and max(width, height) <= min(MAX_PAGE, MAX_PROPORTION * min(width, height))
+    )
+
+
+def _bad_page(path: Path, what: str) -> SmaltiError:
+    return SmaltiError(
+        f"{path}: has {what}, on which nothing can be drawn.",
+        "Set the size of its page in a drawing program.",
+        "drawing_size",
+    )
+
+
+def _length(text: str | None) -> float | None:
+    """Pixels; None for a part of something else (50%, 2em) and for what is no length, which SVG ignores."""
+    match = _LENGTH.fullmatch(text or "")
+    return float(match[1]) * _UNITS[match[2]] if match else None
+
+
+def _fitted(width: float, height: float, longer: int) -> tuple[int, int]:
+    """Whole pixels in the proportions of `width` x `height`, `longer` on the longer side and at least one."""
+    factor = longer / max(width, height)
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def _extent(hit: NDArray[np.bool_], length: float) -> tuple[float, float]:
+    """Where along a side of the page, `length` long, the drawing begins, and how long it is, a pixel more each way."""
+    at = np.flatnonzero(hit)
+    first, last = max(0, int(at[0]) - 1), min(len(hit), int(at[-1]) + 2)
+    return first * length / len(hit), (last - first) * length / len(hit)
+
+
+def _drawn(
+    path: Path,
+    root: Element,
+    page: tuple[float, float],
+    box: tuple[float, float, float, float],
+    width: int,
+    height: int,
+) -> NDArray[np.uint8]:
+    """[height, width, 4], straight alpha: the part `box` of the page."""
+    try:
+        import resvg_py
+    except ImportError as fault:
+        raise SmaltiError(
+            f"{path}: cannot be drawn, because the package resvg_py is missing.",
+            "Install it (pip install resvg_py), or give PNG files.",
+            "package_missing",
+        ) from fault
+    try:
+        text = ElementTree.tostring(_framed(root, page, box, width, height), "unicode")
+        # Looking for the machine's fonts takes longer than most drawings do.
+        png = resvg_py.svg_to_bytes(svg_string=text, skip_system_fonts=not _has_text(root))
+    except (ValueError, RecursionError) as fault:
+        raise _damaged(path, fault) from fault
+    except BaseException as fault:
+        # What a panic in Rust becomes is no Exception, and its class cannot be imported.
+        if type(fault).__name__ != "PanicException":
+            raise
+        raise SmaltiError(
+            f"{path}: cannot be drawn ({fault}).", "Simplify it in a drawing program, or give a PNG.", "picture_damaged"
+        ) from fault
+    with Image.open(io.BytesIO(png)) as image:
+        return np.array(image.convert("RGBA"))
+
+
+def _framed(
+    root: Element, page: tuple[float, float], box: tuple[float, float, float, float], width: int, height: int
+) -> Element:
+    """The drawing on its page, seen through a frame that shows the part `box`."""
+    frame = Element(f"{{{_SVG}}}svg", width=str(width), height=str(height), preserveAspectRatio="none")
+    frame.set("viewBox", " ".join(f"{number:.9g}" for number in box))
+    inner = Element(root.tag, {key: value for key, value in root.attrib.items() if key not in ("x", "y")})
+    inner.set("width", f"{page[0]:.9g}")
+    inner.set("height", f"{page[1]:.9g}")
+    inner.extend(root)
+    frame.append(inner)
+    return frame

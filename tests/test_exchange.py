@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Exchanging bitmaps: what is promised for a change is what it brings, and the right bitmap is found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from optimisers import SIZE, optimiser, settings
+from PIL import Image
+
+from smalti.engine.api import fit
+from smalti.engine.drawing import picture
+from smalti.engine.fitting import exchange
+from smalti.engine.fitting.optimiser import Optimiser
+from smalti.engine.fitting.start import Placer, shape_of
+from smalti.engine.templates import Template
+
+
+def loss_of(o: Optimiser) -> float:
+    return float(o.squared_error().mean() / 3)
+
+
+def placer_for(o: Optimiser, mix: float) -> Placer:
+    rng = np.random.default_rng(8)
+    shapes = [shape_of(rng.uniform(0, 1, (height, width, 4))) for height, width in ((9, 14), (30, 30), (16, 5))]
+    target = rng.uniform(0, 1, (*SIZE, 4))
+    return Placer(target, shapes, mix, o.settings.size_range, False)
+
+
+@pytest.mark.parametrize("mix", [0.0, 0.5, 1.0])
+def test_changes_that_do_not_touch_bring_what_they_promise(mix: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "REACH", 2.0)  # beyond every corner: nothing that is changed overlaps
+    monkeypatch.setattr(exchange, "OPAQUE", 1.0)
+    promised = []
+    choose = exchange._apart
+
+    def remembered(*arguments: Any) -> NDArray[np.int64]:
+        chosen = choose(*arguments)
+        promised.append(arguments[3][chosen])
+        return chosen
+
+    monkeypatch.setattr(exchange, "_apart", remembered)
+    o = optimiser(True, settings(colour_mix=mix))
+    before = loss_of(o)
+    assert exchange.exchange(o, placer_for(o, mix), np.random.default_rng(5)) == len(promised[0]) >= 2
+    assert promised[0].sum() > 0.005 * before
+    # Single precision, and logits that stop short of 0 and 1.
+    assert before - loss_of(o) == pytest.approx(promised[0].sum(), rel=5e-3)
+
+
+def test_those_on_top_go_up_and_the_others_stay_where_they_are() -> None:
+    o = optimiser(True, settings())
+    before = o.sprites()
+    which, on_top = np.array([3, 7, 20]), np.array([True, False, True])
+    new = {name: values[which].copy() for name, values in before.items()}
+    new["x"] = np.array([11.0, 12.0, 13.0])
+    o.exchange(which, new, on_top)
+    after = o.sprites()["x"]
+    rest = np.delete(np.arange(40), [3, 20])
+    expected = before["x"].copy()
+    expected[7] = 12
+    np.testing.assert_allclose(after[:38], expected[rest], rtol=1e-6)
+    np.testing.assert_allclose(after[38:], [11, 13])
+
+
+def test_a_fit_finds_the_bitmaps_that_the_target_was_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Discs of 16 colours: gradients alone cannot make one of another."""
+    y, x = np.mgrid[0:40, 0:40] - 19.5
+    alpha = (np.clip(18 - np.hypot(x, y), 0, 1) * 255).astype(np.uint8)
+    rng = np.random.default_rng(3)
+    colours = rng.integers(0, 256, (16, 3)).astype(np.uint8)
+    discs = [Template(f"disc{i}", np.dstack([np.full((40, 40, 3), c, np.uint8), alpha])) for i, c in enumerate(colours)]
+    target = colours[rng.integers(0, 16, (4, 4))].repeat(24, axis=0).repeat(24, axis=1)
+    Image.fromarray(target).save(tmp_path / "target.png")
+
+    def error() -> float:
+        found = fit(tmp_path / "target.png", discs, count=64, steps=120, colour_mix=1.0, seed=1)
+        return float(np.square(picture(found)[..., :3] / 255.0 - target / 255.0).mean())
+
+    with_exchange = error()
+    monkeypatch.setattr(exchange, "is_due", lambda done, steps: False)
+    assert with_exchange < 0.85 * error()
