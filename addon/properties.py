@@ -90,7 +90,11 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         name="Background",
         description="What lies behind the sprites",
         items=(
-            ('AUTO', "Automatic", "Transparent where the target has transparency, else the target's mean colour"),
+            (
+                'AUTO',
+                "Automatic",
+                "Transparent where the target has transparency, else a colour that suits target and bitmaps",
+            ),
             ('TRANSPARENT', "Transparent", "Nothing"),
             ('COLOUR', "Colour", "One colour"),
             ('IMAGE', "Image", "A picture, stretched over the canvas"),

@@ -56,8 +56,9 @@ class JobSpec:
         lock_scale: keep every sprite at the size that it starts with.
         min_size, max_size: bounds on a sprite's longer side in canvas pixels; None chooses from the canvas.
         alpha_max: upper bound of a sprite's opacity, more than 0 and at most 1.
-        background: ``"auto"`` (transparent where the target has transparency, else the target's mean colour),
-            ``"transparent"``, a colour ``"#rrggbb"`` (sRGB), or the path of an image that is stretched over the canvas.
+        background: ``"auto"`` (transparent where the target has transparency, else the target's mean colour, moved to
+            where bitmaps that keep their own colours come nearest to the target), ``"transparent"``, a colour
+            ``"#rrggbb"`` (sRGB), or the path of an image that is stretched over the canvas.
         blend_space: where layers are composited: in ``"srgb"`` as image editors do, in ``"linear"`` as renderers do.
         target_mask: path of a grey image (white: rebuild, black: leave empty), stretched over the canvas; None for all.
         palette: colours ``"#rrggbb"`` (sRGB); every sprite's tint is one of them, exactly. A film's sprites

@@ -21,6 +21,7 @@ from .composition import background_pixels
 from .devices import available_devices, cuda_obstacle, default_device
 from .fitting import published
 from .fitting.canvas import growth
+from .fitting.ground import ground_colour
 from .fitting.limits import Limits
 from .fitting.losses import Aim, Features
 from .fitting.optimiser import MOTION, Settings
@@ -32,6 +33,9 @@ from .network import read_features
 from .templates import Template, load_templates, uniquely_named
 
 logger = logging.getLogger("smalti")
+
+THUMBNAIL = 64
+"""Texels a side, or a little more, that stand for a bitmap's colours."""
 
 Floats = NDArray[np.float32]
 
@@ -232,7 +236,7 @@ def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> In
     chosen = uniquely_named(_loaded(job) if templates is None else templates)
     if not chosen:
         raise SmaltiError("There are no bitmaps to work with.", "Give at least one.", "no_bitmaps")
-    background, image = _background(job.background, target)
+    background, image = _background(job, target, chosen)
 
     if job.preset == "published":
         steps = job.steps or published.STEPS
@@ -365,11 +369,20 @@ def _check_proportions(path: Path, own_width: int, own_height: int, width: int, 
         )
 
 
-def _background(asked: str, target: Floats) -> tuple[str, NDArray[np.uint8] | None]:
+def _background(job: JobSpec, target: Floats, templates: Sequence[Template]) -> tuple[str, NDArray[np.uint8] | None]:
+    asked = job.background
     if asked == "auto":
         if float(target[..., 3].min()) < 1 - 1 / 255:
             return "transparent", None
-        return hex_of(target[..., :3].mean(axis=(0, 1))), None
+        if job.colour_mix == 0 or job.preset == "published":
+            return hex_of(target[..., :3].mean(axis=(0, 1))), None
+        thumbnails = [t.rgba[:: max(1, t.height // THUMBNAIL), :: max(1, t.width // THUMBNAIL)] for t in templates]
+        colour = ground_colour(
+            into_space(target, job.blend_space).astype(np.float64),
+            [into_space(premultiply(rgba), job.blend_space) for rgba in thumbnails],
+            job.colour_mix,
+        )
+        return hex_of(out_of_space(np.append(colour, 1).astype(np.float32), job.blend_space)[:3]), None
     if asked == "transparent" or asked.startswith("#"):
         return asked.lower(), None
     return "background.png", read_image(Path(asked), MAX_SIZE)

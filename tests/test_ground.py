@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ground that a job leaves open."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from smalti.engine.fitting.ground import _distance, ground_colour
+
+
+def plain(*colour: float) -> np.ndarray:
+    return np.broadcast_to(np.array([*colour, 1.0]), (6, 6, 4))
+
+
+@pytest.fixture
+def ramp() -> np.ndarray:
+    """Greys from 0.2 to 0.8."""
+    target = np.ones((20, 31, 4))
+    target[..., :3] = np.linspace(0.2, 0.8, 31)[:, None]
+    return target
+
+
+def test_black_ink_wants_light_paper_and_white_ink_wants_dark(ramp: np.ndarray) -> None:
+    assert ground_colour(ramp, [plain(0, 0, 0)], 1.0).min() > 0.7
+    assert ground_colour(ramp, [plain(1, 1, 1)], 1.0).max() < 0.3
+
+
+def test_colours_that_reach_all_leave_the_ground_at_the_mean(ramp: np.ndarray) -> None:
+    for bitmaps, mix in (([plain(0, 0, 0), plain(1, 1, 1)], 1.0), ([plain(1, 0, 0)], 0.0)):
+        np.testing.assert_allclose(ground_colour(ramp, bitmaps, mix), 0.5, atol=0.03)
+
+
+def test_the_ground_is_a_colour_and_always_the_same(ramp: np.ndarray) -> None:
+    one, other = (ground_colour(ramp, [plain(0.9, 0.1, 0.3), plain(0, 0, 0.5)], 0.8) for _ in range(2))
+    assert np.array_equal(one, other)
+    assert 0 <= one.min() <= one.max() <= 1
+
+
+def test_the_distance_from_a_hull_is_that_of_geometry() -> None:
+    cube = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], np.float64)
+    assert _distance(np.array([[0.5, 0.4, 0.6]]), cube) == pytest.approx(0, abs=1e-3)
+    assert _distance(np.array([[0.5, 0.5, 1.5]]), cube) == pytest.approx(0.25, rel=0.01)
+    assert _distance(np.array([[2.0, 3.0, 0.5]]), cube) == pytest.approx(5, rel=0.01)
