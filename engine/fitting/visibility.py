@@ -165,7 +165,6 @@ class Visibility:
         image = composite(affine, opacity, _reds(wanted), template, atlas, self._size)
         (slope,) = torch.autograd.grad(image[..., 0].sum(), log_scale)
         over = (slope.numpy() < -OVER) & (sprites["scale"] > 1.001 * self._smallest)
-        over[hidden] = False
         if not over.any():
             return None
         smaller = np.where(over, np.maximum(SHRINK * sprites["scale"], self._smallest), sprites["scale"])
