@@ -178,6 +178,19 @@ def _draw_advanced(layout: Any, settings: Any) -> None:
     column.prop(settings, "frame_steps")
 
 
+def _draw_limits(layout: Any, settings: Any) -> None:
+    column = layout.column()
+    column.prop(settings, "palette")
+    column.prop(settings, "rotation_steps")
+    column.prop(settings, "keep_in")
+    column.prop(settings, "keep_out")
+    column.prop(settings, "inside_outline")
+    column = layout.column()
+    column.prop(settings, "min_visibility", slider=True)
+    column.prop(settings, "max_overlap")
+    column.prop(settings, "even_coverage", slider=True)
+
+
 def _draw_preview(layout: Any) -> None:
     global _previews
     if session.preview is None or bpy.app.background or not session.preview.is_file():
@@ -239,6 +252,10 @@ class SMALTI_PT_main(bpy.types.Panel):
         header.label(text="Advanced")
         if advanced:
             _draw_advanced(advanced, settings)
+        header, limits = body.panel("SMALTI_PT_limits", default_closed=True)
+        header.label(text="Limits")
+        if limits:
+            _draw_limits(limits, settings)
 
         if session.task is not None:
             _draw_task(layout, session.task)

@@ -184,6 +184,58 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         subtype='FILE_PATH',
         options=PATH_OPTIONS,
     )
+    palette: StringProperty(
+        name="Palette",
+        description="The only colours of sprites, as #rrggbb with commas between; empty for any",
+    )
+    rotation_steps: IntProperty(
+        name="Rotation Steps",
+        description="Sprites turn by multiples of 360 degrees divided by this; 1 is upright, 0 turns them freely",
+        default=0,
+        min=0,
+        max=3600,
+        soft_max=24,
+    )
+    keep_in: StringProperty(
+        name="Keep In",
+        description="A grey picture: sprites draw only where it is white",
+        subtype='FILE_PATH',
+        options=PATH_OPTIONS,
+    )
+    keep_out: StringProperty(
+        name="Keep Out",
+        description="A grey picture: sprites draw only where it is black",
+        subtype='FILE_PATH',
+        options=PATH_OPTIONS,
+    )
+    inside_outline: BoolProperty(
+        name="Inside Outline",
+        description="Sprites draw nowhere beyond the outline of a transparent target",
+    )
+    min_visibility: FloatProperty(
+        name="Visible Share",
+        description="How much of every sprite is seen at least when all are laid down",
+        default=0.0,
+        min=0.0,
+        max=0.9,
+        subtype='FACTOR',
+    )
+    max_overlap: FloatProperty(
+        name="Layers Max",
+        description="Layers over a point, on average, above which the fit is pushed back; 0 for any",
+        default=0.0,
+        min=0.0,
+        max=1000.0,
+        soft_max=5.0,
+    )
+    even_coverage: FloatProperty(
+        name="Even Layers",
+        description="How much the fit cares for as many layers here as there",
+        default=0.0,
+        min=0.0,
+        max=1.0,
+        subtype='FACTOR',
+    )
     loss: EnumProperty(
         name="Likeness",
         description="What the sprites try to match",
@@ -293,6 +345,14 @@ def job_of(settings: Any) -> JobSpec:
         background=background,
         blend_space=settings.blend_space.lower(),
         target_mask=absolute(settings.target_mask, "The target's mask") or None,
+        palette=tuple(colour.strip() for colour in settings.palette.split(",") if colour.strip()) or None,
+        rotation_steps=settings.rotation_steps or None,
+        keep_in=absolute(settings.keep_in, "The mask of Keep In") or None,
+        keep_out=absolute(settings.keep_out, "The mask of Keep Out") or None,
+        inside_outline=settings.inside_outline,
+        min_visibility=settings.min_visibility,
+        max_overlap=settings.max_overlap or None,
+        even_coverage=settings.even_coverage,
         text=settings.text or None,
         font=(absolute(settings.font, "The font") or None) if settings.text else None,
         text_split=settings.text_split.lower(),

@@ -23,6 +23,7 @@ FILE_NAME = "job.json"
 
 MAX_COUNT = 1_000_000
 MAX_SIZE = 16_384
+MAX_COLOURS = 1024
 MAX_TEXT = 10_000
 
 BlendSpace = Literal["srgb", "linear"]
@@ -31,7 +32,7 @@ TextSplit = Literal["glyphs", "words"]
 Preset = Literal["draft", "balanced", "best", "published"]
 Device = Literal["auto", "cpu", "cuda", "reference"]
 
-OPTIONAL_PATHS = ("target_mask", "font", "weight_map", "loss_weights_file")
+OPTIONAL_PATHS = ("target_mask", "keep_in", "keep_out", "font", "weight_map", "loss_weights_file")
 """Settings that are the path of a file, or None."""
 
 
@@ -60,6 +61,19 @@ class JobSpec:
             ``"#rrggbb"`` (sRGB), or the path of an image that is stretched over the canvas.
         blend_space: where layers are composited: in ``"srgb"`` as image editors do, in ``"linear"`` as renderers do.
         target_mask: path of a grey image (white: rebuild, black: leave empty), stretched over the canvas; None for all.
+        palette: colours ``"#rrggbb"`` (sRGB); every sprite's tint is one of them, exactly. A film's sprites
+            keep the colours of its first frame. None leaves all tints free.
+        rotation_steps: sprites turn by multiples of 360 degrees / this number only, from 1 (upright) to 3600; None
+            turns them freely.
+        keep_in: path of a grey image, stretched over the canvas: sprites draw only where it is white. None: anywhere.
+        keep_out: path of a grey image, stretched over the canvas: sprites draw only where it is black. None: anywhere.
+        inside_outline: sprites draw nowhere beyond the outline of the target: its own alpha, under `target_mask`.
+        min_visibility: the least share of every sprite that is seen, from 0 to 0.9 times `alpha_max`: of what it would
+            show alone at full opacity, what the sprites above it and the canvas's edge leave. Where there is no room
+            for that, the report says how many are ``hidden``. A film's later frames are only fitted towards it.
+        max_overlap: the mean number of layers over a point of the target, more than 0. The fit is pushed below it, and
+            the report says what it came to (``layers``). Faint layers count as much as they are opaque.
+        even_coverage: how much the fit cares for as many layers here as there, from 0 to 1.
         text: letters or words to build with, beside the bitmaps or instead of them, at most 10,000 characters.
         font: path of the font file for `text`; None takes a plain one that has the letters of English only.
         text_split: what becomes a bitmap: each different one of the text's ``"glyphs"``, or of its ``"words"``.
@@ -90,6 +104,14 @@ class JobSpec:
     background: str = "auto"
     blend_space: BlendSpace = "srgb"
     target_mask: str | None = None
+    palette: tuple[str, ...] | None = None
+    rotation_steps: int | None = None
+    keep_in: str | None = None
+    keep_out: str | None = None
+    inside_outline: bool = False
+    min_visibility: float = 0.0
+    max_overlap: float | None = None
+    even_coverage: float = 0.0
     text: str | None = None
     font: str | None = None
     text_split: TextSplit = "glyphs"
@@ -142,6 +164,32 @@ class JobSpec:
             "auto, transparent, a colour as #rrggbb, or the path of an image",
         )
         require(bool(self.background), "background", "auto, transparent, a colour as #rrggbb, or the path of an image")
+        require(
+            self.palette is None or all(re.fullmatch("#[0-9a-fA-F]{6}", colour) for colour in self.palette),
+            "palette",
+            "a list of colours as #rrggbb",
+        )
+        require(
+            self.palette is None or 1 <= len(self.palette) <= MAX_COLOURS, "palette", f"of 1 to {MAX_COLOURS} colours"
+        )
+        require(
+            self.palette is None or self.colour_mix < 1,
+            "palette",
+            "left out with colour_mix 1, where bitmaps keep their own colours",
+        )
+        require(self.rotation_steps is None or 1 <= self.rotation_steps <= 3600, "rotation_steps", "from 1 to 3600")
+        require(
+            not self.lock_rotation or self.rotation_steps in (None, 1),
+            "rotation_steps",
+            "left out with lock_rotation, which keeps every bitmap upright",
+        )
+        require(
+            0 <= self.min_visibility <= 0.9 * self.alpha_max,
+            "min_visibility",
+            f"from 0 to 0.9 times alpha_max ({self.alpha_max:g})",
+        )
+        require(self.max_overlap is None or 0 < self.max_overlap < math.inf, "max_overlap", "more than 0 layers")
+        require(0 <= self.even_coverage <= 1, "even_coverage", "from 0 to 1")
         try:
             has_vgg = "vgg" in dict(parse_loss(self.loss))
         except ValueError as fault:

@@ -22,6 +22,7 @@ from smalti.bridge.version import VERSION
 
 from .export import FORMATS
 from .faults import explained
+from .palettes import read_palette
 
 if TYPE_CHECKING:
     from .run import Listener, Outcome
@@ -149,6 +150,9 @@ def _add_settings(fit: argparse.ArgumentParser) -> None:
         dest = more.pop("dest", flag.strip("-").replace("-", "_"))
         fit.add_argument(flag, type=kind, metavar=metavar, help=help, dest=dest, default=None, **more)
 
+    def flag(name: str, help: str) -> None:
+        fit.add_argument(name, action="store_true", default=None, help=help)
+
     option("--count", int, "N", "number of sprites (default: 1000)")
     option("--size", int, "PX", f"longer side of the canvas, 16 to {MAX_SIZE} (default: the target's, at most 1024)")
     fit.add_argument(
@@ -165,8 +169,8 @@ def _add_settings(fit: argparse.ArgumentParser) -> None:
         default=None,
         help="where a bitmap's transparency comes from (default: auto: its own, or a plain background is removed)",
     )
-    fit.add_argument("--lock-rotation", action="store_true", default=None, help="keep every bitmap upright")
-    fit.add_argument("--lock-scale", action="store_true", default=None, help="keep every sprite at its first size")
+    flag("--lock-rotation", "keep every bitmap upright")
+    flag("--lock-scale", "keep every sprite at its first size")
     option("--min-size", float, "PX", "smallest longer side of a sprite on the canvas")
     option("--max-size", float, "PX", "largest longer side of a sprite on the canvas")
     option("--alpha-max", float, "A", "largest opacity of a sprite (default: 1)")
@@ -178,6 +182,14 @@ def _add_settings(fit: argparse.ArgumentParser) -> None:
         help="composite as image editors do (srgb, the default) or as renderers do (linear)",
     )
     option("--target-mask", str, "FILE", "grey image: white is rebuilt, black stays empty")
+    option("--palette", str, "COLOURS", "tints are among these: #rrggbb,#rrggbb,... or a file (.gpl, or one a line)")
+    option("--rotation-steps", int, "N", "sprites turn by multiples of 360 / N degrees; 1: upright")
+    option("--keep-in", str, "FILE", "grey image: sprites draw only where it is white")
+    option("--keep-out", str, "FILE", "grey image: sprites draw nowhere where it is white")
+    flag("--inside-outline", "sprites stay within the outline of a transparent target")
+    option("--min-visibility", float, "V", "least share of every sprite that is seen, 0 to 0.9 (default: 0)")
+    option("--max-overlap", float, "L", "layers over a point, on average, above which the fit is pushed back")
+    option("--even-coverage", float, "W", "weight of as many layers here as there, 0 to 1 (default: 0)")
     option("--loss", str, "L", f"what to minimise, a sum such as mse+0.3*ms_ssim of {', '.join(TERMS)} (default: mse)")
     option(
         "--vgg-weights", str, "FILE", "weights of VGG16 as torchvision saves them, for vgg", dest="loss_weights_file"
@@ -238,6 +250,8 @@ def _fit(options: argparse.Namespace) -> int:
             "fit needs something to build with.", "Give --primitives FOLDER, --text TEXT, or both.", "bad_setting"
         )
     given = {f.name: getattr(options, f.name, None) for f in fields(JobSpec)}
+    if given["palette"] is not None:
+        given["palette"] = read_palette(given["palette"])
     job = JobSpec(**{name: value for name, value in given.items() if value is not None})
     if job.device not in ("auto", "cpu", "cuda", "reference"):
         raise SmaltiError(f"--device is {job.device!r}, but must be auto, cpu, cuda or reference.", code="bad_setting")

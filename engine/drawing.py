@@ -15,7 +15,7 @@ from .composition import Composition
 from .geometry import affine_maps, half_sizes
 from .images import straight_from_premultiplied
 from .raster import composite
-from .raster.atlas import TEXELS_PER_PIXEL
+from .raster.atlas import texels_for
 
 MAX_SIZE = 32_768
 """Longer side of a rendered picture, pixels."""
@@ -39,9 +39,9 @@ def _frame(composition: Composition, frame: int, zoom: float) -> dict[str, torch
 
 
 def _largest(parts: dict[str, torch.Tensor]) -> int:
-    """Texels on the longer side that the largest sprite can show; a power of two, so that few atlases are built."""
+    """Texels on the longer side that the largest sprite can show."""
     half = torch.stack(half_sizes(parts["scale"], parts["aspect"], parts["shape"]))
-    return int(2 ** np.ceil(np.log2(max(float(half.max()) * 2 * TEXELS_PER_PIXEL, 16.0))))
+    return texels_for(2 * float(half.max()))
 
 
 def render(

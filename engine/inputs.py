@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,18 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.bridge.errors import SmaltiError
-from smalti.bridge.job import MAX_SIZE, JobSpec
+from smalti.bridge.job import MAX_SIZE, BlendSpace, JobSpec
 from smalti.bridge.loss import parse_loss
 
-from .colour import hex_of, into_space, out_of_space
+from .colour import hex_of, into_space, linear_from_srgb, out_of_space, parse_hex
 from .composition import background_pixels
 from .devices import available_devices, cuda_obstacle, default_device
 from .fitting import published
 from .fitting.canvas import growth
 from .fitting.ground import ground_colour
+from .fitting.limits import Limits
 from .fitting.losses import Aim, Features
 from .fitting.optimiser import MOTION, Settings
 from .fitting.presets import PRESETS
+from .fitting.region import FINER
 from .fitting.sequence import Fitting
 from .images import canvas_size, list_images, premultiply, read_image, read_size, resize
 from .lettering import text_templates
@@ -122,7 +124,66 @@ class Inputs:
             self.frame_steps,
             job.seed,
             job.preset,
+            self.limits(),
         )
+
+    def limits(self) -> Limits | None:
+        """What the sprites may not do; None where nothing is ruled out."""
+        job = self.job
+        limits = Limits(
+            palette=None if job.palette is None else palette_colours(job.palette, job.blend_space),
+            rotation_steps=job.rotation_steps,
+            min_visibility=job.min_visibility or None,
+            max_overlap=job.max_overlap,
+            even_coverage=job.even_coverage or None,
+            inside=self.inside if job.keep_in or job.keep_out or job.inside_outline else None,
+        )
+        return limits if limits.any else None
+
+    def inside(self, frame: int) -> NDArray[np.bool_]:
+        """[2 height, 2 width]: where sprites may draw in a frame, on a canvas of twice the size.
+
+        A pixel is inside where the masks are half white or more, both at twice the size and on the canvas.
+
+        Raises:
+            SmaltiError: a picture cannot be read; nothing is left, or nothing of the target.
+        """
+        result = np.ones((FINER * self.height, FINER * self.width), bool)
+        for path, white_is_inside in ((self.job.keep_in, True), (self.job.keep_out, False)):
+            if path is not None:
+                grey = self._at_both_sizes(read_image(Path(path), MAX_SIZE), _grey_of)
+                result &= (grey if white_is_inside else 1 - grey).min(axis=0) >= 0.5
+        if self.job.inside_outline:
+            result &= self._outline(frame)
+        visible = self.target(frame)[..., 3].repeat(FINER, axis=0).repeat(FINER, axis=1) * result
+        if visible.max() < 1 / 255:
+            asked = ", ".join(name for name in ("keep_in", "keep_out", "inside_outline") if getattr(self.job, name))
+            raise SmaltiError(
+                f"{self.frames[frame]}: nothing of the target lies where sprites may draw ({asked}).",
+                "White marks where sprites may draw in keep_in, and where they may not in keep_out.",
+                "region_empty",
+            )
+        return result
+
+    def _outline(self, frame: int) -> NDArray[np.bool_]:
+        """[2 height, 2 width]: where the target, under its mask, is half opaque or more."""
+        alpha = self._at_both_sizes(read_image(self.frames[frame], MAX_SIZE), _alpha)
+        if self.job.target_mask is not None:
+            alpha *= self._at_both_sizes(read_image(Path(self.job.target_mask), MAX_SIZE), _grey_of)
+        inside: NDArray[np.bool_] = alpha.min(axis=0) >= 0.5
+        if inside.all():
+            raise SmaltiError(
+                f"{self.frames[frame]}: is opaque everywhere, so it has no outline to keep inside of.",
+                "Give a target with transparency, or a target_mask.",
+                "no_outline",
+            )
+        return inside
+
+    def _at_both_sizes(self, image: NDArray[np.uint8], channel: Callable[[Floats], Floats]) -> Floats:
+        """[2, 2 height, 2 width]: a channel of a picture stretched over a canvas of twice the size, and of its own."""
+        fine = channel(resize(image, FINER * self.width, FINER * self.height))
+        own = channel(resize(image, self.width, self.height))
+        return np.stack([fine, own.repeat(FINER, axis=0).repeat(FINER, axis=1)])
 
 
 def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> Inputs:
@@ -214,6 +275,22 @@ def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> In
     )
 
 
+def palette_colours(palette: Sequence[str], space: BlendSpace) -> Floats:
+    """[P, 3] float32 in the blend space: colours given as ``"#rrggbb"``."""
+    shown = np.array([parse_hex(colour) for colour in palette], np.float32)
+    return shown if space == "srgb" else linear_from_srgb(shown)
+
+
+def _grey_of(picture: Floats) -> Floats:
+    """[H, W] from premultiplied [H, W, 4]: what is transparent counts as black."""
+    grey: Floats = picture[..., :3].mean(axis=2)
+    return grey
+
+
+def _alpha(picture: Floats) -> Floats:
+    return picture[..., 3]
+
+
 def usable_device(asked: str) -> str:
     """The device for a job, which says why it is not a GPU. Raises SmaltiError, code ``"device_missing"``."""
     device = default_device() if asked == "auto" else asked
@@ -274,8 +351,7 @@ def _grey(path: str | None, width: int, height: int) -> Floats | None:
     """A grey picture, stretched over the canvas: [height, width], 0 to 1, black where it is transparent."""
     if path is None:
         return None
-    grey: Floats = resize(read_image(Path(path), MAX_SIZE), width, height)[..., :3].mean(axis=2)
-    return grey
+    return _grey_of(resize(read_image(Path(path), MAX_SIZE), width, height))
 
 
 def _check_proportions(path: Path, own_width: int, own_height: int, width: int, height: int) -> None:

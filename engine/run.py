@@ -442,6 +442,7 @@ def _finish(
     }
     if composition.frames > 1:
         report["psnr_frames"] = [round(p, 3) for p in psnrs]
+    report |= _reached(fitting)
     text = json.dumps(report, indent=1, allow_nan=False)
     write_atomic(out / REPORT, lambda file: file.write(text.encode() + b"\n"))
     (out / PREVIEW).unlink(missing_ok=True)
@@ -449,6 +450,20 @@ def _finish(
         (out / CHECKPOINT).unlink(missing_ok=True)
     logger.info("%s after %d steps: %.2f dB.", "Stopped" if cancelled else "Done", report["steps"], report["psnr"])
     return Outcome(out, report, cancelled)
+
+
+def _reached(fitting: Fitting) -> dict[str, Any]:
+    """What the report says of limits that are no guarantee; says where sprites stay hidden."""
+    frames = fitting.reached()
+    if not frames:
+        return {}
+    rounded = {name: [round(frame[name], 4) for frame in frames] for name in frames[0]}
+    if hidden := max(rounded.get("hidden", [0])):
+        logger.warning(
+            "%d sprites could not be shown as min_visibility asks: choose fewer, smaller ones, or a lower value.",
+            hidden,
+        )
+    return {name: values[0] if len(values) == 1 else values for name, values in rounded.items()}
 
 
 def _composition(inputs: Inputs, fitting: Fitting, last_only: bool = False) -> Composition:

@@ -126,24 +126,32 @@ def test_verbose_tells_what_was_chosen(here: Path, capfd: pytest.CaptureFixture[
 
 def test_every_option_reaches_the_job(here: Path) -> None:
     save(here / "mask.png", np.full((8, 8), 255, np.uint8))
+    save(here / "holes.png", np.zeros((8, 8), np.uint8))
+    save(here / "target.png", badge(48))
     options = {
         "count": 9, "size": 40, "steps": 2, "mix": 0.25, "mask": "none", "min-size": 4, "max-size": 30,
         "alpha-max": 0.75, "background": "#102030", "blend-space": "linear", "target-mask": "mask.png",
         "loss": "l1+0.3*ssim", "weight-map": "mask.png", "detail-weight": 0.5,
-        "frame-steps": 5, "frame-rate": 12.5, "seed": 77, "device": "reference",
+        "frame-steps": 5, "frame-rate": 12.5, "seed": 77, "device": "reference", "palette": "#000000,#FFffFF",
+        "rotation-steps": 1, "keep-in": "mask.png", "keep-out": "holes.png", "min-visibility": 0.1, "max-overlap": 3.5,
+        "even-coverage": 0.25,
     }  # fmt: skip
     flags = [text for name, value in options.items() for text in (f"--{name}", value)]
     fitted = smalti(
-        "fit", "target.png", "--primitives", "marks", "--out", "out", "--lock-rotation", "--lock-scale", *flags
-    )
+        "fit", "target.png", "--primitives", "marks", "--out", "out", "--lock-rotation", "--lock-scale",
+        "--inside-outline", *flags,
+    )  # fmt: skip
     assert fitted == 0
     asked = read_job(here / "out" / "job.json")
     options["colour-mix"] = options.pop("mix")
-    options["target-mask"] = options["weight-map"] = str(here / "mask.png")
+    options["target-mask"] = options["keep-in"] = options["weight-map"] = str(here / "mask.png")
+    options["keep-out"] = str(here / "holes.png")
+    options["palette"] = ("#000000", "#ffffff")
     for name, value in options.items():
         assert getattr(asked, name.replace("-", "_")) == value
     assert asked.lock_rotation
     assert asked.lock_scale
+    assert asked.inside_outline
 
 
 def test_letters_alone_or_beside_bitmaps_are_something_to_build_with(here: Path) -> None:
@@ -378,6 +386,18 @@ def test_a_file_that_holds_no_weights(here: Path, complaint: Complaint) -> None:
         ("--device", "abacus", "--device is 'abacus'"),
         ("--device", "cuda", "device is 'cuda'"),
         ("--mask", "chroma", "--mask: invalid choice: 'chroma'"),
+        ("--palette", "#102030,red", "--palette: 'red' is no colour"),
+        ("--palette", "#12345", "--palette: '#12345' is no colour"),
+        ("--palette", "missing.gpl", "missing.gpl: does not exist"),
+        ("--palette", "target.png", "target.png: is not a text"),
+        ("--palette", "marks", "marks: cannot be read"),
+        ("--rotation-steps", "0", "rotation_steps is 0"),
+        ("--min-visibility", "0.95", "min_visibility is 0.95, but must be from 0 to 0.9 times alpha_max (1)"),
+        ("--min-visibility", "nan", "min_visibility is nan"),
+        ("--max-overlap", "0", "max_overlap is 0"),
+        ("--even-coverage", "2", "even_coverage is 2.0"),
+        ("--keep-in", "missing.png", "missing.png: does not exist"),
+        ("--keep-out", "missing.png", "missing.png: does not exist"),
         ("--blend-space", "cmyk", "--blend-space: invalid choice: 'cmyk'"),
         ("--colour", "red", "unrecognized arguments: --colour red"),
     ],
@@ -387,6 +407,18 @@ def test_a_setting_that_cannot_be(
 ) -> None:
     monkeypatch.setattr("smalti.engine.inputs.available_devices", lambda: ("cpu", "reference"))
     assert named in fit_complaint(complaint, option, value)
+
+
+def test_a_palette_and_the_bitmaps_own_colours(here: Path, complaint: Complaint) -> None:
+    assert "palette is ('#102030',), but must be left out with colour_mix 1" in fit_complaint(
+        complaint, "--palette", "#102030", "--mix", "1"
+    )
+
+
+def test_upright_and_turned_at_once(here: Path, complaint: Complaint) -> None:
+    assert "rotation_steps is 4, but must be left out with lock_rotation" in fit_complaint(
+        complaint, "--rotation-steps", "4", "--lock-rotation"
+    )
 
 
 def test_a_smallest_size_above_the_largest(here: Path, complaint: Complaint) -> None:

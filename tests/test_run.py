@@ -546,7 +546,9 @@ def test_a_job_that_cannot_begin_leaves_the_one_it_would_replace(tmp_path: Path,
     assert contents(tmp_path / "job") == before
 
 
-@pytest.mark.parametrize("name", ["target", "primitives", "background", "target_mask", "weight_map"])
+@pytest.mark.parametrize(
+    "name", ["target", "primitives", "background", "target_mask", "keep_in", "keep_out", "weight_map"]
+)
 def test_a_job_does_not_replace_its_own_pictures(tmp_path: Path, name: str) -> None:
     run_job(small_job(tmp_path), tmp_path / "job")
     before = contents(tmp_path / "job")

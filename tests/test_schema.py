@@ -111,6 +111,8 @@ def test_a_version_that_is_no_version_is_refused(tmp_path: Path, version: object
         ("mask", ["auto"], '"luminance"'),
         ("device", "tpu", '"cuda"'),
         ("target_mask", 3, "a text or null"),
+        ("palette", "#112233", "a list or null"),
+        ("palette", [1], "a list of a text or null"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_named_with_what_it_must_be(
@@ -178,6 +180,17 @@ def test_nested_objects_and_lists_are_checked() -> None:
         ("background", ""),
         ("background", "#12345"),
         ("background", "#12345g"),
+        ("palette", ()),
+        ("palette", ("#12345",)),
+        ("rotation_steps", 0),
+        ("min_visibility", -0.1),
+        ("min_visibility", 0.91),
+        ("min_visibility", float("nan")),
+        ("max_overlap", 0.0),
+        ("max_overlap", float("inf")),
+        ("even_coverage", -0.1),
+        ("even_coverage", 1.1),
+        ("rotation_steps", 3601),
         ("seed", -1),
         ("seed", 2**63),
     ],
@@ -200,6 +213,11 @@ def test_a_job_written_before_there_was_text_is_still_read(tmp_path: Path) -> No
     assert read_job(path) == JOB
 
 
+def test_a_palette_of_too_many_colours_is_named() -> None:
+    with pytest.raises(SmaltiError, match=r"palette is \('#000000', .*\.\.\., but must be of 1 to 1024 colours"):
+        dataclasses.replace(JOB, palette=("#000000",) * 1025).checked()
+
+
 def test_a_smallest_size_above_the_largest_is_named() -> None:
     with pytest.raises(SmaltiError, match=r"min_size is 20, but must be at most max_size \(10\)"):
         dataclasses.replace(JOB, min_size=20, max_size=10).checked()
@@ -210,6 +228,9 @@ def test_the_bounds_themselves_are_allowed() -> None:
         {"count": 1, "size": 16, "steps": 1, "colour_mix": 0.0, "seed": 0, "min_size": 1.0, "max_size": 1.0},
         {"count": 1_000_000, "size": 16_384, "frame_rate": 1000.0, "colour_mix": 1.0, "seed": 2**63 - 1},
         {"background": "#00fFaA"},
+        {"palette": ("#00fFaA",), "rotation_steps": 1, "lock_rotation": True},
+        {"min_visibility": 0.45, "alpha_max": 0.5, "even_coverage": 1.0, "max_overlap": 0.01},
+        {"rotation_steps": 3600, "keep_in": "in.png", "keep_out": "out.png", "inside_outline": True},
         {"background": "sky.png", "target_mask": "mask.png"},
         {"primitives": None, "text": "a"},
         {"text": "a" * 10_000, "font": "serif.ttf", "text_split": "words"},

@@ -269,6 +269,7 @@ def test_a_job_that_fails_is_told_in_one_sentence_and_the_worker_goes_on(
         ({"target": "cat.jpg"}, "relative_path", "target"),
         ({"primitives": "leaves"}, "relative_path", "primitives"),
         ({"target_mask": "mask.png"}, "relative_path", "target_mask"),
+        ({"keep_in": "mask.png"}, "relative_path", "keep_in"),
         ({"text": "a", "font": "serif.ttf"}, "relative_path", "font"),
         ({"weight_map": "map.png"}, "relative_path", "weight_map"),
         ({"loss": "vgg", "loss_weights_file": "vgg.pth"}, "relative_path", "loss_weights_file"),

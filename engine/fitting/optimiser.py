@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, SupportsFloat
@@ -119,6 +119,10 @@ class Trial:
     tint: NDArray[np.float64]
 
 
+Penalty = Callable[[Tensor, Tensor, Tensor, Atlas, Tensor], Tensor]
+"""Maps, opacities and templates of the sprites, the atlas, the target's alpha -> a scalar that is added to the loss."""
+
+
 class Optimiser:
     """Fits N sprites to one target.
 
@@ -132,6 +136,9 @@ class Optimiser:
         sprites: the start, as `smalti.engine.fitting.start.start` returns it.
         settings: see `Settings`.
         seed: seed of the noise.
+
+    Attributes:
+        penalty: what is added to the loss besides, where there is something; steps are slower then.
     """
 
     def __init__(
@@ -146,6 +153,7 @@ class Optimiser:
     ) -> None:
         self.settings = settings
         self.done = 0
+        self.penalty: Penalty | None = None
         self._atlas = atlas
         self._given = target, background
         self._size = (target.shape[0], target.shape[1])
@@ -183,10 +191,14 @@ class Optimiser:
         blur = self.settings.blur * motion.blur(progress)
         self._choose_canvas(progress)
         loss: SupportsFloat
-        if self._fused is not None:
+        if self._fused is not None and self.penalty is None:
             loss = self._step_at_once(blur, rates)
         else:
             loss = self._differentiate(blur)
+            if self.penalty is not None:
+                affine, opacity, _, template, atlas = self._drawn()
+                added = self.penalty(affine, opacity, template, atlas, self._canvas.target[..., 3])
+                added.backward()  # type: ignore[no-untyped-call]
             if motion.in_pixels:
                 # A step of a pixel is one of 1 / scale of its logarithm; Adam's steps do not depend on the unit.
                 by_sprite = {"log_scale": (-self.parameters["log_scale"].detach()).exp()}
@@ -237,6 +249,46 @@ class Optimiser:
                 *self._drawn(), goal, background, self.settings.colour_mix, back_end=self.settings.back_end
             )
         return LOSS * costs.numpy()
+
+    def tint_response(self, probes: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """How the loss depends on the tints now, without blur.
+
+        Args:
+            probes: random pictures from which the curvature is estimated.
+            seed: of these.
+
+        Returns:
+            slope: [N, 3] of the loss by the tint.
+            curvature: [N] second derivative by a channel of the tint, the mean of the three (Gauss and Newton's).
+        """
+        background, goal = self._ground()
+        space, size = self.settings.blend_space, self._canvas.size
+        affine, opacity, tint, template, atlas = self._drawn()
+        tint = tint.detach().requires_grad_()
+        shown = seen(
+            composite(
+                affine.detach(),
+                opacity.detach(),
+                tint,
+                template,
+                atlas,
+                size,
+                background,
+                self.settings.colour_mix,
+                back_end=self.settings.back_end,
+            ),
+            space,
+        )[..., :3]
+        unit = 2 / shown.numel()
+        (slope,) = torch.autograd.grad(
+            shown, tint, unit * (shown - seen(goal, space)[..., :3]).detach(), retain_graph=True
+        )
+        rng = np.random.default_rng(seed)
+        squares = torch.zeros_like(slope)
+        for _ in range(probes):
+            signs = torch.from_numpy(rng.choice(np.array([-1, 1], np.float32), shown.shape))
+            squares += torch.autograd.grad(shown, tint, signs, retain_graph=True)[0].square()
+        return slope.numpy(), (unit / probes) * squares.mean(dim=1).numpy()
 
     def squared_error(self) -> NDArray[np.float32]:
         """[H, W]: the squared error of each pixel now, summed over its colours, times what the pixel counts.
@@ -337,6 +389,19 @@ class Optimiser:
             for name, values in self._raw(sprites).items():
                 self.parameters[name][torch.from_numpy(which)] = torch.from_numpy(values)
 
+    def values(self) -> dict[str, NDArray[np.float64]]:
+        """A copy of the parameters, by the names in `PARAMETERS`."""
+        self._fetch()
+        return {name: parameter.detach().numpy().copy() for name, parameter in self.parameters.items()}
+
+    def adjust(self, values: Mapping[str, NDArray[np.float64]]) -> None:
+        """Give all sprites other parameters, of all or some names (see `values`); the means of the gradients stay."""
+        self._fetch()
+        self._bound = False
+        with torch.no_grad():
+            for name, array in values.items():
+                self.parameters[name].copy_(torch.from_numpy(array))
+
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that a later `restore` needs to go on as if nothing had happened."""
         self._fetch()
@@ -365,6 +430,8 @@ class Optimiser:
             raise ValueError(f"aspect has shape {tuple(aspect.shape)}, not {tuple(self._aspect.shape)}")
         self._set_template(torch.from_numpy(state["template"].astype(np.int32)), aspect)
         self.done = int(state["done"])
+        # Whatever is measured before the next step is measured on the canvas of the last one.
+        self._choose_canvas(max(self.done - 1, 0) / max(self.settings.steps, 1))
 
     def _raw(self, sprites: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float64]]:
         """The parameters that stand for sprites in the units of `smalti.bridge.composition`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache, partial
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from smalti.bridge.job import Preset
 
 from ..raster import build_atlas
-from ..raster.atlas import TEXELS_PER_PIXEL
+from ..raster.atlas import texels_for
 from . import exchange, published, recycle
+from .limits import Keeper, Limits
 from .optimiser import Optimiser, Settings
 from .presets import PRESETS
 from .start import Placer, shape_of, start
@@ -38,6 +40,7 @@ class Fitting:
         frame_steps: steps of each later frame.
         seed: seed of every random choice.
         preset: see `smalti.bridge.job.JobSpec`; what the settings do not say already.
+        limits: what sprites may not do; None where they may do everything.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Fitting:
         frame_steps: int,
         seed: int,
         preset: Preset = "balanced",
+        limits: Limits | None = None,
     ) -> None:
         self.frames = frames
         self.frame = 0
@@ -60,10 +64,15 @@ class Fitting:
         self._frame_settings = replace(settings, steps=frame_steps, rate=settings.rate * WARM_RATE, blur=0.0, coarse=())
         self._seed = seed
         self._done: list[dict[str, NDArray[Any]]] = []
-        largest = int(2 ** np.ceil(np.log2(max(settings.size_range[1] * TEXELS_PER_PIXEL, 16))))
-        self._atlas = build_atlas(bitmaps, largest)
+        self._atlas_of = lru_cache(maxsize=3)(partial(build_atlas, bitmaps))
+        self._atlas = self._atlas_of(texels_for(settings.size_range[1]))
         self._shapes = np.array([[b.shape[1], b.shape[0]] for b in bitmaps], np.float64)
+        self._coverage = np.array([b[..., 3].mean(dtype=np.float64) for b in bitmaps])
         first = target(0)
+        self._size = (first.shape[0], first.shape[1])
+        self._limits = limits
+        self._keeper = self._keeper_of_frame()
+        first = first if self._keeper is None else self._keeper.masked(first)
         self._placer = Placer(
             first.astype(np.float64),
             [shape_of(b) for b in bitmaps],
@@ -75,6 +84,8 @@ class Fitting:
         self._published = preset == "published"
         begin = published.start if self._published else start
         self._start = begin(self._placer, count, np.random.default_rng(seed))
+        if self._keeper is not None:
+            self._start = self._keeper.admitted(self._start)
         self.optimiser = self._begin(first, self._start)
 
     @property
@@ -96,33 +107,55 @@ class Fitting:
     def step(self) -> SupportsFloat:
         """One gradient step, of the next frame where this one is finished. Returns the loss (see `Optimiser.step`)."""
         if self.optimiser.finished:
-            sprites = self.optimiser.sprites()
+            sprites = self._sprites()
             self._done.append(sprites)
             self.frame += 1
-            self.optimiser = self._begin(self._target(self.frame), sprites)
+            self._begin_frame(sprites)
         elif self.frame == 0:  # only there: in later frames a sprite that jumps would be seen to jump
             self._mend()
-        return self.optimiser.step()
+        return self.optimiser.step() if self._keeper is None else self._keeper.step(self.optimiser)
 
     def _mend(self) -> None:
         """Move sprites elsewhere, and exchange their bitmaps, where it is time to."""
         done, steps = self.optimiser.done, self._settings.steps
+        moved = 0
         if self._published:
             if published.is_due(done, steps):
-                published.prune(self.optimiser, self._start)
-            return
-        # The generators are made anew from the step, so that a resumed fit makes the same choices.
-        if recycle.is_due(done, steps):
-            recycle.recycle(self.optimiser, self._placer, np.random.default_rng((self._seed, done)))
-        # Alternatives are judged by squared error.
-        if self._settings.aim.is_by_pixels and exchange.is_due(done, steps, self._effort):
-            rng = np.random.default_rng((self._seed, done, 1))
-            exchange.exchange(self.optimiser, self._placer, self._effort.tries, rng)
+                moved = published.prune(self.optimiser, self._start)
+        else:
+            # The generators are made anew from the step, so that a resumed fit makes the same choices.
+            if recycle.is_due(done, steps):
+                moved = recycle.recycle(self.optimiser, self._placer, np.random.default_rng((self._seed, done)))
+            if self._exchanges(done):
+                rng = np.random.default_rng((self._seed, done, 1))
+                moved += exchange.exchange(self.optimiser, self._placer, self._effort.tries, rng)
+        if self._keeper is not None:
+            self._keeper.mend(self.optimiser, self._placer, np.random.default_rng((self._seed, done, 2)), moved)
+
+    def _exchanges(self, done: int) -> bool:
+        """Whether bitmaps are exchanged after so many steps of the first frame."""
+        # Alternatives are judged by squared error, with any tint and at any angle.
+        free = self._keeper is None or self._keeper.leaves_free(done)
+        return free and self._settings.aim.is_by_pixels and exchange.is_due(done, self._settings.steps, self._effort)
+
+    def _sprites(self) -> dict[str, NDArray[Any]]:
+        """The sprites of the frame at hand, as they may be shown."""
+        if self._keeper is None:
+            return self.optimiser.sprites()
+        rng = np.random.default_rng((self._seed, self.optimiser.done, 3))
+        return self._keeper.shown(self.optimiser, self._placer, rng)
 
     def result(self) -> dict[str, NDArray[Any]]:
         """The arrays of `smalti.bridge.composition` for all frames up to the one at hand."""
-        frames = [*self._done, self.optimiser.sprites()]
+        frames = [*self._done, self._sprites()]
         return {"template": frames[0]["template"], **{n: np.stack([f[n] for f in frames]) for n in PER_FRAME}}
+
+    def reached(self) -> list[dict[str, float]]:
+        """For each frame so far, what limits that are no guarantee have come to (see `Keeper.reached`)."""
+        if self._keeper is None:
+            return []
+        frames = [*self._done, self._sprites()]
+        return [self._keeper.reached(sprites, self._target(frame)) for frame, sprites in enumerate(frames)]
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that a later `restore` needs to go on as if nothing had happened."""
@@ -141,11 +174,26 @@ class Fitting:
             {"template": template, **{n: state[f"done.{n}"][i] for n in PER_FRAME}} for i in range(self.frame)
         ]
         if self._done:
-            self.optimiser = self._begin(self._target(self.frame), self._done[-1])
+            self._begin_frame(self._done[-1])
         self.optimiser.restore(state)
+
+    def _begin_frame(self, sprites: Mapping[str, NDArray[Any]]) -> None:
+        """Go on to a later frame from the sprites of the one before."""
+        self._keeper = self._keeper_of_frame()
+        if self._keeper is not None:
+            sprites = self._keeper.admitted(sprites)
+        self.optimiser = self._begin(self._target(self.frame), sprites)
+
+    def _keeper_of_frame(self) -> Keeper | None:
+        if self._limits is None:
+            return None
+        settings = self._frame_settings if self.frame else self._settings
+        return Keeper(self._limits, self.frame, settings, self._atlas_of, self._shapes, self._coverage, self._size)
 
     def _begin(self, target: NDArray[np.float32], sprites: Mapping[str, NDArray[Any]]) -> Optimiser:
         settings = self._frame_settings if self.frame else self._settings
+        if self._keeper is not None:
+            target = self._keeper.masked(target)
         return Optimiser(
             target, self._background, self._atlas, self._shapes, sprites, settings, self._seed + self.frame
         )

@@ -82,6 +82,14 @@ class Atlas:
         return self.texels.astype("<u2", copy=False).view("<u8").reshape(-1)
 
 
+def texels_for(length: float) -> int:
+    """Texels on the longer side that a sprite of this longer side can show, in pixels that are drawn.
+
+    A power of two, so that few atlases are built.
+    """
+    return int(2 ** np.ceil(np.log2(max(length * TEXELS_PER_PIXEL, 16.0))))
+
+
 def build_atlas(bitmaps: Sequence[NDArray[np.floating[Any]]], largest: int | None = None) -> Atlas:
     """Build the pyramids.
 
