@@ -145,6 +145,7 @@ def _draw_settings(layout: Any, settings: Any) -> None:
     column = layout.column()
     column.prop(settings, "count")
     column.prop(settings, "size")
+    column.prop(settings, "preset")
     column.prop(settings, "colour_mix", slider=True)
     column.prop(settings, "background")
     if settings.background == 'COLOUR':

@@ -121,6 +121,16 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         default=0,
         min=0,
     )
+    preset: EnumProperty(
+        name="Quality",
+        description="How much time the fit may take; what Steps says counts more",
+        items=(
+            ('DRAFT', "Draft", "A first look, in about a third of the time"),
+            ('BALANCED', "Balanced", "The usual way"),
+            ('BEST', "Best", "A closer match, in about four times the time"),
+        ),
+        default='BALANCED',
+    )
     steps: IntProperty(
         name="Steps",
         description="Steps of fitting; 0 chooses from the count",
@@ -332,6 +342,7 @@ def job_of(settings: Any) -> JobSpec:
         primitives=absolute(settings.primitives, "The folder of primitives") or None,
         count=settings.count,
         size=settings.size or None,
+        preset=settings.preset.lower(),
         steps=settings.steps or None,
         frame_steps=settings.frame_steps or None,
         frame_rate=settings.frame_rate,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-CALM = 0.02
+CALM = 0.005
 """What a squared distance from the mean costs, against the mean squared distance of the target from the hull."""
 PIXELS = 600
 TEXELS = 300
