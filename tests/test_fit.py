@@ -18,6 +18,9 @@ from smalti.engine.drawing import picture
 from smalti.engine.fitting import published, recycle
 from smalti.engine.fitting.adam import Adam
 from smalti.engine.fitting.start import Placer, _hilbert, box_mean, shape_of
+from smalti.engine.geometry import affine_maps
+from smalti.engine.images import premultiply
+from smalti.engine.raster import build_atlas, composite
 from smalti.engine.run import run_job
 from smalti.engine.templates import Template, load_templates
 
@@ -190,6 +193,35 @@ def test_recycling_brings_the_picture_closer(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(recycle, "is_due", lambda done, steps: False)
     without = decibels(drawn(fit(target, disc, **settings)), pixels_of(target))
     assert with_it > without + 0.3
+
+
+def seen_of(composition: Composition, templates: list[Template]) -> Floats:
+    """[N]: alpha times transmittance above, summed over pixels: what the picture loses in alpha, seen from the top."""
+    atlas = build_atlas([premultiply(t.rgba) for t in templates])
+    shapes = torch.tensor([[t.width, t.height] for t in templates], dtype=torch.float64)
+    template = torch.from_numpy(composition.template)
+    names = ("x", "y", "scale", "aspect", "theta", "opacity")
+    x, y, scale, aspect, theta, opacity = (torch.from_numpy(getattr(composition, n)[0].astype(float)) for n in names)
+    affine = affine_maps(x, y, scale, aspect, theta, shapes[template.long()])
+    size = composition.header.height, composition.header.width
+    alphas = []
+    for lowest in range(len(template) + 1):  # of everything from this sprite upwards
+        tint = torch.zeros(len(template) - lowest, 3)
+        image = composite(affine[lowest:], opacity[lowest:], tint, template[lowest:], atlas, size)
+        alphas.append(float(image[..., 3].sum()))
+    return -np.diff(np.array(alphas))
+
+
+@pytest.mark.parametrize("preset", ["balanced", "best"])
+def test_hardly_any_sprite_is_lost(ramp_file: Path, templates: list[Template], preset: str) -> None:
+    """Two colours that the ramp does not have: most sprites can only do harm, and would shrink away."""
+    settings = {"colour_mix": 1.0, "count": 150, "steps": 100, "preset": preset}
+    seen = seen_of(quick(ramp_file, templates, **settings), templates)
+    assert (seen < 0.05 * np.median(seen)).mean() < 0.01
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recycle, "is_last", lambda done, steps: False)
+        seen = seen_of(quick(ramp_file, templates, **settings), templates)
+    assert (seen < 0.05 * np.median(seen)).mean() >= 0.02, "none would be lost, so this test shows nothing"
 
 
 @pytest.mark.parametrize("locked", [False, True])

@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,12 +30,14 @@ from torchmetrics.functional.image import (
 from smalti.engine.api import fit
 from smalti.engine.composition import Composition
 from smalti.engine.drawing import picture
+from smalti.engine.fitting import exchange, recycle
 from smalti.engine.templates import Template, load_templates
 
 Pixels = NDArray[np.uint8]
 
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "hubble_deep_field.jpg")
 SETS = ("flowers", "marks", "discs", "strokes", "letters")
+PRESETS_HELP = "the first is what the others are measured by; -recycling, -choice, -order behind one switch these off"
 METRICS = ("psnr", "ssim", "ms_ssim", "gmsd")
 
 
@@ -171,6 +174,27 @@ def sheet(rows: list[list[Pixels]], path: Path) -> None:
     page.save(path)
 
 
+@contextmanager
+def switched_off(parts: list[str]) -> Iterator[None]:
+    """Within, fits go without recycling, choice (of bitmaps and poses) or order (raising in the stack)."""
+    changes: dict[str, list[tuple[object, str, object]]] = {
+        "recycling": [(recycle, "is_due", lambda done, steps: False)],
+        "choice": [(exchange, "RAISED", 1.0), (exchange, "PLAIN", 1.0)],
+        "order": [(exchange, "RAISED", 0.0)],
+    }
+    if "choice" in parts and "order" in parts:
+        changes["order"] = [(exchange, "is_due", lambda done, steps, effort: False)]
+    chosen = [change for part in parts for change in changes[part]]
+    before = [(module, name, getattr(module, name)) for module, name, _ in chosen]
+    try:
+        for module, name, value in chosen:
+            setattr(module, name, value)
+        yield
+    finally:
+        for module, name, value in before:
+            setattr(module, name, value)
+
+
 def line_of(r: Result) -> str:
     return (
         f"{r.image:20} {r.bitmaps:8} {r.mix:3g} {r.count:5}  {r.preset:10} {r.psnr:6.2f} {r.ssim:6.3f} "
@@ -200,13 +224,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with paintings/ and primitives/")
     parser.add_argument("--out", type=Path, default=Path("quality"), help="folder for figures and contact sheets")
-    parser.add_argument("--presets", default="published,balanced", help="the first is what the others are measured by")
+    parser.add_argument("--presets", default="published,balanced", help=PRESETS_HELP)
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--images", default="", help="names without ending (default: all)")
     parser.add_argument("--counts", default="500,1000,2000,5000")
     parser.add_argument("--mixes", default="0,1")
     parser.add_argument("--size", type=int, default=384, help="longer side of the canvas, pixels")
-    parser.add_argument("--steps", type=int, default=200, help="for all presets alike")
+    parser.add_argument("--steps", type=int, default=200, help="for all presets alike; 0: each its own")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     presets = options.presets.split(",")
@@ -221,15 +245,17 @@ def main() -> int:
                     row: list[Pixels] = []
                     for preset in presets:
                         began = time.monotonic()
-                        composition = fit(
-                            image,
-                            templates,
-                            preset=preset,
-                            count=count,
-                            size=options.size,
-                            steps=options.steps,
-                            colour_mix=mix,
-                        )
+                        base, *without = preset.split("-")
+                        with switched_off(without):
+                            composition = fit(
+                                image,
+                                templates,
+                                preset=base,
+                                count=count,
+                                size=options.size,
+                                steps=options.steps or None,
+                                colour_mix=mix,
+                            )
                         seconds = time.monotonic() - began
                         found, wanted = picture(composition)[..., :3], target_of(image, composition)
                         result = Result(

@@ -34,7 +34,9 @@ class Effort:
 FIRST, LAST = 0.02, 0.9
 """Part of the steps in which bitmaps are exchanged."""
 RAISED = 0.1
-"""Share of the alternatives that come on top of the stack, half of them unchanged otherwise."""
+"""Share of the alternatives that come on top of the stack."""
+PLAIN = 0.5
+"""Share of those that are not changed otherwise."""
 LIKELY = 0.25
 """Share of the alternatives whose bitmap is drawn as at the start, by its colour; of the others half keep theirs."""
 TURNED = 0.5
@@ -79,7 +81,7 @@ def alternatives(
         return rng.uniform(size=count) < of_all
 
     on_top = share(RAISED)
-    changed = ~(on_top & share(0.5))
+    changed = ~(on_top & share(PLAIN))
     row, column = (
         np.clip(places.astype(np.int64), 0, length - 1) for places, length in zip((y, x), placer.target.shape[:2])
     )

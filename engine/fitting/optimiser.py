@@ -329,13 +329,31 @@ class Optimiser:
             torch.cat([self._aspect[order[: len(kept)]], torch.from_numpy(sprites["aspect"])]),
         )
 
-    def try_out(self, sprites: Mapping[str, NDArray[Any]], of: NDArray[np.int64], on_top: NDArray[np.bool_]) -> Trial:
+    def contributions(self) -> NDArray[np.float64]:
+        """[N]: how much of each sprite is seen: its alpha times the transmittance above it, summed over pixels."""
+        affine, opacity, tint, template, atlas = self._drawn()
+        affine, opacity = affine.detach(), opacity.detach()
+        # A picture's red is linear in the red of each tint, and this is the factor.
+        red = torch.zeros_like(tint, requires_grad=True)
+        image = composite(affine, opacity, red, template, atlas, self._canvas.size, back_end=self.settings.back_end)
+        (slope,) = torch.autograd.grad(image[..., 0].sum(), red)
+        width, height = self._canvas.pixel
+        return slope[:, 0].numpy() * width * height
+
+    def try_out(
+        self,
+        sprites: Mapping[str, NDArray[Any]],
+        of: NDArray[np.int64],
+        on_top: NDArray[np.bool_],
+        alpha_min: float = 0.0,
+    ) -> Trial:
         """What M others would do, one at a time. Measured as `removal_costs` are.
 
         Args:
             sprites: ``template``, ``x``, ``y``, ``scale``, ``aspect``, ``theta``, see `start`.
             of: [M] which sprite each would replace, or -1.
             on_top: [M] whether it would come on top of the stack instead of in the place of that one.
+            alpha_min: least opacity.
         """
         template = torch.from_numpy(sprites["template"])
         x, y, scale, aspect, theta = (
@@ -354,7 +372,7 @@ class Optimiser:
                 settings.colour_mix,
                 back_end=settings.back_end,
             )
-            opacity, tint, change = best_paint(found.sums, settings.alpha_max)
+            opacity, tint, change = best_paint(found.sums, settings.alpha_max, alpha_min)
             gone = torch.where(replaces < 0, 0.0, found.removal[replaces.clamp(min=0)])
         return Trial((LOSS * (-gone - change)).numpy(), opacity.numpy(), tint.numpy())
 

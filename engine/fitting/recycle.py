@@ -11,9 +11,10 @@ error alone.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .optimiser import Optimiser
-from .start import Placer, box_mean
+from .start import Placer, Sprites, box_mean
 
 SHARE = 0.05
 """Share of the sprites that is moved in one round, at most."""
@@ -27,6 +28,14 @@ SMALL = 0.1
 """Quantile of the sprites' sizes that a moved one gets. Larger ones disturb more than they mend."""
 FIRST, LAST = 0.1, 0.5
 """Part of the steps in which sprites are moved. Later ones would not settle any more."""
+REVIVE = 0.95
+"""Share of the steps after which sprites that are hardly seen are placed for the last time; rates are low by then."""
+HARDLY = 0.06
+"""Share of the median contribution below which a sprite is hardly seen."""
+PLACES = 24
+"""Places that are tried for each of them."""
+PLAIN = 0.3
+"""Least opacity of those, a share of the largest."""
 
 
 def is_due(done: int, steps: int) -> bool:
@@ -50,3 +59,46 @@ def recycle(optimiser: Optimiser, placer: Placer, rng: np.random.Generator) -> i
     radius = small * np.exp(rng.uniform(-0.4, 0.4, len(useless)))
     optimiser.replace(np.sort(useless), placer.at(row, column, radius, rng))
     return len(useless)
+
+
+def is_last(done: int, steps: int) -> bool:
+    """Whether sprites that are hardly seen are placed for the last time after `done` of `steps` steps."""
+    return done == int(REVIVE * steps)
+
+
+def revive(optimiser: Optimiser, placer: Placer, rng: np.random.Generator) -> int:
+    """Put sprites that are hardly seen where they are seen and do most good, or least harm. Returns how many.
+
+    With bitmaps in their own colours, sprites that find no place to be of use shrink away. They count all the same for
+    whoever asked for so many layers.
+    """
+    seen = optimiser.contributions()
+    hardly = np.flatnonzero(seen < HARDLY * np.median(seen))
+    if not len(hardly) or optimiser.settings.lock_scale:
+        return 0
+    now = optimiser.sprites()
+    visible = now["scale"][seen >= np.median(seen)]
+    # Anywhere that the target is, and more where the error is.
+    error = box_mean(optimiser.squared_error().astype(np.float64), 2)
+    density = placer.target[..., 3] * (error / max(error.mean(), 1e-12) + 1)
+    row, column = placer.draw(density + 1e-9, PLACES * len(hardly), rng)
+    tried = placer.at(row, column, rng.choice(visible, len(row)) * rng.uniform(0.5, 1, len(row)), rng)
+    nothing, on_top = np.full(len(row), -1), np.ones(len(row), bool)
+    trial = optimiser.try_out(tried, nothing, on_top, PLAIN * optimiser.settings.alpha_max)
+    tried |= {"opacity": trial.opacity, "tint": trial.tint}
+    chosen = _apart(tried, trial.gain, len(hardly))
+    which = hardly[: len(chosen)]
+    optimiser.exchange(which, {name: values[chosen] for name, values in tried.items()}, np.ones(len(which), bool))
+    return len(which)
+
+
+def _apart(sprites: Sprites, gain: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+    """Which to take: the best first, none over the middle of one that was taken."""
+    x, y, reach = (sprites[name].astype(np.float64) for name in ("x", "y", "scale"))
+    left = np.argsort(-gain, kind="stable")
+    chosen: list[int] = []
+    while len(left) and len(chosen) < most:
+        best = left[0]
+        chosen.append(int(best))
+        left = left[np.hypot(x[left] - x[best], y[left] - y[best]) > 0.5 * (reach[left] + reach[best])]
+    return np.array(chosen, np.int64)

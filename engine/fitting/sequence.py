@@ -126,6 +126,8 @@ class Fitting:
             # The generators are made anew from the step, so that a resumed fit makes the same choices.
             if recycle.is_due(done, steps):
                 moved = recycle.recycle(self.optimiser, self._placer, np.random.default_rng((self._seed, done)))
+            if recycle.is_last(done, steps):
+                moved += recycle.revive(self.optimiser, self._placer, np.random.default_rng((self._seed, done)))
             if self._exchanges(done):
                 rng = np.random.default_rng((self._seed, done, 1))
                 moved += exchange.exchange(self.optimiser, self._placer, self._effort.tries, rng)

@@ -97,15 +97,15 @@ def listed(scene: Scene, trials: Trials) -> Listed:
     )
 
 
-def best_paint(sums: Tensor, alpha_max: float) -> tuple[Tensor, Tensor, Tensor]:
+def best_paint(sums: Tensor, alpha_max: float, alpha_min: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
     """How trials are painted best.
 
     Args:
         sums: [M, 9], see `Appraisal`.
-        alpha_max: largest opacity.
+        alpha_max, alpha_min: largest and smallest opacity.
 
     Returns:
-        opacity [M], tint [M, 3] straight, and [M] what the error changes by: at most 0, but for rounding.
+        opacity [M], tint [M, 3] straight, and [M] what the error changes by: at most 0 if they may be transparent.
     """
     squares, cross, own, tint, match = torch.split(sums, [1, 3, 1, 3, 1], dim=1)
     floor = torch.finfo(sums.dtype).tiny
@@ -118,7 +118,7 @@ def best_paint(sums: Tensor, alpha_max: float) -> tuple[Tensor, Tensor, Tensor]:
 
     # A sum of squares is convex in opacity and premultiplied tint, so the least over the tints (0 <= s <= o) is convex
     # in the opacity: golden sections close in on it.
-    low, high = torch.zeros_like(own), torch.full_like(own, alpha_max)
+    low, high = torch.full_like(own, alpha_min), torch.full_like(own, alpha_max)
     for _ in range(SECTIONS):
         left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
         falls = at(left)[1] > at(right)[1]
