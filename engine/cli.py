@@ -101,16 +101,20 @@ def _parser() -> argparse.ArgumentParser:
         description="Rebuild TARGET out of the bitmaps of a folder, or out of letters, into a new job folder.",
     )
     fit.set_defaults(run=_fit)
-    fit.add_argument("target", metavar="TARGET", help="an image, or a folder of frames")
-    fit.add_argument("--primitives", metavar="FOLDER", help="a folder of bitmaps and SVG drawings, or one of them")
-    fit.add_argument("--text", metavar="TEXT", help="letters to build with, instead of --primitives or beside it")
-    fit.add_argument("--font", metavar="FILE", help="font for --text, TrueType or OpenType (default: a plain one)")
-    fit.add_argument(
-        "--text-split", choices=["glyphs", "words"], default=None, help="what of --text is a bitmap (default: glyphs)"
-    )
+    _add_inputs(fit)
     fit.add_argument("--out", required=True, metavar="JOB", type=Path, help="the job folder to create")
     fit.add_argument("--overwrite", action="store_true", help="replace the job that is in JOB")
     _add_settings(fit)
+
+    estimate = commands.add_parser(
+        "estimate",
+        parents=[common],
+        help="how long a job would take",
+        description="Say how long `smalti fit` with the same settings would take here. Writes nothing.",
+    )
+    estimate.set_defaults(run=_estimate)
+    _add_inputs(estimate)
+    _add_settings(estimate)
 
     resume = commands.add_parser("resume", parents=[common], help="go on with an interrupted job")
     resume.set_defaults(run=_resume)
@@ -141,6 +145,17 @@ def _parser() -> argparse.ArgumentParser:
     doctor.set_defaults(run=_doctor)
     commands.add_parser("worker", parents=[common], help="serve Blender over stdin and stdout (JSON lines)")
     return parser
+
+
+def _add_inputs(fit: argparse.ArgumentParser) -> None:
+    """What to rebuild, and what to build with."""
+    fit.add_argument("target", metavar="TARGET", help="an image, or a folder of frames")
+    fit.add_argument("--primitives", metavar="FOLDER", help="a folder of bitmaps and SVG drawings, or one of them")
+    fit.add_argument("--text", metavar="TEXT", help="letters to build with, instead of --primitives or beside it")
+    fit.add_argument("--font", metavar="FILE", help="font for --text, TrueType or OpenType (default: a plain one)")
+    fit.add_argument(
+        "--text-split", choices=["glyphs", "words"], default=None, help="what of --text is a bitmap (default: glyphs)"
+    )
 
 
 def _add_settings(fit: argparse.ArgumentParser) -> None:
@@ -244,10 +259,10 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser], common: _Parser) -
     circles.add_argument("-v", "--verbose", action="store_true", default=absent, help="say what is chosen and done")
 
 
-def _fit(options: argparse.Namespace) -> int:
+def _job_of(options: argparse.Namespace) -> JobSpec:
     if options.primitives is None and options.text is None:
         raise SmaltiError(
-            "fit needs something to build with.", "Give --primitives FOLDER, --text TEXT, or both.", "bad_setting"
+            "There is nothing to build with.", "Give --primitives FOLDER, --text TEXT, or both.", "bad_setting"
         )
     given = {f.name: getattr(options, f.name, None) for f in fields(JobSpec)}
     if given["palette"] is not None:
@@ -255,7 +270,11 @@ def _fit(options: argparse.Namespace) -> int:
     job = JobSpec(**{name: value for name, value in given.items() if value is not None})
     if job.device not in ("auto", "cpu", "cuda", "reference"):
         raise SmaltiError(f"--device is {job.device!r}, but must be auto, cpu, cuda or reference.", code="bad_setting")
-    job.checked()
+    return job.checked()
+
+
+def _fit(options: argparse.Namespace) -> int:
+    job = _job_of(options)
     from .run import run_job
 
     return _tell(
@@ -265,6 +284,23 @@ def _fit(options: argparse.Namespace) -> int:
             )
         )
     )
+
+
+def _estimate(options: argparse.Namespace) -> int:
+    job = _job_of(options)
+    from .estimate import estimates
+
+    for found in estimates(job):
+        seconds = found.seconds
+        told = (
+            f"{seconds / 60:.0f} minutes"
+            if seconds > 120
+            else f"{seconds:.0f} s"
+            if seconds > 10
+            else f"{seconds:.1f} s"
+        )
+        print(f"{found.preset:10} {found.steps:6} steps   about {told}")
+    return 0
 
 
 def _resume(options: argparse.Namespace) -> int:

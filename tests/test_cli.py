@@ -109,6 +109,28 @@ def fit_complaint(
 # Fit.
 
 
+def test_an_estimate_says_how_long_each_preset_takes_and_writes_nothing(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(here)
+    assert cli.main(["estimate", "target.png", "--primitives", "marks", "--count", "12", "--steps", "40"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["draft", "balanced", "best"]
+    assert all(re.fullmatch(r"\w+ +40 steps +about [\d.]+ s", line) for line in lines)
+    assert contents(here) == before
+    assert cli.main(["estimate", "none.png", "--primitives", "marks"]) == 2
+    assert "none.png" in capfd.readouterr().err
+
+
+def test_an_estimate_is_about_what_the_fit_then_takes(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    settings = ["target.png", "--primitives", "marks", "--count", "200", "--size", "128", "--steps", "200"]
+    assert cli.main(["estimate", *settings]) == 0
+    told = float(re.search(r"balanced.*about ([\d.]+) s", capfd.readouterr().out)[1])  # type: ignore[index]
+    assert cli.main(["fit", *settings, "--out", "out"]) == 0
+    took = json.loads((here / "out" / "report.json").read_text())["seconds"]
+    assert took / 6 < told < 6 * took  # other work on the machine comes and goes
+
+
 def test_a_fit_says_what_it_made_and_nothing_else(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert smalti("fit", "target.png", "--primitives", "marks", "--out", "out", *QUICK) == 0
     told = capfd.readouterr()
@@ -433,7 +455,7 @@ def test_a_smallest_size_above_the_largest(here: Path, complaint: Complaint) -> 
         ((), "required: COMMAND"),
         (("dance",), "invalid choice: 'dance'"),
         (("fit",), "required: TARGET, --out"),
-        (("fit", "target.png", "--out", "out"), "fit needs something to build with. Give --primitives FOLDER, --text"),
+        (("fit", "target.png", "--out", "out"), "There is nothing to build with. Give --primitives FOLDER, --text"),
         (("render",), "required: JOB"),
         (("fit", "", "--primitives", "marks", "--out", "out"), "target is ''"),
     ],
