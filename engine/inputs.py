@@ -35,6 +35,8 @@ from .templates import Template, load_templates, uniquely_named
 
 logger = logging.getLogger("smalti")
 
+BLUR = 3.0
+"""Mip levels by which templates are blurred at first."""
 THUMBNAIL = 64
 """Texels a side, or a little more, that stand for a bitmap's colours."""
 
@@ -101,7 +103,7 @@ class Inputs:
         settings = Settings(
             steps=self.steps,
             rate=1.0,
-            blur=published.BLUR if as_published else 3.0,
+            blur=published.BLUR if as_published else BLUR,
             colour_mix=job.colour_mix,
             blend_space=job.blend_space,
             alpha_max=job.alpha_max,
