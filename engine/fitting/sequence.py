@@ -8,18 +8,26 @@ from dataclasses import replace
 from typing import Any, SupportsFloat
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from smalti.bridge.job import Preset
+from smalti.bridge.job import BlendSpace, Preset
 
 from ..raster import build_atlas
 from ..raster.atlas import TEXELS_PER_PIXEL
 from . import exchange, published, recycle
+from .canvas import seen
 from .optimiser import Optimiser, Settings
-from .start import Placer, shape_of, start
+from .start import Placer, Sprites, shape_of, start
 
 WARM_RATE = 0.4
 """Rates of a frame that starts from the one before, against those of a first frame."""
+CUT = 0.01
+"""Mean squared difference of two frames, at least, between which there can be a cut."""
+ALIKE = 0.25
+"""Correlation from which on two frames show one scene, however its light changes."""
+FLAT = 0.001
+"""Variance below which a frame is one colour, so that nothing says where sprites should be."""
 
 PER_FRAME = ("x", "y", "scale", "aspect", "theta", "opacity", "tint")
 
@@ -62,18 +70,13 @@ class Fitting:
         largest = int(2 ** np.ceil(np.log2(max(settings.size_range[1] * TEXELS_PER_PIXEL, 16))))
         self._atlas = build_atlas(bitmaps, largest)
         self._shapes = np.array([[b.shape[1], b.shape[0]] for b in bitmaps], np.float64)
+        self._measured = [shape_of(b) for b in bitmaps]
         first = target(0)
-        self._placer = Placer(
-            first.astype(np.float64),
-            [shape_of(b) for b in bitmaps],
-            settings.colour_mix,
-            settings.size_range,
-            settings.lock_rotation,
-        )
+        self._placer = self._placer_of(first)
         self._published = preset == "published"
         begin = published.start if self._published else start
         self._start = begin(self._placer, count, np.random.default_rng(seed))
-        self.optimiser = self._begin(first, self._start)
+        self.optimiser = self._begin(first, self._start, settings)
 
     @property
     def steps(self) -> int:
@@ -94,10 +97,10 @@ class Fitting:
     def step(self) -> SupportsFloat:
         """One gradient step, of the next frame where this one is finished. Returns the loss (see `Optimiser.step`)."""
         if self.optimiser.finished:
-            sprites = self.optimiser.sprites()
-            self._done.append(sprites)
+            # Sprites that are faded out here may be of use in the next frame, which begins with all of them.
+            self._done.append(self.optimiser.sprites_to_show())
             self.frame += 1
-            self.optimiser = self._begin(self._target(self.frame), sprites)
+            self.optimiser = self._begin_next(self.optimiser.sprites())
         elif self.frame == 0:  # only there: in later frames a sprite that jumps would be seen to jump
             self._mend()
         return self.optimiser.step()
@@ -118,7 +121,8 @@ class Fitting:
 
     def result(self) -> dict[str, NDArray[Any]]:
         """The arrays of `smalti.bridge.composition` for all frames up to the one at hand."""
-        frames = [*self._done, self.optimiser.sprites()]
+        last = self.optimiser.sprites_to_show() if self.optimiser.finished else self.optimiser.sprites()
+        frames = [*self._done, last]
         return {"template": frames[0]["template"], **{n: np.stack([f[n] for f in frames]) for n in PER_FRAME}}
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -138,11 +142,52 @@ class Fitting:
             {"template": template, **{n: state[f"done.{n}"][i] for n in PER_FRAME}} for i in range(self.frame)
         ]
         if self._done:
-            self.optimiser = self._begin(self._target(self.frame), self._done[-1])
+            self.optimiser = self._begin_next(self._done[-1])
         self.optimiser.restore(state)
 
-    def _begin(self, target: NDArray[np.float32], sprites: Mapping[str, NDArray[Any]]) -> Optimiser:
-        settings = self._frame_settings if self.frame else self._settings
+    def _begin_next(self, sprites: Sprites) -> Optimiser:
+        """A later frame, with the sprites of the one before; in a new scene they are placed anew, with full rates."""
+        before, target = self._target(self.frame - 1), self._target(self.frame)
+        if not is_new_scene(before, target, self._settings.blend_space):
+            return self._begin(target, sprites, self._frame_settings)
+        placed = start(
+            self._placer_of(target),
+            len(sprites["template"]),
+            np.random.default_rng((self._seed, self.frame, 2)),
+            template=sprites["template"],
+        )
+        if self._settings.lock_scale:
+            placed["scale"] = sprites["scale"]
+        return self._begin(target, placed, replace(self._settings, steps=self._frame_settings.steps))
+
+    def _begin(self, target: NDArray[np.float32], sprites: Sprites, settings: Settings) -> Optimiser:
         return Optimiser(
             target, self._background, self._atlas, self._shapes, sprites, settings, self._seed + self.frame
         )
+
+    def _placer_of(self, target: NDArray[np.float32]) -> Placer:
+        settings = self._settings
+        return Placer(
+            target.astype(np.float64),
+            self._measured,
+            settings.colour_mix,
+            settings.size_range,
+            settings.lock_rotation,
+        )
+
+
+def is_new_scene(before: NDArray[np.float32], now: NDArray[np.float32], space: BlendSpace) -> bool:
+    """Whether what suited one frame is of no use in the next.
+
+    So it is after a cut, and when a picture appears out of a single colour, as in a fade from black.
+
+    Args:
+        before, now: [H, W, 4] premultiplied, in `space`.
+    """
+    a, b = (seen(torch.from_numpy(frame), space).numpy().astype(np.float64) for frame in (before, now))
+    changed = float(((a - b) ** 2).mean()) > CUT
+    a, b = (frame - frame.mean(axis=(0, 1)) for frame in (a, b))
+    was, now_is, both = (float((one * other).mean()) for one, other in ((a, a), (b, b), (a, b)))
+    if min(was, now_is) < FLAT:
+        return changed or was < FLAT <= now_is
+    return changed and both < ALIKE * (was * now_is) ** 0.5
