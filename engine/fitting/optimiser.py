@@ -70,6 +70,9 @@ LOSS = 4 / 3
 SATURATION = 6.0
 """Bound on logits: beyond it a sigmoid's slope is too small to find a way back."""
 
+CULLS = 6
+"""How often sprites that do harm are faded out, at most, before all are."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -243,12 +246,7 @@ class Optimiser:
 
         Measured in the blend space: in linear light, dark parts weigh less here than in the loss.
         """
-        with torch.no_grad():
-            background, goal = self._ground()
-            costs = removal_costs(
-                *self._drawn(), goal, background, self.settings.colour_mix, back_end=self.settings.back_end
-            )
-        return LOSS * costs.numpy()
+        return self._removal_costs(1.0)
 
     def tint_response(self, probes: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """How the loss depends on the tints now, without blur.
@@ -295,18 +293,27 @@ class Optimiser:
 
         As fine as the canvas is now.
         """
-        space = self.settings.blend_space
-        with torch.no_grad():
-            background, goal = self._ground()
-            image = composite(
-                *self._drawn(), self._canvas.size, background, self.settings.colour_mix, back_end=self.settings.back_end
-            )
-            error: NDArray[np.float32] = (seen(image, space) - seen(goal, space))[..., :3].square().sum(dim=-1).numpy()
-        row, column = (
-            np.arange(full) * small // full for full, small in zip(self._size, self._canvas.size, strict=True)
-        )
-        enlarged: NDArray[np.float32] = error[row[:, None], column]
-        return enlarged if self._weights is None else enlarged * self._weights
+        return self._squared_error(1.0)
+
+    def sprites_to_show(self) -> dict[str, NDArray[Any]]:
+        """As `sprites`, but never worse than the bare background, which is the best there is where a target is flat.
+
+        Where they are worse, those that do harm are faded out; those are many at times, and one by one only.
+        A fit for structure wants another measure and is left alone.
+        """
+        sprites = self.sprites()
+        if not self.settings.aim.is_by_pixels:
+            return sprites
+        self._use_canvas(1)
+        shown = np.ones(len(self._template))
+        bare = self._squared_error(0 * shown).mean(dtype=np.float64)
+        for _ in range(CULLS):
+            if self._squared_error(shown).mean(dtype=np.float64) <= bare:
+                break
+            shown *= self._removal_costs(shown) > 0
+        else:
+            shown *= 0
+        return sprites | {"opacity": sprites["opacity"] * shown.astype(np.float32)}
 
     def replace(self, which: NDArray[np.int64], sprites: Mapping[str, NDArray[Any]]) -> None:
         """Take the sprites `which` [M] away, and put M others on top of the stack (see `start`)."""
@@ -363,17 +370,21 @@ class Optimiser:
         replaces = torch.from_numpy(of)
         settings = self.settings
         with torch.no_grad():
-            background, goal = self._ground()
-            found = appraise(
-                *self._drawn(),
-                goal,
-                Trials(affine, template, replaces, torch.from_numpy(on_top)),
-                background,
-                settings.colour_mix,
-                back_end=settings.back_end,
-            )
-            opacity, tint, change = best_paint(found.sums, settings.alpha_max, alpha_min)
-            gone = torch.where(replaces < 0, 0.0, found.removal[replaces.clamp(min=0)])
+            found = [
+                appraise(
+                    *self._drawn(),
+                    goal,
+                    Trials(affine, template, replaces, torch.from_numpy(on_top)),
+                    background,
+                    settings.colour_mix,
+                    back_end=settings.back_end,
+                )
+                for background, goal in self._fair_grounds()
+            ]
+            # The sums are factors of squared errors, so their means are those of the mean error.
+            opacity, tint, change = best_paint(_mean([each.sums for each in found]), settings.alpha_max, alpha_min)
+            removal = _mean([each.removal for each in found])
+            gone = torch.where(replaces < 0, 0.0, removal[replaces.clamp(min=0)])
         return Trial((LOSS * (-gone - change)).numpy(), opacity.numpy(), tint.numpy())
 
     def exchange(
@@ -486,14 +497,54 @@ class Optimiser:
             background = noise_picture(key_of(self._seed, self.done), canvas.size)
         return background, over(canvas.target, background)
 
-    def _drawn(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Atlas]:
-        """The sprites as the rasteriser takes them."""
+    def _fair_grounds(self) -> list[tuple[Tensor, Tensor]]:
+        """As `_ground`, for judging sprites: noise comes with its negative.
+
+        Of many small sprites that are tried over a covered hole, some match any one noise by chance; none matches both.
+        """
+        background, goal = self._ground()
+        if self._canvas.background is not None:
+            return [(background, goal)]
+        negative = torch.cat([1 - background[..., :3], background[..., 3:]], dim=-1)
+        return [(background, goal), (negative, over(self._canvas.target, negative))]
+
+    def _removal_costs(self, shown: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """See `removal_costs`; opacities are multiplied by `shown`, one number or [N]."""
+        settings = self.settings
+        with torch.no_grad():
+            drawn = self._drawn(shown)
+            costs = [
+                removal_costs(*drawn, goal, background, settings.colour_mix, back_end=settings.back_end)
+                for background, goal in self._fair_grounds()
+            ]
+        return LOSS * _mean(costs).numpy()
+
+    def _squared_error(self, shown: NDArray[np.float64] | float) -> NDArray[np.float32]:
+        """See `squared_error`; opacities are multiplied by `shown`, one number or [N]."""
+        settings, space = self.settings, self.settings.blend_space
+        with torch.no_grad():
+            drawn = self._drawn(shown)
+            errors = [
+                (seen(image, space) - seen(goal, space))[..., :3].square().sum(dim=-1)
+                for background, goal in self._fair_grounds()
+                for image in [
+                    composite(*drawn, self._canvas.size, background, settings.colour_mix, back_end=settings.back_end)
+                ]
+            ]
+        row, column = (
+            np.arange(full) * small // full for full, small in zip(self._size, self._canvas.size, strict=True)
+        )
+        enlarged: NDArray[np.float32] = _mean(errors).numpy()[row[:, None], column]
+        return enlarged if self._weights is None else enlarged * self._weights
+
+    def _drawn(self, shown: NDArray[np.float64] | float = 1.0) -> tuple[Tensor, Tensor, Tensor, Tensor, Atlas]:
+        """The sprites as the rasteriser takes them, their opacities multiplied by `shown`, one number or [N]."""
         self._fetch()
         p = self.parameters
         affine = self._on_canvas(
             affine_maps(p["x"], p["y"], p["log_scale"].exp(), self._aspect, p["theta"], self._shape)
         )
-        opacity = self.settings.alpha_max * p["opacity"].sigmoid()
+        opacity = self.settings.alpha_max * p["opacity"].sigmoid() * torch.as_tensor(shown)
         return affine, opacity, p["tint"].sigmoid(), self._template, self._atlas
 
     def _on_canvas(self, affine: Tensor) -> Tensor:
@@ -591,6 +642,10 @@ class Optimiser:
                 p[name].copy_(torch.minimum(torch.maximum(p[name], -0.5 * reach), length + 0.5 * reach))
             p["opacity"].clamp_(-SATURATION, SATURATION)
             p["tint"].clamp_(-SATURATION, SATURATION)
+
+
+def _mean(tensors: list[Tensor]) -> Tensor:
+    return tensors[0] if len(tensors) == 1 else torch.stack(tensors).mean(dim=0)
 
 
 def _logit(values: NDArray[np.float64]) -> NDArray[np.float64]:

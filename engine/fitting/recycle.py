@@ -51,7 +51,8 @@ def recycle(optimiser: Optimiser, placer: Placer, rng: np.random.Generator) -> i
     useless = np.argsort(worth, kind="stable")[: max(1, int(SHARE * count))]
     useless = useless[worth[useless] < USELESS * np.median(worth)]
     # Squared once more: the worst places first, and not a little everywhere.
-    error = box_mean(optimiser.squared_error().astype(np.float64), 2) ** 2
+    # Where the target has a hole that is covered, one more on top would only cover it better.
+    error = (box_mean(optimiser.squared_error().astype(np.float64), 2) * placer.target[..., 3]) ** 2
     if not len(useless) or not error.sum() > 0:
         return 0
     row, column = placer.draw(error, len(useless), rng)

@@ -9,20 +9,28 @@ from functools import lru_cache, partial
 from typing import Any, SupportsFloat
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from smalti.bridge.job import Preset
+from smalti.bridge.job import BlendSpace, Preset
 
 from ..raster import build_atlas
 from ..raster.atlas import texels_for
 from . import exchange, published, recycle
+from .canvas import seen
 from .limits import Keeper, Limits
 from .optimiser import Optimiser, Settings
 from .presets import PRESETS
-from .start import Placer, shape_of, start
+from .start import Placer, Sprites, shape_of, start
 
 WARM_RATE = 0.4
 """Rates of a frame that starts from the one before, against those of a first frame."""
+CUT = 0.01
+"""Mean squared difference of two frames, at least, between which there can be a cut."""
+ALIKE = 0.25
+"""Correlation from which on two frames show one scene, however its light changes."""
+FLAT = 0.001
+"""Variance below which a frame is one colour, so that nothing says where sprites should be."""
 
 PER_FRAME = ("x", "y", "scale", "aspect", "theta", "opacity", "tint")
 
@@ -68,25 +76,20 @@ class Fitting:
         self._atlas = self._atlas_of(texels_for(settings.size_range[1]))
         self._shapes = np.array([[b.shape[1], b.shape[0]] for b in bitmaps], np.float64)
         self._coverage = np.array([b[..., 3].mean(dtype=np.float64) for b in bitmaps])
+        self._measured = [shape_of(b) for b in bitmaps]
         first = target(0)
         self._size = (first.shape[0], first.shape[1])
         self._limits = limits
-        self._keeper = self._keeper_of_frame()
+        self._keeper = self._keeper_of_frame(settings)
         first = first if self._keeper is None else self._keeper.masked(first)
-        self._placer = Placer(
-            first.astype(np.float64),
-            [shape_of(b) for b in bitmaps],
-            settings.colour_mix,
-            settings.size_range,
-            settings.lock_rotation,
-        )
+        self._placer = self._placer_of(first)
         self._effort = PRESETS[preset].effort
         self._published = preset == "published"
         begin = published.start if self._published else start
         self._start = begin(self._placer, count, np.random.default_rng(seed))
         if self._keeper is not None:
             self._start = self._keeper.admitted(self._start)
-        self.optimiser = self._begin(first, self._start)
+        self.optimiser = self._begin(first, self._start, settings)
 
     @property
     def steps(self) -> int:
@@ -107,10 +110,10 @@ class Fitting:
     def step(self) -> SupportsFloat:
         """One gradient step, of the next frame where this one is finished. Returns the loss (see `Optimiser.step`)."""
         if self.optimiser.finished:
-            sprites = self._sprites()
-            self._done.append(sprites)
+            self._done.append(self._sprites())
             self.frame += 1
-            self._begin_frame(sprites)
+            # Sprites that are faded out there may be of use in the next frame, which begins with all of them.
+            self._begin_frame(self._done[-1] if self._keeper is not None else self.optimiser.sprites())
         elif self.frame == 0:  # only there: in later frames a sprite that jumps would be seen to jump
             self._mend()
         return self.optimiser.step() if self._keeper is None else self._keeper.step(self.optimiser)
@@ -143,7 +146,7 @@ class Fitting:
     def _sprites(self) -> dict[str, NDArray[Any]]:
         """The sprites of the frame at hand, as they may be shown."""
         if self._keeper is None:
-            return self.optimiser.sprites()
+            return self.optimiser.sprites_to_show() if self.optimiser.finished else self.optimiser.sprites()
         rng = np.random.default_rng((self._seed, self.optimiser.done, 3))
         return self._keeper.shown(self.optimiser, self._placer, rng)
 
@@ -179,23 +182,69 @@ class Fitting:
             self._begin_frame(self._done[-1])
         self.optimiser.restore(state)
 
-    def _begin_frame(self, sprites: Mapping[str, NDArray[Any]]) -> None:
-        """Go on to a later frame from the sprites of the one before."""
-        self._keeper = self._keeper_of_frame()
-        if self._keeper is not None:
-            sprites = self._keeper.admitted(sprites)
-        self.optimiser = self._begin(self._target(self.frame), sprites)
-
-    def _keeper_of_frame(self) -> Keeper | None:
-        if self._limits is None:
-            return None
-        settings = self._frame_settings if self.frame else self._settings
-        return Keeper(self._limits, self.frame, settings, self._atlas_of, self._shapes, self._coverage, self._size)
-
-    def _begin(self, target: NDArray[np.float32], sprites: Mapping[str, NDArray[Any]]) -> Optimiser:
-        settings = self._frame_settings if self.frame else self._settings
+    def _begin_frame(self, sprites: Sprites) -> None:
+        """Go on to a later frame from the sprites of the one before; in a new scene they are placed anew."""
+        settings = self._frame_settings
+        before, target = self._target(self.frame - 1), self._target(self.frame)
+        anew = is_new_scene(before, target, settings.blend_space)
+        if anew:  # with full rates
+            settings = replace(self._settings, steps=settings.steps)
+        self._keeper = self._keeper_of_frame(settings)
         if self._keeper is not None:
             target = self._keeper.masked(target)
+        if anew:
+            sprites = self._placed_anew(target, sprites)
+        if self._keeper is not None:
+            sprites = self._keeper.admitted(sprites)
+        self.optimiser = self._begin(target, sprites, settings)
+
+    def _placed_anew(self, target: NDArray[np.float32], sprites: Sprites) -> Sprites:
+        """The same bitmaps where a new scene wants them."""
+        placed = start(
+            self._placer_of(target),
+            len(sprites["template"]),
+            np.random.default_rng((self._seed, self.frame, 2)),
+            template=sprites["template"],
+        )
+        if self._settings.lock_scale:
+            placed["scale"] = sprites["scale"]
+        if self._limits is not None and self._limits.palette is not None:
+            placed["tint"] = sprites["tint"]
+        return placed
+
+    def _keeper_of_frame(self, settings: Settings) -> Keeper | None:
+        if self._limits is None:
+            return None
+        return Keeper(self._limits, self.frame, settings, self._atlas_of, self._shapes, self._coverage, self._size)
+
+    def _begin(self, target: NDArray[np.float32], sprites: Sprites, settings: Settings) -> Optimiser:
         return Optimiser(
             target, self._background, self._atlas, self._shapes, sprites, settings, self._seed + self.frame
         )
+
+    def _placer_of(self, target: NDArray[np.float32]) -> Placer:
+        settings = self._settings
+        return Placer(
+            target.astype(np.float64),
+            self._measured,
+            settings.colour_mix,
+            settings.size_range,
+            settings.lock_rotation,
+        )
+
+
+def is_new_scene(before: NDArray[np.float32], now: NDArray[np.float32], space: BlendSpace) -> bool:
+    """Whether what suited one frame is of no use in the next.
+
+    So it is after a cut, and when a picture appears out of a single colour, as in a fade from black.
+
+    Args:
+        before, now: [H, W, 4] premultiplied, in `space`.
+    """
+    a, b = (seen(torch.from_numpy(frame), space).numpy().astype(np.float64) for frame in (before, now))
+    changed = float(((a - b) ** 2).mean()) > CUT
+    a, b = (frame - frame.mean(axis=(0, 1)) for frame in (a, b))
+    was, now_is, both = (float((one * other).mean()) for one, other in ((a, a), (b, b), (a, b)))
+    if min(was, now_is) < FLAT:
+        return changed or was < FLAT <= now_is
+    return changed and both < ALIKE * (was * now_is) ** 0.5

@@ -21,6 +21,8 @@ Sprites = dict[str, NDArray[Any]]
 
 OVERLAP = 2.2
 """Mean number of sprites over a point at the start."""
+CROWDED = 1.5
+"""How many times `OVERLAP` sprites may lie over a point before they start fainter."""
 FLATNESS = 0.12
 """Share of the draw that a region without any detail keeps."""
 
@@ -150,11 +152,22 @@ class Placer:
         row, column = np.divmod(pixel, density.shape[1])
         return row, column
 
-    def at(self, row: Integers, column: Integers, radius: Floats, rng: np.random.Generator) -> Sprites:
-        """Sprites that cover about as much as discs of `radius` [N] (pixels) about these pixels would (see `start`)."""
+    def at(
+        self,
+        row: Integers,
+        column: Integers,
+        radius: Floats,
+        rng: np.random.Generator,
+        template: NDArray[np.integer] | None = None,
+    ) -> Sprites:
+        """Sprites that cover about as much as discs of `radius` [N] (pixels) about these pixels would (see `start`).
+
+        `template` [N] are theirs; None chooses.
+        """
         count = len(row)
         colour = self._colour_under(row, column, radius)
-        template = self._choose(colour, rng)
+        if template is None:
+            template = self._choose(colour, rng)
         # A bitmap with holes or a slim one is made larger, so that it covers as much; within reason.
         scale = self.allowed(radius * np.minimum(np.sqrt(np.pi / 4 / self.filled), 2.5)[template])
 
@@ -216,6 +229,7 @@ def start(
     rng: np.random.Generator,
     flatness: float = FLATNESS,
     overlap: float = OVERLAP,
+    template: NDArray[np.integer] | None = None,
 ) -> Sprites:
     """Choose the starting sprites, bottom of the stack first.
 
@@ -225,6 +239,7 @@ def start(
         rng: source of every random choice.
         flatness: share of the draw that a region without any detail keeps, above 0.
         overlap: mean number of sprites over a point.
+        template: [N] the templates from the bottom of the stack to its top; None chooses.
 
     Returns:
         ``template`` [N] int32; ``x``, ``y``, ``scale``, ``aspect``, ``theta``, ``opacity`` [N] and ``tint`` [N, 3]
@@ -236,6 +251,19 @@ def start(
     # Room for one sprite here, in pixels, and from it the radius of a disc that covers it `overlap` times over.
     room = density.sum() / (count * box_mean(density, 2)[row, column])
     radius = np.sqrt(overlap * room / np.pi) * np.exp(rng.uniform(-0.35, 0.35, count))
+    if template is not None:
+        stack = np.argsort(-radius, kind="stable")
+        return placer.at(row[stack], column[stack], radius[stack], rng, template)
     sprites = placer.at(row, column, radius, rng)
     stack = np.argsort(-sprites["scale"], kind="stable")
+    sprites["opacity"] *= _thinned(placer, sprites, overlap, float(alpha.sum()))
     return {name: values[stack] for name, values in sprites.items()}
+
+
+def _thinned(placer: Placer, sprites: Sprites, overlap: float, area: float) -> float:
+    """Factor of the opacities where the smallest size allowed piles sprites far higher than `overlap` on `area` pixels.
+
+    In a pile of opaque ones none would have a slope: what lies below is hidden, and what lies on top changes nothing.
+    """
+    covered = (4 * sprites["scale"] ** 2 * placer.filled[sprites["template"]]).sum()
+    return float(min(1.0, CROWDED * overlap * max(area, 1.0) / covered))

@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Targets, bitmaps and settings to break a fit with: no failure, and a picture that makes sense."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from jobs import Floats, arrays_of, decibels, pixels_of, save, small_job
+from numpy.typing import NDArray
+from optimisers import settings
+from PIL import Image
+
+from smalti.bridge.composition import PER_FRAME
+from smalti.engine.api import fit
+from smalti.engine.colour import into_space
+from smalti.engine.composition import Composition
+from smalti.engine.drawing import picture
+from smalti.engine.fitting.optimiser import Optimiser
+from smalti.engine.fitting.sequence import is_new_scene
+from smalti.engine.images import premultiply
+from smalti.engine.raster import build_atlas
+from smalti.engine.run import resume_job, run_job
+from smalti.engine.templates import Template, load_templates
+
+SIDE = 64
+Pixels = NDArray[np.uint8]
+
+WAYS = [(mix, space, preset) for mix in (0.0, 0.5, 1.0) for space in ("srgb", "linear") for preset in ("balanced",)] + [
+    (0.0, "srgb", "published"),
+    (0.5, "linear", "published"),
+]
+"""Colour mix, blend space, preset."""
+every_way = pytest.mark.parametrize(("mix", "space", "preset"), WAYS)
+
+
+def flat(colour: tuple[int, int, int]) -> Pixels:
+    return np.full((SIDE, SIDE, 3), colour, np.uint8)
+
+
+def noise() -> Pixels:
+    return np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
+
+
+def chequered() -> Pixels:
+    y, x = np.mgrid[0:SIDE, 0:SIDE]
+    return np.repeat((255 * ((x + y) % 2)).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def drawing() -> Pixels:
+    """A line and a circle, black and about a pixel wide, on white."""
+    y, x = np.mgrid[0:SIDE, 0:SIDE]
+    ink = (abs(x - 0.7 * y - 7) < 0.8) | (abs(np.hypot(x - 40, y - 27) - 17) < 0.8)
+    return np.where(ink[..., None], 0, np.full(3, 255)).astype(np.uint8)
+
+
+def holed() -> Pixels:
+    """Blue and orange, with two round holes."""
+    y, x = np.mgrid[0:SIDE, 0:SIDE]
+    rgba = np.full((SIDE, SIDE, 4), (200, 120, 60, 255), np.uint8)
+    rgba[:, : SIDE // 2, :3] = (60, 120, 200)
+    rgba[(np.hypot(x - 20, y - 20) < 10) | (np.hypot(x - 43, y - 40) < 13)] = 0
+    return rgba
+
+
+def speck() -> Pixels:
+    """Transparent but for a red spot."""
+    rgba = np.zeros((SIDE, SIDE, 4), np.uint8)
+    rgba[29:34, 29:36] = (200, 40, 40, 255)
+    return rgba
+
+
+def ghost() -> Pixels:
+    """As `holed`, at an alpha of 2 of 255."""
+    rgba = holed()
+    rgba[..., 3] //= 100
+    return rgba
+
+
+def panorama() -> Pixels:
+    """1 : 20."""
+    y, x = np.mgrid[0:16, 0:320]
+    return np.stack([255 * x / 320, 16 * y, 128 + 127 * np.sin(x / 9 + y / 7)], axis=-1).astype(np.uint8)
+
+
+def pillar() -> Pixels:
+    """20 : 1."""
+    return np.ascontiguousarray(panorama().swapaxes(0, 1))
+
+
+def flower(colour: tuple[int, int, int], petals: int) -> Pixels:
+    """[64, 64, 4]: petals of one colour about a yellow heart."""
+    y, x = np.mgrid[-1:1:64j, -1:1:64j]
+    radius = np.hypot(x, y)
+    rgba = np.empty((64, 64, 4), np.uint8)
+    rgba[..., :3] = colour
+    rgba[radius < 0.2, :3] = (250, 210, 60)
+    rgba[..., 3] = np.rint(255 * np.clip(12 * (0.55 + 0.35 * np.cos(petals * np.arctan2(y, x)) - radius), 0, 1))
+    return rgba
+
+
+@pytest.fixture(scope="module")
+def flowers(tmp_path_factory: pytest.TempPathFactory) -> list[Template]:
+    folder = tmp_path_factory.mktemp("flowers")
+    kinds: list[tuple[tuple[int, int, int], int]] = [
+        ((220, 60, 90), 5),
+        ((240, 240, 245), 6),
+        ((60, 90, 200), 4),
+        ((30, 30, 40), 7),
+    ]
+    for colour, petals in kinds:
+        save(folder / f"{petals}.png", flower(colour, petals))
+    return load_templates(folder)
+
+
+def fitted(target: Path, templates: list[Template], **changes: Any) -> Composition:
+    """A short fit, none of whose numbers is out of bounds."""
+    losses: list[float] = []
+    asked = {"count": 60, "steps": 60, **changes}
+    composition = fit(target, templates, progress=lambda done, total, loss: losses.append(loss), **asked)
+    assert np.isfinite(losses).all()
+    check_numbers({name: getattr(composition, name) for name in (*PER_FRAME, "tint")})
+    return composition
+
+
+def check_numbers(arrays: dict[str, Any]) -> None:
+    assert all(np.isfinite(values).all() for values in arrays.values())
+    assert arrays["scale"].min() > 0
+    for name in ("opacity", "tint"):
+        assert 0 <= arrays[name].min() <= arrays[name].max() <= 1
+
+
+def shown(composition: Composition, frame: int = 0) -> Floats:
+    """[H, W, 4] premultiplied sRGB."""
+    return premultiply(picture(composition, frame)).astype(np.float64)
+
+
+def bare(composition: Composition) -> Floats:
+    """[H, W, 4] the background alone, as `shown`."""
+    header = composition.header
+    if header.background == "transparent":
+        return np.zeros((header.height, header.width, 4))
+    colour = [int(header.background[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    return np.broadcast_to([*colour, 1.0], (header.height, header.width, 4))
+
+
+def gain(composition: Composition, target: Path, frame: int = 0) -> float:
+    """By how many decibels the picture is nearer to its target than the bare background is."""
+    goal = pixels_of(target)
+    before = decibels(bare(composition), goal)
+    return decibels(shown(composition, frame), goal) - before if np.isfinite(before) else 0.0
+
+
+# Targets.
+
+
+@every_way
+@pytest.mark.parametrize("colour", [(255, 255, 255), (0, 0, 0), (183, 91, 40)])
+def test_a_target_of_one_colour_is_that_colour(
+    tmp_path: Path, flowers: list[Template], colour: tuple[int, int, int], mix: float, space: Any, preset: Any
+) -> None:
+    target = save(tmp_path / "flat.png", flat(colour))
+    composition = fitted(target, flowers, colour_mix=mix, blend_space=space, preset=preset, steps=20)
+    np.testing.assert_array_equal(picture(composition)[..., :3], flat(colour))
+
+
+@pytest.mark.parametrize("space", ["srgb", "linear"])
+def test_a_target_of_one_colour_is_covered_where_the_background_is_another(
+    tmp_path: Path, flowers: list[Template], space: Any
+) -> None:
+    target = save(tmp_path / "flat.png", flat((183, 91, 40)))
+    composition = fitted(target, flowers, blend_space=space, background="#ffffff")
+    assert decibels(shown(composition), pixels_of(target)) > 30
+
+
+@every_way
+@pytest.mark.parametrize(
+    ("draw", "least"),
+    [(noise, 0.0), (chequered, -0.01), (drawing, 0.5), (panorama, 0.3), (pillar, 0.3)],
+)
+def test_an_opaque_target_is_nearer_than_its_background(
+    tmp_path: Path,
+    flowers: list[Template],
+    draw: Callable[[], Pixels],
+    least: float,
+    mix: float,
+    space: Any,
+    preset: Any,
+) -> None:
+    target = save(tmp_path / "target.png", draw())
+    composition = fitted(target, flowers, colour_mix=mix, blend_space=space, preset=preset)
+    assert gain(composition, target) >= least
+
+
+@every_way
+@pytest.mark.parametrize(("draw", "least"), [(holed, 8), (speck, 6), (ghost, 1)])
+def test_a_cut_out_shows_what_is_there_and_leaves_the_rest_open(
+    tmp_path: Path,
+    flowers: list[Template],
+    draw: Callable[[], Pixels],
+    least: float,
+    mix: float,
+    space: Any,
+    preset: Any,
+) -> None:
+    target = save(tmp_path / "target.png", draw())
+    composition = fitted(target, flowers, colour_mix=mix, blend_space=space, preset=preset)
+    assert composition.header.background == "transparent"
+    assert gain(composition, target) >= least
+    assert shown(composition)[..., 3][draw()[..., 3] == 0].mean() < 0.15
+
+
+@pytest.mark.parametrize("space", ["srgb", "linear"])
+def test_linear_light_does_not_turn_a_fine_pattern_pale(tmp_path: Path, flowers: list[Template], space: Any) -> None:
+    target = save(tmp_path / "target.png", chequered())
+    composition = fitted(target, flowers, blend_space=space, count=120, steps=120)
+    assert shown(composition)[..., :3].mean() == pytest.approx(0.5, abs=0.03)
+
+
+def test_no_sprite_promises_to_mend_a_covered_hole_by_the_noise_behind_it() -> None:
+    empty = np.zeros((32, 32, 4), np.float32)
+    rng = np.random.default_rng(0)
+    count = 300
+    sprites = {
+        "template": np.zeros(count, np.int32),
+        "x": rng.uniform(0, 32, count),
+        "y": rng.uniform(0, 32, count),
+        "scale": np.full(count, 1.5),  # small enough to match a pixel's noise by chance
+        "aspect": np.zeros(count),
+        "theta": rng.uniform(-3, 3, count),
+    }
+    cover = {name: values[:1] for name, values in sprites.items()} | {
+        "scale": np.full(1, 200.0),
+        "opacity": np.full(1, 1.0),
+        "tint": np.full((1, 3), 0.5),
+    }
+    atlas = build_atlas([np.ones((8, 8, 4), np.float32)])
+    optimiser = Optimiser(empty, None, atlas, np.full((1, 2), 8.0), cover, settings(alpha_max=1.0), seed=0)
+    trial = optimiser.try_out(sprites, np.full(count, -1), np.ones(count, bool))
+    assert trial.gain.max() < 1e-7  # grey is the best that can be said of all noise
+
+
+# Bitmaps.
+
+
+@pytest.mark.parametrize("mix", [0.0, 1.0])
+@pytest.mark.parametrize("draw", [flat, drawing, holed, panorama])
+@pytest.mark.parametrize(
+    ("bitmap"),
+    [
+        np.full((1, 1, 4), (200, 80, 40, 255), np.uint8),
+        np.full((1, 400, 4), (40, 160, 90, 255), np.uint8),
+        np.full((400, 1, 4), (40, 160, 90, 255), np.uint8),
+        np.dstack([np.full((40, 40, 3), 90), np.random.default_rng(0).integers(1, 4, (40, 40))]).astype(np.uint8),
+    ],
+    ids=["texel", "thread", "upright thread", "alpha of 1 to 3"],
+)
+def test_a_bitmap_may_be_next_to_nothing(tmp_path: Path, bitmap: Pixels, draw: Any, mix: float) -> None:
+    templates = load_templates(save(tmp_path / "bitmaps" / "one.png", bitmap).parent)
+    target = save(tmp_path / "target.png", draw((255, 255, 255)) if draw is flat else draw())
+    composition = fitted(target, templates, colour_mix=mix, steps=30)
+    assert gain(composition, target) >= 0
+
+
+# Counts and settings.
+
+
+@pytest.mark.parametrize("draw", [noise, drawing, holed, panorama])
+@pytest.mark.parametrize("preset", ["balanced", "published"])
+def test_one_sprite_is_enough(tmp_path: Path, flowers: list[Template], draw: Callable[[], Pixels], preset: Any) -> None:
+    target = save(tmp_path / "target.png", draw())
+    assert gain(fitted(target, flowers, count=1, preset=preset), target) >= 0
+
+
+@pytest.mark.parametrize(("side", "count", "least"), [(16, 2000, 16.0), (32, 4096, 19.0)])
+@pytest.mark.parametrize("space", ["srgb", "linear"])
+def test_far_more_sprites_than_pixels_leave_holes_open(
+    tmp_path: Path, flowers: list[Template], side: int, count: int, least: float, space: Any
+) -> None:
+    small = np.asarray(Image.fromarray(holed()).resize((side, side), Image.Resampling.NEAREST))
+    target = save(tmp_path / "target.png", small)
+    composition = fitted(target, flowers, count=count, size=side, steps=50, blend_space=space)
+    assert decibels(shown(composition), pixels_of(target)) > least
+
+
+@pytest.mark.parametrize("preset", ["balanced", "published"])
+@pytest.mark.parametrize(
+    "extreme",
+    [
+        {"min_size": 1, "max_size": 1},
+        {"alpha_max": 0.01},
+        {"count": 1, "steps": 1},
+        {"colour_mix": 0.999},
+        {"detail_weight": 1.0},
+        {"min_size": 1, "max_size": 1, "alpha_max": 0.01, "colour_mix": 0.999, "detail_weight": 1.0},
+        {"min_size": 1000, "max_size": 1000, "alpha_max": 0.01, "lock_scale": True, "lock_rotation": True},
+        {"count": 1, "steps": 1, "min_size": 1, "max_size": 1, "alpha_max": 0.01, "blend_space": "linear"},
+        {"loss": "ms_ssim+edges+oklab", "detail_weight": 1.0, "colour_mix": 0.999, "steps": 5},
+    ],
+    ids=lambda extreme: " ".join(f"{name}={value}" for name, value in extreme.items()),
+)
+@pytest.mark.parametrize("draw", [flat, noise, holed])
+def test_settings_at_their_ends_leave_a_whole_job(tmp_path: Path, draw: Any, extreme: Any, preset: Any) -> None:
+    target = save(tmp_path / "picture.png", draw((255, 255, 255)) if draw is flat else draw())
+    job = small_job(tmp_path, target=str(target), preset=preset, **extreme)
+    asked = iter([job.steps == 1, True])
+    run_job(job, tmp_path / "job", should_stop=lambda: next(asked))
+    with np.load(tmp_path / "job" / "checkpoint.npz", allow_pickle=False) as checkpoint:
+        assert all(np.isfinite(checkpoint[n]).all() for n in checkpoint.files if checkpoint[n].dtype.kind == "f")
+    resume_job(tmp_path / "job")
+    check_numbers(arrays_of(tmp_path / "job"))
+    report = json.loads((tmp_path / "job" / "report.json").read_text())
+    assert 0 < report["psnr"] <= 100
+
+
+# Films.
+
+
+@pytest.mark.parametrize("space", ["srgb", "linear"])
+@pytest.mark.parametrize("preset", ["balanced", "published"])
+def test_each_frame_is_shown_however_violent_the_cut(
+    tmp_path: Path, flowers: list[Template], space: Any, preset: Any
+) -> None:
+    frames = [flat((255, 255, 255)), noise(), flat((0, 0, 0)), flat((255, 255, 255)), drawing()]
+    paths = [save(tmp_path / "film" / f"{i}.png", frame) for i, frame in enumerate(frames)]
+    composition = fitted(tmp_path / "film", flowers, blend_space=space, preset=preset)
+    for i, least in enumerate([0, 5, 15, 0, 0.5]):
+        assert gain(composition, paths[i], i) >= least
+
+
+def test_a_film_that_fades_in_from_black_gets_its_picture(tmp_path: Path, flowers: list[Template]) -> None:
+    y, x = np.mgrid[0:SIDE, 0:SIDE]
+    picture_itself = np.stack([4 * x, 4 * y, 255 - 4 * x], axis=-1)
+    for i in range(6):
+        save(tmp_path / "film" / f"{i}.png", (picture_itself * (i / 5)).astype(np.uint8))
+    composition = fitted(tmp_path / "film", flowers, count=100)
+    assert decibels(shown(composition, 5), pixels_of(tmp_path / "film" / "5.png")) > 15
+
+
+@pytest.mark.parametrize("lock", [False, True])
+def test_after_a_cut_sprites_keep_their_bitmaps_and_a_locked_size(
+    tmp_path: Path, flowers: list[Template], lock: bool
+) -> None:
+    for i, frame in enumerate([drawing(), 255 - drawing()]):
+        save(tmp_path / "film" / f"{i}.png", frame)
+    composition = fitted(tmp_path / "film", flowers, lock_scale=lock, colour_mix=0.5)
+    assert np.array_equal(composition.scale[0], composition.scale[1]) == lock
+    assert len(composition.template) == 60  # one for the whole film
+
+
+def test_a_fit_goes_on_behind_a_cut_as_if_it_had_not_stopped(tmp_path: Path) -> None:
+    for i, frame in enumerate([flat((255, 255, 255)), noise(), drawing()]):
+        save(tmp_path / "film" / f"{i}.png", frame)
+    job = small_job(tmp_path, target=str(tmp_path / "film"))
+    run_job(job, tmp_path / "whole")
+    asked = iter(range(100))
+    run_job(job, tmp_path / "parts", should_stop=lambda: next(asked) == 14)  # in the second frame
+    resume_job(tmp_path / "parts")
+    whole, parts = arrays_of(tmp_path / "whole"), arrays_of(tmp_path / "parts")
+    for name, values in whole.items():
+        np.testing.assert_array_equal(parts[name], values)
+
+
+def test_a_new_scene_is_told_from_motion_and_from_light() -> None:
+    def frame(pixels: Pixels) -> NDArray[np.float32]:
+        return into_space(premultiply(np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])), "srgb")
+
+    scene = panorama()
+    assert not is_new_scene(frame(scene), frame(scene), "srgb")
+    assert not is_new_scene(frame(scene), frame(np.roll(scene, 4, axis=1)), "srgb")
+    assert not is_new_scene(frame(scene), frame(scene // 2), "srgb")
+    assert not is_new_scene(frame(flat((90, 90, 90))), frame(flat((100, 100, 100))), "srgb")
+    assert is_new_scene(frame(flat((0, 0, 0))), frame(drawing() // 3), "srgb")
+    assert is_new_scene(frame(drawing()), frame(flat((0, 0, 0))), "srgb")
+    assert is_new_scene(frame(noise()), frame(noise()[::-1]), "srgb")
