@@ -21,11 +21,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+
+if TYPE_CHECKING:
+    from scenes import Scene
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -119,11 +123,43 @@ def parity(options: argparse.Namespace) -> list[Line]:
     same = all(torch.equal(a[0], again[0][0]) for a in again) and all(
         torch.equal(x, y) for a in again for x, y in zip(a[1], again[0][1])
     )
+    trial_off = max(trials_off(scene) for scene in scenes[:8])
     return [
+        Line(
+            "sprites and trials that are appraised, against the CPU, relative",
+            number(trial_off),
+            "1e-3",
+            trial_off < 1e-3,
+        ),
         Line("picture against the reference, largest difference", number(image_off), "1e-4", image_off < 1e-4),
         Line("gradients against the reference, relative", number(grad_off), "1e-3", grad_off < 1e-3),
         Line("five runs, the same bits", str(same), "yes", same),
     ]
+
+
+def trials_off(scene: Scene) -> float:
+    """Largest difference of what sprites and trials are worth from the CPU's, over the largest number of the kind."""
+    from scenes import random_trials
+    from smalti.engine.raster import appraise
+
+    goal = torch.rand(*scene.size, 4, generator=torch.Generator().manual_seed(1))
+    found, true = (
+        appraise(
+            scene.affine,
+            scene.opacity,
+            scene.tint,
+            scene.template,
+            scene.atlas,
+            goal,
+            random_trials(9, scene, 200),
+            scene.background,
+            scene.mix,
+            back_end=back_end,
+        )
+        for back_end in ("cuda", "cpu")
+    )
+    pairs = [(found.removal, true.removal), *zip(found.sums.T, true.sums.T)]
+    return max(float((a - b).abs().max() / b.abs().max().clamp(min=1e-12)) for a, b in pairs)
 
 
 def step_parity(options: argparse.Namespace) -> list[Line]:
@@ -190,6 +226,7 @@ def small(options: argparse.Namespace) -> list[Line]:
         removal_costs(
             scene.affine, scene.opacity, scene.tint, scene.template, scene.atlas, goal, None, mix, back_end="cuda"
         )
+        trials_off(replace(scene, mix=mix))
         fitting = optimiser(False, settings(back_end="cuda", colour_mix=mix))
         for _ in range(3):
             float(fitting.step())
