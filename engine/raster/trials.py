@@ -16,7 +16,7 @@ DRAWN, IN_STACK, ON_TOP = 0, 1, 2
 SUMS = 9
 """Numbers of a trial: squares, cross (3), own, tint (3), match."""
 
-SECTIONS = 20
+SECTIONS = 14
 GOLDEN = 0.5 * (5**0.5 - 1)
 
 
