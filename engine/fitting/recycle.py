@@ -10,10 +10,13 @@ error alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from .optimiser import Optimiser
-from .start import Placer, box_mean
+from .start import Placer, box_mean, joined
 
 SHARE = 0.05
 """Share of the sprites that is moved in one round, at most."""
@@ -35,18 +38,32 @@ def is_due(done: int, steps: int) -> bool:
     return FIRST * steps <= done < LAST * steps and done % every == 0
 
 
-def recycle(optimiser: Optimiser, placer: Placer, rng: np.random.Generator) -> int:
-    """One round. Moved sprites go on top of the stack, small, in the target's colour. Returns how many were moved."""
+def recycle(optimiser: Optimiser, placers: Sequence[Placer], rng: np.random.Generator) -> int:
+    """One round, of each placer's group by itself. Returns how many sprites were moved.
+
+    They go on top of the stack, small, in the target's colour.
+    """
     worth = optimiser.removal_costs()
-    count = len(worth)
-    useless = np.argsort(worth, kind="stable")[: max(1, int(SHARE * count))]
-    useless = useless[worth[useless] < USELESS * np.median(worth)]
+    sprites = optimiser.sprites()
     # Squared once more: the worst places first, and not a little everywhere.
     error = box_mean(optimiser.squared_error().astype(np.float64), 2) ** 2
-    if not len(useless) or not error.sum() > 0:
-        return 0
-    row, column = placer.draw(error, len(useless), rng)
-    small = np.quantile(optimiser.sprites()["scale"], SMALL)
-    radius = small * np.exp(rng.uniform(-0.4, 0.4, len(useless)))
-    optimiser.replace(np.sort(useless), placer.at(row, column, radius, rng))
-    return len(useless)
+    moved, fresh = [], []
+    for placer in placers:
+        own = placer.group.members(sprites["template"])
+        useless = own[_useless(worth[own])]
+        if not len(useless) or not placer.group.within(error).sum() > 0:
+            continue
+        row, column = placer.draw(error, len(useless), rng)
+        small = np.quantile(sprites["scale"][own], SMALL)
+        radius = small * np.exp(rng.uniform(-0.4, 0.4, len(useless)))
+        moved.append(useless)
+        fresh.append(placer.at(row, column, radius, rng))
+    if moved:
+        optimiser.replace(np.concatenate(moved), joined(fresh))
+    return sum(len(which) for which in moved)
+
+
+def _useless(worth: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Which of sprites of this worth [N] are to be moved, in their order in the stack."""
+    least = np.argsort(worth, kind="stable")[: max(1, int(SHARE * len(worth)))]
+    return np.sort(least[worth[least] < USELESS * np.median(worth)])
