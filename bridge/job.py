@@ -43,8 +43,9 @@ OPTIONAL_PATHS = ("target_mask", "keep_in", "keep_out", "font", "weight_map", "l
 class RegionSpec:
     """A part of the canvas with sprites of its own.
 
-    They start there, their centres stay there, and other sprites take their places only there. At the start they lie
-    above the job's other sprites, and those of a later region above those of an earlier one.
+    They start there, their centres stay there (where `JobSpec.keep_in`, `keep_out` and `inside_outline`, which come
+    first, leave them room), and those that are moved elsewhere are moved within. At the start they lie above the job's
+    other sprites, and those of a later region above those of an earlier one.
 
     Attributes:
         mask: path of a grey image, stretched over the canvas: the region is where it is half white or more.
