@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +26,7 @@ FILE_NAME = "job.json"
 MAX_COUNT = 1_000_000
 MAX_SIZE = 16_384
 MAX_COLOURS = 1024
+MAX_REGIONS = 64
 MAX_TEXT = 10_000
 
 BlendSpace = Literal["srgb", "linear"]
@@ -37,13 +40,47 @@ OPTIONAL_PATHS = ("target_mask", "keep_in", "keep_out", "font", "weight_map", "l
 
 
 @dataclass(frozen=True)
+class RegionSpec:
+    """A part of the canvas with sprites of its own.
+
+    They start there, their centres stay there (where `JobSpec.keep_in`, `keep_out` and `inside_outline`, which come
+    first, leave them room), and those that are moved elsewhere are moved within. At the start they lie above the job's
+    other sprites, and those of a later region above those of an earlier one.
+
+    Attributes:
+        mask: path of a grey image, stretched over the canvas: the region is where it is half white or more.
+        count: number of sprites, in addition to all others.
+        min_size, max_size: bounds on a sprite's longer side in canvas pixels; None chooses from the region's extent.
+        primitives: path of a folder of bitmaps and SVG drawings, or of one of them; None for the job's own bitmaps.
+        confine: the sprites draw nowhere outside.
+    """
+
+    mask: str
+    count: int
+    min_size: float | None = None
+    max_size: float | None = None
+    primitives: str | None = None
+    confine: bool = False
+
+    def check(self, number: int) -> None:
+        """Raise SmaltiError (code ``"bad_setting"``) that names the first setting out of its range, and the region."""
+        require = partial(_require, self, of=f" of region {number}")
+        require(bool(self.mask), "mask", "the path of an image")
+        require(1 <= self.count <= MAX_COUNT, "count", f"from 1 to {MAX_COUNT:,}")
+        _check_sizes(self, require)
+        require(self.primitives is None or bool(self.primitives), "primitives", "the path of a folder of bitmaps")
+
+
+@dataclass(frozen=True)
 class JobSpec:
     """One job.
 
     Attributes:
         target: path of an image, or of a folder of frames (every picture in it, in natural order of the names).
-        primitives: path of a folder of bitmaps and SVG drawings, or of one of them; None for `text` alone.
-        count: number of sprites, 1 to 1,000,000.
+        primitives: path of a folder of bitmaps and SVG drawings, or of one of them; None for `text` alone, or where all
+            sprites are of regions with bitmaps of their own.
+        count: number of sprites, 1 to 1,000,000. Where there are `regions`, those outside of them all; 0 rebuilds the
+            regions alone.
         size: longer side of the canvas in pixels (16 to 16,384); None takes the target's own, at most 1024.
         preset: how to fit: ``"draft"`` for a first look, ``"balanced"``, ``"best"`` with more patience;
             ``"published"`` is the recipe of DiffBMP (arXiv 2602.22625), to measure against.
@@ -82,6 +119,8 @@ class JobSpec:
             loss with the term ``vgg``.
         weight_map: path of a grey image (white matters, black does not), stretched over the canvas; None for evenly.
         detail_weight: how much more the busy parts of the target count than the flat ones, from 0 (all alike) to 1.
+        regions: parts of the canvas with sprites of their own, at most 64; masks may overlap. Not with the preset
+            ``"published"``.
         seed: seed of every random choice, 0 to 2**63 - 1. One seed, one machine: the same result bit for bit.
         device: where to compute. ``"auto"`` takes the fastest back end present.
     """
@@ -119,21 +158,16 @@ class JobSpec:
     loss_weights_file: str | None = None
     weight_map: str | None = None
     detail_weight: float = 0.0
+    regions: tuple[RegionSpec, ...] = ()
     seed: int = 0
     device: Device = "auto"
 
     def checked(self) -> JobSpec:
         """Return self, or raise SmaltiError (code ``"bad_setting"``) that names the first setting out of its range."""
-
-        def require(good: bool, name: str, rule: str) -> None:
-            if not good:
-                value = repr(getattr(self, name))
-                shown = value if len(value) <= 200 else f"{value[:200]}..."
-                raise SmaltiError(f"{name} is {shown}, but must be {rule}.", code="bad_setting")
-
+        require = partial(_require, self)
         require(bool(self.target), "target", "the path of an image or of a folder of frames")
         require(
-            bool(self.primitives) or (self.primitives is None and self.text is not None),
+            bool(self.primitives) or (self.primitives is None and (self.text is not None or not self.needs_bitmaps)),
             "primitives",
             "the path of a folder of bitmaps where no text is given",
         )
@@ -144,20 +178,24 @@ class JobSpec:
         )
         require(self.font is None or bool(self.font), "font", "the path of a font file")
         require(self.font is None or self.text is not None, "font", "left out where no text is given")
-        require(1 <= self.count <= MAX_COUNT, "count", f"from 1 to {MAX_COUNT:,}")
+        least = 0 if self.regions else 1
+        require(least <= self.count <= MAX_COUNT, "count", f"from {least} to {MAX_COUNT:,}")
+        require(len(self.regions) <= MAX_REGIONS, "regions", f"at most {MAX_REGIONS} of them")
+        require(not self.regions or self.preset != "published", "regions", "left out with the preset published")
+        for number, region in enumerate(self.regions, 1):
+            region.check(number)
+        require(
+            self.count + sum(region.count for region in self.regions) <= MAX_COUNT,
+            "count",
+            f"at most {MAX_COUNT:,} together with those of the regions",
+        )
         require(self.size is None or 16 <= self.size <= MAX_SIZE, "size", f"from 16 to {MAX_SIZE:,} pixels")
         require(self.steps is None or 1 <= self.steps <= 1_000_000, "steps", "from 1 to 1,000,000")
         require(self.frame_steps is None or 1 <= self.frame_steps <= 1_000_000, "frame_steps", "from 1 to 1,000,000")
         require(0 < self.frame_rate <= 1000, "frame_rate", "more than 0 and at most 1000")
         require(0 <= self.colour_mix <= 1, "colour_mix", "from 0 (tint) to 1 (the bitmap's own colours)")
         require(0 < self.alpha_max <= 1, "alpha_max", "more than 0 and at most 1")
-        require(self.min_size is None or 1 <= self.min_size < math.inf, "min_size", "at least 1 pixel")
-        require(self.max_size is None or 1 <= self.max_size < math.inf, "max_size", "at least 1 pixel")
-        require(
-            self.min_size is None or self.max_size is None or self.min_size <= self.max_size,
-            "min_size",
-            f"at most max_size ({self.max_size})",
-        )
+        _check_sizes(self, require)
         require(
             not self.background.startswith("#") or bool(re.fullmatch("#[0-9a-fA-F]{6}", self.background)),
             "background",
@@ -209,6 +247,41 @@ class JobSpec:
     def background_is_file(self) -> bool:
         """Whether `background` is the path of an image."""
         return self.background not in ("auto", "transparent") and not self.background.startswith("#")
+
+    @property
+    def needs_bitmaps(self) -> bool:
+        """Whether any sprites are made of the job's own bitmaps, and not only of those of regions."""
+        return self.count > 0 or any(region.primitives is None for region in self.regions)
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """The path of every file and folder that the job reads, by what to call it."""
+        named = {name: getattr(self, name) for name in ("target", "primitives", *OPTIONAL_PATHS)}
+        if self.background_is_file:
+            named["background"] = self.background
+        for number, region in enumerate(self.regions, 1):
+            named[f"mask of region {number}"] = region.mask
+            named[f"primitives of region {number}"] = region.primitives
+        return {name: path for name, path in named.items() if path is not None}
+
+
+def _require(settings: object, good: bool, name: str, rule: str, of: str = "") -> None:
+    """Raise SmaltiError (code ``"bad_setting"``) where the setting `name` is not `good`; `of` is put after its name."""
+    if not good:
+        value = repr(getattr(settings, name))
+        shown = value if len(value) <= 200 else f"{value[:200]}..."
+        raise SmaltiError(f"{name}{of} is {shown}, but must be {rule}.", code="bad_setting")
+
+
+def _check_sizes(settings: JobSpec | RegionSpec, require: Callable[[bool, str, str], None]) -> None:
+    smallest, largest = settings.min_size, settings.max_size
+    require(smallest is None or 1 <= smallest < math.inf, "min_size", "at least 1 pixel")
+    require(largest is None or 1 <= largest < math.inf, "max_size", "at least 1 pixel")
+    require(
+        smallest is None or largest is None or smallest <= largest,
+        "min_size",
+        f"at most max_size ({largest})",
+    )
 
 
 def read_job(path: Path) -> JobSpec:

@@ -68,13 +68,14 @@ def _fault(kind: Any, value: Any) -> str | None:
 
 
 def _converted(kind: Any, value: Any, where: str) -> Any:
+    """`value`, which `_fault` has passed, as `kind` has it; `where` is what to call it in messages."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         kind = next(option for option in args if _fault(option, value) is None)
         return _converted(kind, value, where)
     if origin is tuple:
         inner = [args[0]] * len(value) if len(args) == 2 and args[1] is Ellipsis else args
-        return tuple(_converted(k, v, where) for k, v in zip(inner, value))
+        return tuple(_converted(k, v, f"{where}, number {i}") for i, (k, v) in enumerate(zip(inner, value), 1))
     if kind is float:
         return float(value)
     if dataclasses.is_dataclass(kind) and isinstance(value, dict):
@@ -114,7 +115,7 @@ def from_mapping(kind: type[T], data: Any, where: str) -> T:
         fault = _fault(hints[name], data[name])
         if fault:
             raise SmaltiError(f"{where}: {name!r} must be {fault}, not {json.dumps(data[name])[:80]}.", code="bad_file")
-        values[name] = _converted(hints[name], data[name], where)
+        values[name] = _converted(hints[name], data[name], f"{where}: {name}")
     return kind(**values)
 
 

@@ -31,14 +31,14 @@ def fit(
         templates: what `load_templates` or `text_templates` returned, or both together.
         progress: called after every step with steps done, steps in all, and the loss; whatever it raises ends the fit.
         settings: the fields of `smalti.bridge.job.JobSpec`: count, size, steps, colour_mix, background, seed, ...
+            `regions` may be given as dictionaries.
 
     Raises:
         SmaltiError: a picture or a setting is unusable.
         TypeError: there is no such setting.
     """
-    settings = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
     job = JobSpec(target=str(target), primitives="(in memory)", **settings)
-    inputs = read_inputs(from_mapping(JobSpec, to_mapping(job), "settings"), templates)
+    inputs = read_inputs(from_mapping(JobSpec, _plain(to_mapping(job)), "settings"), templates)
     with threads_to_kernels():
         fitting = inputs.fitting()
         while not fitting.finished:
@@ -46,3 +46,12 @@ def fit(
             if progress is not None:
                 progress(fitting.steps_done, fitting.steps, float(loss))
     return compose(inputs, fitting.result())
+
+
+def _plain(value: Any) -> Any:
+    """A setting with texts in the stead of paths, inside of lists and dictionaries too."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return str(value) if isinstance(value, Path) else value

@@ -23,6 +23,7 @@ from smalti.bridge.version import VERSION
 from .export import FORMATS
 from .faults import explained
 from .palettes import read_palette
+from .regions import read_region
 
 if TYPE_CHECKING:
     from .run import Listener, Outcome
@@ -205,6 +206,15 @@ def _add_settings(fit: argparse.ArgumentParser) -> None:
     option("--min-visibility", float, "V", "least share of every sprite that is seen, 0 to 0.9 (default: 0)")
     option("--max-overlap", float, "L", "layers over a point, on average, above which the fit is pushed back")
     option("--even-coverage", float, "W", "weight of as many layers here as there, 0 to 1 (default: 0)")
+    fit.add_argument(
+        "--region",
+        action="append",
+        metavar="SETTINGS",
+        dest="regions",
+        help="a part of the canvas with sprites of its own, beside --count outside of it: mask=FILE,count=N and, as "
+        "you like, min=PX, max=PX, primitives=FOLDER, confine (draw nowhere outside), with commas between; several "
+        "times for several regions, the lowest first; --count 0 rebuilds the regions alone",
+    )
     option("--loss", str, "L", f"what to minimise, a sum such as mse+0.3*ms_ssim of {', '.join(TERMS)} (default: mse)")
     option(
         "--vgg-weights", str, "FILE", "weights of VGG16 as torchvision saves them, for vgg", dest="loss_weights_file"
@@ -260,14 +270,16 @@ def _add_bench(commands: argparse._SubParsersAction[_Parser], common: _Parser) -
 
 
 def _job_of(options: argparse.Namespace) -> JobSpec:
-    if options.primitives is None and options.text is None:
-        raise SmaltiError(
-            "There is nothing to build with.", "Give --primitives FOLDER, --text TEXT, or both.", "bad_setting"
-        )
     given = {f.name: getattr(options, f.name, None) for f in fields(JobSpec)}
     if given["palette"] is not None:
         given["palette"] = read_palette(given["palette"])
+    if given["regions"] is not None:
+        given["regions"] = tuple(read_region(region) for region in given["regions"])
     job = JobSpec(**{name: value for name, value in given.items() if value is not None})
+    if job.needs_bitmaps and job.primitives is None and job.text is None:
+        raise SmaltiError(
+            "There is nothing to build with.", "Give --primitives FOLDER, --text TEXT, or both.", "bad_setting"
+        )
     if job.device not in ("auto", "cpu", "cuda", "reference"):
         raise SmaltiError(f"--device is {job.device!r}, but must be auto, cpu, cuda or reference.", code="bad_setting")
     return job.checked()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.bridge.errors import SmaltiError
-from smalti.bridge.job import MAX_SIZE, BlendSpace, JobSpec
+from smalti.bridge.job import MAX_SIZE, BlendSpace, JobSpec, RegionSpec
 from smalti.bridge.loss import parse_loss
 
 from .colour import hex_of, into_space, linear_from_srgb, out_of_space, parse_hex
@@ -22,6 +22,7 @@ from .devices import available_devices, cuda_obstacle, default_device
 from .fitting import published
 from .fitting.canvas import growth
 from .fitting.ground import ground_colour
+from .fitting.groups import Group
 from .fitting.limits import Limits
 from .fitting.losses import Aim, Features
 from .fitting.optimiser import MOTION, Settings
@@ -40,6 +41,7 @@ BLUR = 3.0
 THUMBNAIL = 64
 """Texels a side, or a little more, that stand for a bitmap's colours."""
 
+Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 
 
@@ -51,11 +53,12 @@ class Inputs:
         job: the job.
         frames: paths of the target's frames (one for a still).
         width, height: canvas in pixels.
-        templates: the bitmaps.
+        templates: the bitmaps of all groups.
+        groups: the job's own sprites, where it has any, and those of its regions.
         background: ``"transparent"``, ``"#rrggbb"``, or the name of the file that keeps `background_image` in the job.
         background_image: [h, w, 4] uint8 straight sRGB, or None.
         target_mask, weight_map: [height, width] float32, 0 to 1, or None.
-        steps, frame_steps, size_range, device: the job's, or what follows from canvas, count and templates.
+        steps, frame_steps, device: the job's, or what follows from canvas, count and templates.
         features: what the job's loss needs of VGG16, or None.
     """
 
@@ -64,15 +67,30 @@ class Inputs:
     width: int
     height: int
     templates: list[Template]
+    groups: tuple[Group, ...]
     background: str
     background_image: NDArray[np.uint8] | None
     target_mask: Floats | None
     weight_map: Floats | None
     steps: int
     frame_steps: int
-    size_range: tuple[float, float]
     device: str
     features: Features | None
+
+    @property
+    def count(self) -> int:
+        """Number of all sprites."""
+        return sum(group.count for group in self.groups)
+
+    @property
+    def regions(self) -> tuple[Group, ...]:
+        """The groups that are regions."""
+        return self.groups[1:] if self.job.count else self.groups
+
+    @property
+    def size_range(self) -> tuple[float, float]:
+        """Smallest and largest longer side of any sprite, canvas pixels."""
+        return min(g.size_range[0] for g in self.groups), max(g.size_range[1] for g in self.groups)
 
     def target(self, frame: int) -> Floats:
         """[height, width, 4] premultiplied, in the blend space: one frame of the target, under its mask.
@@ -111,8 +129,8 @@ class Inputs:
             lock_scale=job.lock_scale,
             size_range=self.size_range,
             back_end=self.device,
-            motion=published.motion(job.count) if as_published else MOTION,
-            coarse=() if as_published else growth((self.height, self.width), job.count),
+            motion=published.motion(self.count) if as_published else MOTION,
+            coarse=() if as_published else growth((self.height, self.width), self._densest()),
             aim=Aim(parse_loss(job.loss), self.features, self.weight_map, job.detail_weight),
         )
         bitmaps = [into_space(premultiply(t.rgba), job.blend_space) for t in self.templates]
@@ -121,13 +139,18 @@ class Inputs:
             len(self.frames),
             None if alone else self.background_pixels(),
             bitmaps,
-            job.count,
+            self.groups,
             settings,
             self.frame_steps,
             job.seed,
             job.preset,
             self.limits(),
         )
+
+    def _densest(self) -> int:
+        """How many sprites there would be if they lay everywhere as close as in the group where they lie closest."""
+        whole = self.width * self.height
+        return max(round(g.count * whole / (whole if g.mask is None else int(g.mask.sum()))) for g in self.groups)
 
     def limits(self) -> Limits | None:
         """What the sprites may not do; None where nothing is ruled out."""
@@ -153,7 +176,7 @@ class Inputs:
         result = np.ones((FINER * self.height, FINER * self.width), bool)
         for path, white_is_inside in ((self.job.keep_in, True), (self.job.keep_out, False)):
             if path is not None:
-                grey = self._at_both_sizes(read_image(Path(path), MAX_SIZE), _grey_of)
+                grey = _at_both_sizes(read_image(Path(path), MAX_SIZE), _grey_of, self.width, self.height)
                 result &= (grey if white_is_inside else 1 - grey).min(axis=0) >= 0.5
         if self.job.inside_outline:
             result &= self._outline(frame)
@@ -169,9 +192,10 @@ class Inputs:
 
     def _outline(self, frame: int) -> NDArray[np.bool_]:
         """[2 height, 2 width]: where the target, under its mask, is half opaque or more."""
-        alpha = self._at_both_sizes(read_image(self.frames[frame], MAX_SIZE), _alpha)
+        alpha = _at_both_sizes(read_image(self.frames[frame], MAX_SIZE), _alpha, self.width, self.height)
         if self.job.target_mask is not None:
-            alpha *= self._at_both_sizes(read_image(Path(self.job.target_mask), MAX_SIZE), _grey_of)
+            mask = read_image(Path(self.job.target_mask), MAX_SIZE)
+            alpha *= _at_both_sizes(mask, _grey_of, self.width, self.height)
         inside: NDArray[np.bool_] = alpha.min(axis=0) >= 0.5
         if inside.all():
             raise SmaltiError(
@@ -181,19 +205,16 @@ class Inputs:
             )
         return inside
 
-    def _at_both_sizes(self, image: NDArray[np.uint8], channel: Callable[[Floats], Floats]) -> Floats:
-        """[2, 2 height, 2 width]: a channel of a picture stretched over a canvas of twice the size, and of its own."""
-        fine = channel(resize(image, FINER * self.width, FINER * self.height))
-        own = channel(resize(image, self.width, self.height))
-        return np.stack([fine, own.repeat(FINER, axis=0).repeat(FINER, axis=1)])
 
-
-def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> Inputs:
+def read_inputs(
+    job: JobSpec, templates: Sequence[Template] | None = None, shares: Sequence[int] | None = None
+) -> Inputs:
     """Read and check all that a job needs.
 
     Args:
         job: its paths may be relative to the current folder.
         templates: the bitmaps where they are at hand already; None loads `job.primitives` and draws `job.text`.
+        shares: where the bitmaps of regions are among them: how many are of each group (see `Inputs`).
 
     Raises:
         SmaltiError: a setting or one of the files is unusable; nothing has been written.
@@ -222,6 +243,11 @@ def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> In
             "White marks what to rebuild.",
             "mask_empty",
         )
+    inside = [_region(Path(region.mask), width, height) for region in job.regions]
+    masks = [_whole_pixels(fine) for fine in inside]
+    if job.count == 0:
+        anywhere = np.logical_or.reduce(masks).astype(np.float32)
+        mask = anywhere if mask is None else mask * anywhere
     weight_map = _grey(job.weight_map, width, height)
     if weight_map is not None and weight_map.max() < 1 / 255:
         raise SmaltiError(
@@ -236,45 +262,147 @@ def read_inputs(job: JobSpec, templates: Sequence[Template] | None = None) -> In
             "Choose another picture.",
             "target_transparent",
         )
-    chosen = uniquely_named(_loaded(job) if templates is None else templates)
-    if not chosen:
+    _check_regions(job, masks, target[..., 3])
+    given = _bitmaps(job, templates) if shares is None else _split(templates or [], shares)
+    chosen = uniquely_named(template for own in given for template in own)
+    if not all(given):
         raise SmaltiError("There are no bitmaps to work with.", "Give at least one.", "no_bitmaps")
     background, image = _background(job, target, chosen)
-
-    steps = job.steps or PRESETS[job.preset].steps(job.count)
-    if job.preset == "published":
-        usual = published.size_range(width, height)
-    else:
-        typical = float(np.sqrt(width * height / job.count))
-        usual = max(3.0, 0.4 * typical), max(0.5 * max(width, height), 1.5 * typical)
-    smallest, largest = job.min_size or usual[0], job.max_size or usual[1]
-    # Beyond the limit a sprite is one colour on the whole canvas, and its numbers run out of bounds.
-    limit = 16.0 * max(width, height)
-    if smallest > limit:
-        raise SmaltiError(
-            f"min_size is {job.min_size}, but must be at most {limit:g} on this canvas.", code="bad_setting"
-        )
-    largest = min(largest, limit)
-    if job.min_size is None:
-        smallest = min(smallest, largest)
-    if job.max_size is None:
-        largest = max(smallest, largest)
+    groups = _groups(job, [len(own) for own in given], inside, masks, (width, height))
+    steps = job.steps or PRESETS[job.preset].steps(sum(group.count for group in groups))
     return Inputs(
         job,
         tuple(frames),
         width,
         height,
         chosen,
+        groups,
         background,
         image,
         mask,
         weight_map,
         steps,
         job.frame_steps or max(20, round(steps / 6)),
-        (smallest, largest),
         device,
         None if job.loss_weights_file is None else read_features(Path(job.loss_weights_file)),
     )
+
+
+def _region(path: Path, width: int, height: int) -> Bools:
+    """[2 height, 2 width]: where a region is, as `Inputs.inside` says where sprites may draw."""
+    inside: Bools = _at_both_sizes(read_image(path, MAX_SIZE), _grey_of, width, height).min(axis=0) >= 0.5
+    if not _whole_pixels(inside).any():
+        raise SmaltiError(
+            f"{path}: no pixel of the canvas is white in this mask, so the region is empty.",
+            "White marks the region.",
+            "region_mask_empty",
+        )
+    return inside
+
+
+def _whole_pixels(fine: Bools) -> Bools:
+    """[H, W]: the pixels of the canvas all of whose parts are in a plane [2 H, 2 W]."""
+    height, width = fine.shape[0] // FINER, fine.shape[1] // FINER
+    return np.asarray(fine.reshape(height, FINER, width, FINER).all(axis=(1, 3)))
+
+
+def _check_regions(job: JobSpec, masks: Sequence[Bools], alpha: Floats) -> None:
+    """See that something of the target, of which `alpha` [H, W] is shown, lies in each region and outside of all."""
+    for region, mask in zip(job.regions, masks):
+        if (alpha * mask).max() < 1 / 255:
+            raise SmaltiError(
+                f"{region.mask}: nothing of the target lies in this region.",
+                "White marks the region; choose one where the target is not transparent.",
+                "region_mask_empty",
+            )
+    if job.count and job.regions and (alpha * ~np.logical_or.reduce(masks)).max() < 1 / 255:
+        raise SmaltiError(
+            f"count is {job.count}, but the regions leave nothing of the target to sprites of no region.",
+            "Set count to 0, or make the masks smaller.",
+            "regions_cover_all",
+        )
+
+
+def _bitmaps(job: JobSpec, templates: Sequence[Template] | None) -> list[list[Template]]:
+    """The bitmaps of each group; those of a region are called by the name of its mask too."""
+    own: list[Template] = []
+    if job.needs_bitmaps:
+        own = _loaded(job) if templates is None else list(templates)
+
+    @cache
+    def loaded(path: str) -> list[Template]:
+        return load_templates(Path(path), mask=job.mask)
+
+    result = [own] if job.count else []
+    for region in job.regions:
+        bitmaps = own if region.primitives is None else loaded(region.primitives)
+        result.append([replace(t, name=f"{Path(region.mask).stem} {t.name}") for t in bitmaps])
+    return result
+
+
+def _split(templates: Sequence[Template], shares: Sequence[int]) -> list[list[Template]]:
+    ends = np.cumsum(shares).tolist()
+    return [list(templates[end - share : end]) for end, share in zip(ends, shares)]
+
+
+def _groups(
+    job: JobSpec, shares: Sequence[int], inside: Sequence[Bools], masks: Sequence[Bools], size: tuple[int, int]
+) -> tuple[Group, ...]:
+    """The groups of a job's sprites, from the bottom of the stack.
+
+    Args:
+        shares: how many templates each has.
+        inside: [2 H, 2 W] of each region.
+        masks: [H, W] of each region.
+        size: width and height of the canvas.
+    """
+    ends = np.cumsum(shares).tolist()
+    templates = [range(end - share, end) for end, share in zip(ends, shares)]
+    result = []
+    if job.count:
+        rest = ~np.logical_or.reduce(masks) if masks else None
+        result.append(Group(job.count, templates[0], _size_range(job, rest, size), rest))
+    for number, region in enumerate(job.regions):
+        result.append(
+            Group(
+                region.count,
+                templates[len(result)],
+                _size_range(region, masks[number], size, f" of region {number + 1}"),
+                masks[number],
+                inside[number] if region.confine else None,
+                f"the region of {region.mask}",
+            )
+        )
+    return tuple(result)
+
+
+def _size_range(
+    asked: JobSpec | RegionSpec, mask: Bools | None, size: tuple[int, int], of: str = ""
+) -> tuple[float, float]:
+    """Smallest and largest longer side of sprites that lie in a mask [H, W], canvas pixels."""
+    width, height = size
+    if isinstance(asked, JobSpec) and asked.preset == "published":
+        usual = published.size_range(width, height)
+    else:
+        area, longest = width * height, max(width, height)
+        if mask is not None:
+            area = int(mask.sum())
+            longest = max(int(np.ptp(np.flatnonzero(mask.any(axis=axis)))) + 1 for axis in (0, 1))
+        typical = float(np.sqrt(area / asked.count))
+        usual = max(3.0, 0.4 * typical), max(0.5 * longest, 1.5 * typical)
+    smallest, largest = asked.min_size or usual[0], asked.max_size or usual[1]
+    # Beyond the limit a sprite is one colour on the whole canvas, and its numbers run out of bounds.
+    limit = 16.0 * max(width, height)
+    if smallest > limit:
+        raise SmaltiError(
+            f"min_size{of} is {asked.min_size}, but must be at most {limit:g} on this canvas.", code="bad_setting"
+        )
+    largest = min(largest, limit)
+    if asked.min_size is None:
+        smallest = min(smallest, largest)
+    if asked.max_size is None:
+        largest = max(smallest, largest)
+    return smallest, largest
 
 
 def palette_colours(palette: Sequence[str], space: BlendSpace) -> Floats:
@@ -287,6 +415,13 @@ def _grey_of(picture: Floats) -> Floats:
     """[H, W] from premultiplied [H, W, 4]: what is transparent counts as black."""
     grey: Floats = picture[..., :3].mean(axis=2)
     return grey
+
+
+def _at_both_sizes(image: NDArray[np.uint8], channel: Callable[[Floats], Floats], width: int, height: int) -> Floats:
+    """[2, 2 height, 2 width]: a channel of a picture stretched over a canvas of twice the size, and of its own."""
+    fine = channel(resize(image, FINER * width, FINER * height))
+    own = channel(resize(image, width, height))
+    return np.stack([fine, own.repeat(FINER, axis=0).repeat(FINER, axis=1)])
 
 
 def _alpha(picture: Floats) -> Floats:

@@ -145,10 +145,14 @@ def resume_job(
         try:
             names = [str(name) for name in state["names"]]
             spent = float(state["seconds"])
+            shares = [int(share) for share in state["shares"]] if job.regions else None
+            if shares is not None and (len(shares), sum(shares)) != (len(job.regions) + bool(job.count), len(names)):
+                raise ValueError("it has other regions")
             began_with = [*state["canvas"].tolist(), str(state["background"])]
         except (KeyError, TypeError, ValueError) as fault:
             raise _damaged(path, fault) from fault
-        inputs = read_inputs(job, [read_template(out / _template_file(i), name) for i, name in enumerate(names)])
+        templates = [read_template(out / _template_file(i), name) for i, name in enumerate(names)]
+        inputs = read_inputs(job, templates, shares)
         if began_with != [inputs.width, inputs.height, inputs.background]:
             raise SmaltiError(
                 f"{job.target}: is not the picture that the job began with, or a setting was changed.",
@@ -171,12 +175,17 @@ def absolute(job: JobSpec) -> JobSpec:
     def full(path: str) -> str:
         return str(Path(path).absolute())
 
-    others: dict[str, Any] = {n: full(path) for n in OPTIONAL_PATHS if (path := getattr(job, n)) is not None}
+    others: dict[str, Any] = {
+        n: full(path) for n in ("primitives", *OPTIONAL_PATHS) if (path := getattr(job, n)) is not None
+    }
     return replace(
         job,
         target=full(job.target),
-        primitives=None if job.primitives is None else full(job.primitives),
         background=full(job.background) if job.background_is_file else job.background,
+        regions=tuple(
+            replace(r, mask=full(r.mask), primitives=None if r.primitives is None else full(r.primitives))
+            for r in job.regions
+        ),
         **others,
     )
 
@@ -242,9 +251,8 @@ def _check_free(out: Path, overwrite: bool, job: JobSpec) -> None:
             f"{out}: is not empty.", "Choose an empty folder, or one that does not exist yet.", "output_not_empty"
         )
     inside = os.path.join(os.path.realpath(out), "")
-    background = job.background if job.background_is_file else None
-    for path in (job.target, job.primitives, background, *(getattr(job, name) for name in OPTIONAL_PATHS)):
-        if path is not None and os.path.join(os.path.realpath(path), "").startswith(inside):
+    for path in job.paths.values():
+        if os.path.join(os.path.realpath(path), "").startswith(inside):
             raise SmaltiError(
                 f"{path}: lies in the output folder, where the new job would replace it.",
                 "Choose another output folder.",
@@ -299,6 +307,7 @@ def _write_checkpoint(out: Path, inputs: Inputs, fitting: Fitting, seconds: floa
         {
             **fitting.state(),
             "names": names,
+            "shares": np.array([len(group.templates) for group in inputs.groups]),
             "seconds": np.array(seconds),
             "background": np.array(inputs.background),
             "canvas": np.array([inputs.width, inputs.height]),
@@ -311,13 +320,16 @@ def _say_what_was_chosen(inputs: Inputs) -> None:
         "Canvas %d x %d, %d sprites of %g to %g pixels from %d bitmaps, %d steps, background %s, on %s.",
         inputs.width,
         inputs.height,
-        inputs.job.count,
+        inputs.count,
         *(round(s, 1) for s in inputs.size_range),
         len(inputs.templates),
         inputs.steps,
         inputs.background,
         inputs.device,
     )
+    for number, group in enumerate(inputs.regions, 1):
+        sizes = (round(side, 1) for side in group.size_range)
+        logger.info("Region %d: %d sprites of %g to %g pixels.", number, group.count, *sizes)
 
 
 @contextmanager
@@ -427,7 +439,7 @@ def _finish(
         "psnr": round(float(np.mean(psnrs)), 3),
         "seconds": round(spent + time.monotonic() - began, 3),
         "steps": fitting.steps_done,
-        "sprites": inputs.job.count,
+        "sprites": inputs.count,
         "templates": len(inputs.templates),
         "frames": composition.frames,
         "width": inputs.width,
@@ -440,6 +452,11 @@ def _finish(
         "cancelled": cancelled,
         "engine_version": VERSION,
     }
+    if inputs.regions:
+        report["regions"] = [
+            {"sprites": g.count, "smallest": round(g.size_range[0], 2), "largest": round(g.size_range[1], 2)}
+            for g in inputs.regions
+        ]
     if composition.frames > 1:
         report["psnr_frames"] = [round(p, 3) for p in psnrs]
     report |= _reached(fitting)

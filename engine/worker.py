@@ -23,7 +23,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from smalti.bridge.errors import SmaltiError
-from smalti.bridge.job import OPTIONAL_PATHS, JobSpec
+from smalti.bridge.job import JobSpec
 from smalti.bridge.pipes import read_lines, write_all
 from smalti.bridge.protocol import (
     PROTOCOL,
@@ -241,11 +241,7 @@ class Worker:
                 from .run import run_job
 
                 job = from_mapping(JobSpec, fit.job, "job").checked()
-                paths: dict[str, str | None] = {"out": fit.out, "target": job.target, "primitives": job.primitives}
-                if job.background_is_file:
-                    paths["background"] = job.background
-                paths |= {name: path for name in OPTIONAL_PATHS if (path := getattr(job, name))}
-                _require_absolute(**paths)
+                _require_absolute(out=fit.out, **job.paths)
                 out = Path(fit.out)
                 outcome = run_job(job, out, overwrite=fit.overwrite, listener=listener, should_stop=should_stop)
                 return _told(fit.id, outcome)

@@ -38,7 +38,7 @@ from jobs import (
 )
 from PIL import Image, ImageFont
 
-from smalti.bridge.job import read_job
+from smalti.bridge.job import RegionSpec, read_job
 from smalti.bridge.version import VERSION
 from smalti.engine import cli, doctor, run
 from smalti.engine.composition import load_composition, read_arrays
@@ -174,6 +174,32 @@ def test_every_option_reaches_the_job(here: Path) -> None:
     assert asked.lock_rotation
     assert asked.lock_scale
     assert asked.inside_outline
+
+
+def test_every_setting_of_a_region_reaches_the_job(here: Path) -> None:
+    save(here / "mask, left.png", np.array([[255, 0]], np.uint8).repeat(8, axis=0).repeat(8, axis=1))
+    bitmaps(here / "petals")
+    regions = (
+        "mask=mask, left.png,count=5,min=4,max=9.5,primitives=petals,confine",
+        "confine,count=6,mask=mask, left.png",
+        "count=7,mask=mask, left.png",
+    )
+    given = [text for region in regions for text in ("--region", region)]
+    assert smalti("fit", "target.png", "--primitives", "marks", "--out", "out", *QUICK, *given) == 0
+    mask = str(here / "mask, left.png")
+    assert read_job(here / "out" / "job.json").regions == (
+        RegionSpec(mask, 5, 4.0, 9.5, str(here / "petals"), confine=True),
+        RegionSpec(mask, 6, confine=True),
+        RegionSpec(mask, 7),
+    )
+    assert len(load_composition(here / "out").template) == 12 + 5 + 6 + 7
+
+
+def test_regions_with_bitmaps_of_their_own_are_something_to_build_with(here: Path) -> None:
+    save(here / "mask.png", np.full((8, 8), 255, np.uint8))
+    region = ("--region", "mask=mask.png,count=5,primitives=marks", "--count", "0", "--steps", "3")
+    assert smalti("fit", "target.png", "--out", "out", *region) == 0
+    assert [t.name for t in load_composition(here / "out").templates] == ["mask bar", "mask disc"]
 
 
 def test_letters_alone_or_beside_bitmaps_are_something_to_build_with(here: Path) -> None:
@@ -420,6 +446,18 @@ def test_a_file_that_holds_no_weights(here: Path, complaint: Complaint) -> None:
         ("--even-coverage", "2", "even_coverage is 2.0"),
         ("--keep-in", "missing.png", "missing.png: does not exist"),
         ("--keep-out", "missing.png", "missing.png: does not exist"),
+        ("--region", "", "--region : '' is no setting of a region. Write it as mask=FILE,count=N"),
+        ("--region", "face.png", "--region face.png: 'face.png' is no setting of a region"),
+        ("--region", "mask=face.png", "--region mask=face.png: count is missing"),
+        ("--region", "count=5", "--region count=5: mask is missing"),
+        ("--region", "mask=face.png,count=many", "count is 'many', but must be a whole number"),
+        ("--region", "mask=face.png,count=5,max=large", "max is 'large', but must be a number"),
+        ("--region", "mask=face.png,count=5,count=6", "count is given twice"),
+        ("--region", "count=5,size=6,mask=face.png", "'size=6' is no setting of a region"),
+        ("--region", "mask=face.png,count=0", "count of region 1 is 0"),
+        ("--region", "mask=face.png,count=5,min=nan", "min_size of region 1 is nan"),
+        ("--region", "mask=missing.png,count=5", "missing.png: does not exist"),
+        ("--region", "mask=target.png,count=5,primitives=missing", "missing: does not exist"),
         ("--blend-space", "cmyk", "--blend-space: invalid choice: 'cmyk'"),
         ("--colour", "red", "unrecognized arguments: --colour red"),
     ],

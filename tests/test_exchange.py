@@ -15,6 +15,7 @@ from PIL import Image
 from smalti.engine.api import fit
 from smalti.engine.drawing import picture
 from smalti.engine.fitting import exchange
+from smalti.engine.fitting.groups import Group
 from smalti.engine.fitting.optimiser import Optimiser
 from smalti.engine.fitting.start import Placer, shape_of
 from smalti.engine.templates import Template
@@ -28,7 +29,7 @@ def placer_for(o: Optimiser, mix: float) -> Placer:
     rng = np.random.default_rng(8)
     shapes = [shape_of(rng.uniform(0, 1, (height, width, 4))) for height, width in ((9, 14), (30, 30), (16, 5))]
     target = rng.uniform(0, 1, (*SIZE, 4))
-    return Placer(target, shapes, mix, o.settings.size_range, False)
+    return Placer(target, shapes, mix, Group(40, range(3), o.settings.size_range), False)
 
 
 @pytest.mark.parametrize("mix", [0.0, 0.5, 1.0])
@@ -46,7 +47,7 @@ def test_changes_that_do_not_touch_bring_what_they_promise(mix: float, monkeypat
     monkeypatch.setattr(exchange, "_apart", remembered)
     o = optimiser(True, settings(colour_mix=mix))
     before = loss_of(o)
-    assert exchange.exchange(o, placer_for(o, mix), 4, np.random.default_rng(5)) == len(promised[0]) >= 2
+    assert exchange.exchange(o, [placer_for(o, mix)], 4, np.random.default_rng(5)) == len(promised[0]) >= 2
     assert promised[0].sum() > 0.005 * before
     # Single precision, and logits that stop short of 0 and 1.
     assert before - loss_of(o) == pytest.approx(promised[0].sum(), rel=5e-3)

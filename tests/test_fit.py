@@ -17,6 +17,7 @@ from smalti.engine.composition import Composition
 from smalti.engine.drawing import picture
 from smalti.engine.fitting import published, recycle
 from smalti.engine.fitting.adam import Adam
+from smalti.engine.fitting.groups import Group
 from smalti.engine.fitting.start import Placer, _hilbert, box_mean, shape_of
 from smalti.engine.geometry import affine_maps
 from smalti.engine.images import premultiply
@@ -299,7 +300,7 @@ def test_the_published_start_is_grey_faint_in_turn_and_denser_where_there_is_det
     target = np.ones((60, 80, 4))
     target[..., :3] = 0.2
     target[:, 40:, :3] = rng.integers(0, 2, (60, 40, 1)) * 0.8 + 0.1
-    placer = Placer(target, [shape_of(np.ones((8, 8, 4)))] * 3, 0.0, (4.0, 30.0), upright=False)
+    placer = Placer(target, [shape_of(np.ones((8, 8, 4)))] * 3, 0.0, Group(500, range(3), (4.0, 30.0)), upright=False)
     sprites = published.start(placer, 400, rng)
     np.testing.assert_array_equal(sprites["template"], np.arange(400) % 3)
     np.testing.assert_allclose(sprites["opacity"], 0.119, atol=0.001)

@@ -35,7 +35,7 @@ from jobs import (
 from PIL import Image
 
 from smalti.bridge.errors import SmaltiError
-from smalti.bridge.job import JobSpec, read_job, write_job
+from smalti.bridge.job import JobSpec, RegionSpec, read_job, write_job
 from smalti.engine import atomic, cli, run
 from smalti.engine.composition import load_composition, read_arrays, write_arrays
 from smalti.engine.fitting.sequence import Fitting
@@ -129,7 +129,9 @@ def test_the_job_file_keeps_what_was_asked_with_absolute_paths(tmp_path: Path, m
     bitmaps(tmp_path / "marks")
     monkeypatch.chdir(tmp_path)
     files = {"background": "behind.png", "target_mask": "mask.png", "weight_map": "map.png"}
-    asked = JobSpec("~target.png", "marks", 7, steps=2, seed=5, **files)
+    save(tmp_path / "half.png", np.repeat(np.array([[255, 0]], np.uint8), 8, axis=0))
+    region = RegionSpec("half.png", 3, primitives="marks")
+    asked = JobSpec("~target.png", "marks", 7, steps=2, seed=5, regions=(region,), **files)
     run_job(asked, Path("job"))
     assert read_job(tmp_path / "job" / "job.json") == replace(
         asked,
@@ -138,6 +140,7 @@ def test_the_job_file_keeps_what_was_asked_with_absolute_paths(tmp_path: Path, m
         background=str(tmp_path / "behind.png"),
         target_mask=str(tmp_path / "mask.png"),
         weight_map=str(tmp_path / "map.png"),
+        regions=(replace(region, mask=str(tmp_path / "half.png"), primitives=str(tmp_path / "marks")),),
     )
 
 
@@ -558,6 +561,18 @@ def test_a_job_does_not_replace_its_own_pictures(tmp_path: Path, name: str) -> N
         fault = refused(lambda p=path: run_job(small_job(tmp_path, **{name: str(p)}), tmp_path / "job", overwrite=True))
         assert fault.code == "input_in_output"
         assert str(path) in fault.message
+    assert contents(tmp_path / "job") == before
+
+
+@pytest.mark.parametrize("name", ["mask", "primitives"])
+def test_a_job_does_not_replace_the_pictures_of_its_regions(tmp_path: Path, name: str) -> None:
+    run_job(small_job(tmp_path), tmp_path / "job")
+    before = contents(tmp_path / "job")
+    inside = tmp_path / "job" / ("templates" if name == "primitives" else "render.png")
+    region = RegionSpec(**{"mask": str(tmp_path / "target.png"), "count": 3, name: str(inside)})
+    fault = refused(lambda: run_job(small_job(tmp_path, regions=(region,)), tmp_path / "job", overwrite=True))
+    assert fault.code == "input_in_output"
+    assert str(inside) in fault.message
     assert contents(tmp_path / "job") == before
 
 

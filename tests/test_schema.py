@@ -14,10 +14,11 @@ import pytest
 from smalti.bridge import composition, job
 from smalti.bridge.composition import Header, TemplateFile, check_arrays, read_header, write_header
 from smalti.bridge.errors import SmaltiError
-from smalti.bridge.job import JobSpec, read_job, write_job
+from smalti.bridge.job import JobSpec, RegionSpec, read_job, write_job
 from smalti.bridge.schema import from_mapping, to_mapping
 
 JOB = JobSpec(target="/pictures/cat.jpg", primitives="/pictures/leaves")
+FACE = RegionSpec(mask="/pictures/face.png", count=800)
 HEADER = Header(
     width=64,
     height=48,
@@ -56,6 +57,28 @@ def test_a_job_comes_back_as_it_was_written(tmp_path: Path) -> None:
     )
     write_job(path, written)
     assert read_job(path) == written
+
+
+def test_regions_come_back_as_they_were_written(tmp_path: Path) -> None:
+    sky = RegionSpec("/pictures/sky.png", 20, min_size=4, max_size=20.5, primitives="/pictures/birds", confine=True)
+    written = dataclasses.replace(JOB, count=0, regions=(FACE, sky))
+    write_job(tmp_path / "job.json", written)
+    assert read_job(tmp_path / "job.json") == written
+
+
+@pytest.mark.parametrize(
+    ("region", "expected"),
+    [
+        ({"mask": "a.png", "count": 2, "colour": "red"}, "regions, number 2: unknown key 'colour'"),
+        ({"mask": "a.png"}, "regions, number 2: the key 'count' is missing"),
+        ({"count": 2}, "regions, number 2: the key 'mask' is missing"),
+        ({"mask": "a.png", "count": 2.5}, "regions, number 2: 'count' must be a whole number"),
+        ({"mask": "a.png", "count": 2, "confine": 1}, "regions, number 2: 'confine' must be true or false"),
+        (7, "'regions' must be a list of an object"),
+    ],
+)
+def test_what_is_wrong_with_a_region_is_named(tmp_path: Path, region: Any, expected: str) -> None:
+    assert expected in refusal(write_raw(tmp_path / "job.json", job_text(regions=[to_mapping(FACE), region]))).message
 
 
 def test_a_header_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -202,6 +225,44 @@ def test_a_setting_out_of_its_range_is_named(setting: str, value: Any) -> None:
     assert caught.value.message.startswith(f"{setting} is {value!r}, but must be")
 
 
+@pytest.mark.parametrize(
+    ("setting", "value", "rule"),
+    [
+        ("mask", "", "the path of an image"),
+        ("count", 0, "from 1 to 1,000,000"),
+        ("count", 1_000_001, "from 1 to 1,000,000"),
+        ("min_size", 0.5, "at least 1 pixel"),
+        ("min_size", 50.0, "at most max_size (40.0)"),
+        ("max_size", float("inf"), "at least 1 pixel"),
+        ("primitives", "", "the path of a folder of bitmaps"),
+    ],
+)
+def test_a_setting_of_a_region_out_of_its_range_is_named(setting: str, value: Any, rule: str) -> None:
+    region = dataclasses.replace(FACE, **{"max_size": 40.0, setting: value})
+    with pytest.raises(SmaltiError) as caught:
+        dataclasses.replace(JOB, regions=(FACE, region)).checked()
+    assert caught.value.code == "bad_setting"
+    assert caught.value.message == f"{setting} of region 2 is {value!r}, but must be {rule}."
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"count": -1, "regions": (FACE,)}, "count is -1, but must be from 0 to 1,000,000"),
+        ({"count": 999_201, "regions": (FACE,)}, "count is 999201, but must be at most 1,000,000 together"),
+        ({"regions": (FACE,) * 65}, "but must be at most 64 of them"),
+        ({"regions": (FACE,), "preset": "published"}, "but must be left out with the preset published"),
+        ({"count": 0, "primitives": None, "regions": (FACE,)}, "primitives is None"),
+        ({"primitives": None, "regions": (dataclasses.replace(FACE, primitives="petals"),)}, "primitives is None"),
+    ],
+)
+def test_regions_that_do_not_go_with_the_job_are_named(changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(SmaltiError) as caught:
+        dataclasses.replace(JOB, **changes).checked()
+    assert caught.value.code == "bad_setting"
+    assert expected in caught.value.message
+
+
 def test_a_text_that_is_too_long_is_named_without_all_of_it() -> None:
     with pytest.raises(SmaltiError, match="text is 'aaa") as caught:
         dataclasses.replace(JOB, text="a" * 10_001).checked()
@@ -234,6 +295,9 @@ def test_the_bounds_themselves_are_allowed() -> None:
         {"background": "sky.png", "target_mask": "mask.png"},
         {"primitives": None, "text": "a"},
         {"text": "a" * 10_000, "font": "serif.ttf", "text_split": "words"},
+        {"count": 999_200, "regions": (FACE,)},
+        {"count": 0, "regions": (FACE,) * 64},
+        {"count": 0, "primitives": None, "regions": (dataclasses.replace(FACE, primitives="petals"),)},
     ):
         job_spec = dataclasses.replace(JOB, **changes)
         assert job_spec.checked() is job_spec

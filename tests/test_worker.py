@@ -272,6 +272,9 @@ def test_a_job_that_fails_is_told_in_one_sentence_and_the_worker_goes_on(
         ({"keep_in": "mask.png"}, "relative_path", "keep_in"),
         ({"text": "a", "font": "serif.ttf"}, "relative_path", "font"),
         ({"weight_map": "map.png"}, "relative_path", "weight_map"),
+        ({"regions": [{"mask": "mask.png", "count": 3}]}, "relative_path", "mask of region 1"),
+        ({"regions": [{"mask": "/m.png", "count": 3, "primitives": "a"}]}, "relative_path", "primitives of region 1"),
+        ({"regions": [{"mask": "/m.png", "count": 3, "size": 7}]}, "unknown_key", "job: regions, number 1"),
         ({"loss": "vgg", "loss_weights_file": "vgg.pth"}, "relative_path", "loss_weights_file"),
     ],
 )

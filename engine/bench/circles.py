@@ -23,6 +23,7 @@ from smalti.bridge.errors import SmaltiError
 
 from ..atomic import write_atomic
 from ..cpu import threads_to_kernels
+from ..fitting.groups import Group
 from ..fitting.optimiser import Optimiser, Settings
 from ..fitting.recycle import is_due, recycle
 from ..fitting.start import Placer, shape_of, start
@@ -165,7 +166,8 @@ def fit(
         size_range=size_range,
         back_end=device,
     )
-    placer = Placer(target.astype(np.float64), [shape_of(template)], 0.0, size_range, upright=True)
+    group = Group(CIRCLES, range(1), size_range)
+    placer = Placer(target.astype(np.float64), [shape_of(template)], 0.0, group, upright=True)
     sprites = start(placer, CIRCLES, np.random.default_rng(seed), FLATNESS, OVERLAP)
     shapes = np.full((1, 2), float(TEXELS))
     optimiser = Optimiser(target, np.ones_like(target), build_atlas([template]), shapes, sprites, settings, seed)
@@ -173,7 +175,7 @@ def fit(
     with threads_to_kernels():
         while not optimiser.finished:
             if is_due(optimiser.done, steps):
-                recycle(optimiser, placer, np.random.default_rng((seed, optimiser.done)))
+                recycle(optimiser, [placer], np.random.default_rng((seed, optimiser.done)))
             optimiser.step()
     return before, optimiser.sprites()
 

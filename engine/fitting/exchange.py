@@ -9,13 +9,14 @@ effects add up.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .optimiser import Optimiser
-from .start import Floats, Placer, Sprites
+from .start import Floats, Placer, Sprites, joined
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,17 @@ def is_due(done: int, steps: int, effort: Effort) -> bool:
     return effort.tries > 0 and FIRST * steps <= done < LAST * steps and done % effort.every == 0
 
 
-def exchange(optimiser: Optimiser, placer: Placer, tries: int, rng: np.random.Generator) -> int:
-    """One round. Returns how many sprites were changed."""
+def exchange(optimiser: Optimiser, placers: Sequence[Placer], tries: int, rng: np.random.Generator) -> int:
+    """One round, in which each placer's group is offered its own. Returns how many sprites were changed."""
     now = optimiser.sprites()
-    sprites, of, on_top = alternatives(now, placer, tries, optimiser.settings.lock_scale, rng)
+    offers = []
+    for placer in placers:
+        own = placer.group.members(now["template"])
+        some = {name: values[own] for name, values in now.items()}
+        offered, of_own, raised = alternatives(some, placer, tries, optimiser.settings.lock_scale, rng)
+        offers.append((offered, own[of_own], raised))
+    sprites = joined([offered for offered, _, _ in offers])
+    of, on_top = (np.concatenate([offer[i] for offer in offers]) for i in (1, 2))
     trial = optimiser.try_out(sprites, of, on_top)
     sprites |= {"opacity": np.minimum(trial.opacity, OPAQUE * optimiser.settings.alpha_max), "tint": trial.tint}
     chosen = _apart(now, sprites, of, trial.gain, optimiser.size)
@@ -69,7 +77,7 @@ def exchange(optimiser: Optimiser, placer: Placer, tries: int, rng: np.random.Ge
 def alternatives(
     now: Sprites, placer: Placer, tries: int, lock_scale: bool, rng: np.random.Generator
 ) -> tuple[Sprites, NDArray[np.int64], NDArray[np.bool_]]:
-    """`tries` for each of N sprites.
+    """`tries` for each of N sprites, all of the placer's group.
 
     Returns:
         M = N * tries sprites without their paint, [M] which sprite each would replace, and [M] whether it comes on top.
@@ -87,15 +95,17 @@ def alternatives(
     row, column = (
         np.clip(places.astype(np.int64), 0, length - 1) for places, length in zip((y, x), placer.target.shape[:2])
     )
-    likely = placer.choose(row, column, scale, rng)
-    template = np.where(share(LIKELY), likely, np.where(share(0.5), old, rng.integers(0, len(placer.shapes), count)))
+    likely, own = placer.choose(row, column, scale, rng), placer.group.templates
+    template = np.where(share(LIKELY), likely, np.where(share(0.5), old, rng.integers(own.start, own.stop, count)))
     template = np.where(changed, template, old)
 
     # As large as the old one, for the eye; about where it is.
     larger = np.sqrt(placer.filled[old] / placer.filled[template]) * np.exp(rng.normal(0, 0.25, count))
     if not lock_scale:
         scale = np.where(changed, placer.allowed(scale * larger), scale)
-    x, y = (np.where(changed, at + 0.25 * scale * rng.normal(size=count), at) for at in (x, y))
+    moved_x, moved_y = (np.where(changed, at + 0.25 * scale * rng.normal(size=count), at) for at in (x, y))
+    held = placer.group.holds(moved_x, moved_y)
+    x, y = np.where(held, moved_x, x), np.where(held, moved_y, y)
     lying = theta + placer.axis[old] - placer.axis[template] + np.pi * rng.integers(0, 2, count)
     turned = np.where(share(TURNED), rng.uniform(-np.pi, np.pi, count), lying + rng.normal(0, 0.15, count))
     theta = np.where(changed, (turned + np.pi) % (2 * np.pi) - np.pi, theta)

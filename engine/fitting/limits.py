@@ -8,7 +8,7 @@ in a checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, SupportsFloat
 
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ..raster import Atlas
 from . import overlap
+from .groups import Group
 from .optimiser import Optimiser, Settings
 from .palette import Palette
 from .region import PLACE, Region
@@ -78,10 +79,11 @@ class Limits:
 
 
 class Keeper:
-    """Keeps the limits in one frame.
+    """Keeps the limits in one frame, and every sprite with its group.
 
     Args:
         limits: what is asked.
+        groups: of the sprites.
         frame: index of the frame. After the first, colours and angles hold from the first step on.
         settings: those of the frame's optimiser.
         atlas_of: function of a number of texels: the templates (see `smalti.engine.raster.build_atlas`).
@@ -96,6 +98,7 @@ class Keeper:
     def __init__(
         self,
         limits: Limits,
+        groups: Sequence[Group],
         frame: int,
         settings: Settings,
         atlas_of: Callable[[int], Atlas],
@@ -103,38 +106,55 @@ class Keeper:
         coverage: Floats,
         size: tuple[int, int],
     ) -> None:
-        self._limits, self._settings = limits, settings
+        self._limits, self._groups, self._settings = limits, groups, settings
         self._atlas_of, self._shapes = atlas_of, shapes
         self._overlaps = limits.max_overlap is not None or limits.even_coverage is not None
+        self._grouped = groups[0].mask is not None
         self._later = frame > 0
         self._palette = None if limits.palette is None else Palette(limits.palette, settings.blend_space)
         self._turn = None if limits.rotation_steps is None else 2 * np.pi / limits.rotation_steps
-        scales = (0.5 * settings.size_range[0], 0.5 * settings.size_range[1])
         self._visibility = None
         if limits.min_visibility is not None:
+            smallest = np.concatenate([np.full(len(g.templates), 0.5 * g.size_range[0]) for g in groups])
             self._visibility = Visibility(
-                limits.min_visibility, atlas_of, shapes, coverage, size, scales, settings.lock_scale, settings.alpha_max
-            )
-        self._region = None
-        if limits.inside is not None:
-            self._region = Region(
-                limits.inside(frame),
+                limits.min_visibility,
                 atlas_of,
                 shapes,
-                scales,
-                0.0 if settings.lock_rotation else self._turn,
+                coverage,
+                size,
+                smallest,
+                settings.lock_scale,
+                settings.alpha_max,
             )
+        common = None if limits.inside is None else limits.inside(frame)
+        self._regions: list[tuple[Group, Region]] = []
+        for group in groups:
+            parts = [inside for inside in (common, group.inside) if inside is not None]
+            if parts:
+                region = Region(
+                    np.logical_and.reduce(parts),
+                    atlas_of,
+                    shapes,
+                    (0.5 * group.size_range[0], 0.5 * group.size_range[1]),
+                    0.0 if settings.lock_rotation else self._turn,
+                    group.templates,
+                    group.name,
+                )
+                self._regions.append((group, region))
 
     def masked(self, target: NDArray[np.float32]) -> NDArray[np.float32]:
         """The target [H, W, 4] without what no sprite may show."""
-        return target if self._region is None else target * self._region.inside[..., None]
+        if len(self._regions) < len(self._groups):
+            return target
+        inside: Bools = np.logical_or.reduce([region.inside for _, region in self._regions])
+        return target * inside[..., None]
 
     def admitted(self, sprites: Mapping[str, NDArray[Any]]) -> Sprites:
         """Sprites as they may start (see `smalti.engine.fitting.start.start`): inside, and upright if all must be."""
         result = {name: values.copy() for name, values in sprites.items()}
         if self._turn is not None and self._turns(0.0):
             result["theta"] = self._snapped(result["theta"].astype(np.float64))
-        return result if self._region is None else self._settled(result)
+        return self._settled(result) if self._regions else result
 
     def finished(self, sprites: Mapping[str, NDArray[Any]]) -> Sprites:
         """Sprites of any step as they may be shown, float32: within every limit, whatever the fit has come to."""
@@ -143,19 +163,19 @@ class Keeper:
             result["tint"] = self._palette.nearest(result["tint"])
         if self._turn is not None:
             result["theta"] = self._snapped(result["theta"].astype(np.float64)).astype(np.float32)
-        if self._region is not None:
+        if self._regions:
             settled = self._settled(result, keep_template=True)
             result = {name: a if name == "template" else a.astype(np.float32) for name, a in settled.items()}
         return result
 
-    def shown(self, optimiser: Optimiser, placer: Placer, rng: np.random.Generator) -> Sprites:
+    def shown(self, optimiser: Optimiser, placers: Sequence[Placer], rng: np.random.Generator) -> Sprites:
         """The sprites now as they may be shown, float32; after the last step of a first frame none is hidden."""
         sprites = self.finished(optimiser.sprites())
         if self._visibility is None or self._later or not optimiser.finished:
             return sprites
-        return self._visibility.mended(sprites, _error(optimiser), placer, rng, self.finished)
+        return self._visibility.mended(sprites, _error(optimiser), placers, rng, self.finished)
 
-    def mend(self, optimiser: Optimiser, placer: Placer, rng: np.random.Generator, moved: int) -> None:
+    def mend(self, optimiser: Optimiser, placers: Sequence[Placer], rng: np.random.Generator, moved: int) -> None:
         """What is due before a step of a first frame: `moved` sprites were put elsewhere, others are hidden."""
         if moved:
             self.settle(optimiser)
@@ -164,13 +184,13 @@ class Keeper:
         done, steps = optimiser.done, self._settings.steps
         if done == self._last_move():
             sprites = self.finished(optimiser.sprites())
-            mended = self._visibility.mended(sprites, _error(optimiser), placer, rng, self.finished)
+            mended = self._visibility.mended(sprites, _error(optimiser), placers, rng, self.finished)
             everyone = np.arange(len(mended["x"]))
             optimiser.replace(everyone, mended)
             optimiser.put_back(everyone, mended)  # also where sizes are locked, which have moved within the stack
         elif done < self._last_move() and done >= LIFT_FROM * steps and done % LIFT_EVERY == 0:
             count = max(1, int(LIFT_SHARE * len(optimiser.values()["x"])))
-            which, fresh = self._visibility.lifted(optimiser.sprites(), _error(optimiser), count, placer, rng)
+            which, fresh = self._visibility.lifted(optimiser.sprites(), _error(optimiser), count, placers, rng)
             if len(which):
                 optimiser.replace(which, fresh)
                 self.settle(optimiser)
@@ -217,7 +237,7 @@ class Keeper:
 
     def settle(self, optimiser: Optimiser) -> None:
         """Bring sprites inside that were put elsewhere."""
-        if self._region is None:
+        if not self._regions:
             return
         sprites = _as_float64(optimiser.sprites())
         settled = self._settled(sprites)
@@ -253,11 +273,28 @@ class Keeper:
             after["theta"] = before["theta"]
         if paints:
             after["tint"] = before["tint"]
-        if self._region is not None:
-            inside = self._region.keep(_placed(optimiser, after), _placed(optimiser, before))
-            _put(after, inside)
+        if self._regions or self._grouped:
+            _put(after, self._with_groups(_placed(optimiser, after), _placed(optimiser, before)))
         optimiser.adjust(after)
         return loss
+
+    def _with_groups(self, after: Sprites, before: Sprites) -> Sprites:
+        """Where sprites are drawn after a step (see `_placed`), as their groups allow it after where they were."""
+        result = {name: values.copy() for name, values in after.items()}
+        if self._grouped:
+            for group in self._groups:
+                own = group.members(result["template"])
+                _replace(result, own, _held(group, _some(result, own), _some(before, own), self._settings.lock_scale))
+        for group, region in self._regions:
+            own = group.members(result["template"])
+            then = _some(before, own)
+            inside = region.keep(_some(result, own), then)
+            # What brings a sprite back inside may move its centre off.
+            lost = group.holds(then["x"], then["y"]) & ~group.holds(inside["x"], inside["y"])
+            for name in PLACE:
+                inside[name][lost] = then[name][lost]
+            _replace(result, own, inside)
+        return result
 
     def _paint(self, optimiser: Optimiser, values: dict[str, Floats], progress: float) -> None:
         """Give all sprites among the parameters a colour of the palette, now and then a better one."""
@@ -270,8 +307,10 @@ class Keeper:
 
     def _settled(self, sprites: Mapping[str, NDArray[Any]], keep_template: bool = False) -> Sprites:
         """Sprites from anywhere, inside. One that must keep its bitmap, as in a film, and has no room is not shown."""
-        assert self._region is not None
-        result = self._region.settle(_as_float64(sprites))
+        result = {name: values.copy() for name, values in _as_float64(sprites).items()}
+        for group, region in self._regions:
+            own = group.members(sprites["template"])
+            _replace(result, own, region.settle(_some(result, own)))
         if keep_template or self._later:
             result["opacity"][result["template"] != sprites["template"]] = 0
             result["template"] = sprites["template"].copy()
@@ -316,6 +355,31 @@ def _error(optimiser: Optimiser) -> Floats:
 
 def _as_float64(sprites: Mapping[str, NDArray[Any]]) -> Sprites:
     return {name: a if name == "template" else a.astype(np.float64) for name, a in sprites.items()}
+
+
+def _some(sprites: Mapping[str, NDArray[Any]], which: NDArray[np.int64]) -> Sprites:
+    return {name: values[which] for name, values in sprites.items()}
+
+
+def _replace(sprites: Sprites, which: NDArray[np.int64], others: Mapping[str, NDArray[Any]]) -> None:
+    for name, values in others.items():
+        sprites[name][which] = values
+
+
+def _held(group: Group, after: Sprites, before: Sprites, lock_scale: bool) -> Sprites:
+    """Sprites of one group after a step, no larger and no smaller than they may be, their centres not led astray.
+
+    A centre that would leave goes as far as one of its coordinates allows: so it moves along the edge.
+    """
+    result = dict(after)
+    if not lock_scale:
+        result["scale"] = np.clip(after["scale"], 0.5 * group.size_range[0], 0.5 * group.size_range[1])
+    was_held = group.holds(before["x"], before["y"])
+    for back in (("y",), ("x",), ("x", "y")):
+        lost = was_held & ~group.holds(result["x"], result["y"])
+        for name in ("x", "y"):
+            result[name] = np.where(lost, (before if name in back else after)[name], result[name])
+    return result
 
 
 def _placed(optimiser: Optimiser, values: Mapping[str, Floats]) -> Sprites:

@@ -10,11 +10,13 @@ error alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .optimiser import Optimiser
-from .start import Placer, Sprites, box_mean
+from .start import Placer, Sprites, box_mean, joined
 
 SHARE = 0.05
 """Share of the sprites that is moved in one round, at most."""
@@ -44,22 +46,37 @@ def is_due(done: int, steps: int) -> bool:
     return FIRST * steps <= done < LAST * steps and done % every == 0
 
 
-def recycle(optimiser: Optimiser, placer: Placer, rng: np.random.Generator) -> int:
-    """One round. Moved sprites go on top of the stack, small, in the target's colour. Returns how many were moved."""
+def recycle(optimiser: Optimiser, placers: Sequence[Placer], rng: np.random.Generator) -> int:
+    """One round, of each placer's group by itself. Returns how many sprites were moved.
+
+    They go on top of the stack, small, in the target's colour.
+    """
     worth = optimiser.removal_costs()
-    count = len(worth)
-    useless = np.argsort(worth, kind="stable")[: max(1, int(SHARE * count))]
-    useless = useless[worth[useless] < USELESS * np.median(worth)]
+    sprites = optimiser.sprites()
     # Squared once more: the worst places first, and not a little everywhere.
-    # Where the target has a hole that is covered, one more on top would only cover it better.
-    error = (box_mean(optimiser.squared_error().astype(np.float64), 2) * placer.target[..., 3]) ** 2
-    if not len(useless) or not error.sum() > 0:
-        return 0
-    row, column = placer.draw(error, len(useless), rng)
-    small = np.quantile(optimiser.sprites()["scale"], SMALL)
-    radius = small * np.exp(rng.uniform(-0.4, 0.4, len(useless)))
-    optimiser.replace(np.sort(useless), placer.at(row, column, radius, rng))
-    return len(useless)
+    error = box_mean(optimiser.squared_error().astype(np.float64), 2)
+    moved, fresh = [], []
+    for placer in placers:
+        own = placer.group.members(sprites["template"])
+        useless = own[_useless(worth[own])]
+        # Where the target has a hole that is covered, one more on top would only cover it better.
+        wanted = (error * placer.target[..., 3]) ** 2
+        if not len(useless) or not placer.group.within(wanted).sum() > 0:
+            continue
+        row, column = placer.draw(wanted, len(useless), rng)
+        small = np.quantile(sprites["scale"][own], SMALL)
+        radius = small * np.exp(rng.uniform(-0.4, 0.4, len(useless)))
+        moved.append(useless)
+        fresh.append(placer.at(row, column, radius, rng))
+    if moved:
+        optimiser.replace(np.concatenate(moved), joined(fresh))
+    return sum(len(which) for which in moved)
+
+
+def _useless(worth: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Which of sprites of this worth [N] are to be moved, in their order in the stack."""
+    least = np.argsort(worth, kind="stable")[: max(1, int(SHARE * len(worth)))]
+    return np.sort(least[worth[least] < USELESS * np.median(worth)])
 
 
 def is_last(done: int, steps: int) -> bool:
@@ -67,29 +84,40 @@ def is_last(done: int, steps: int) -> bool:
     return done == int(REVIVE * steps)
 
 
-def revive(optimiser: Optimiser, placer: Placer, rng: np.random.Generator) -> int:
+def revive(optimiser: Optimiser, placers: Sequence[Placer], rng: np.random.Generator) -> int:
     """Put sprites that are hardly seen where they are seen and do most good, or least harm. Returns how many.
+
+    Of each placer's group by itself.
 
     With bitmaps in their own colours, sprites that find no place to be of use shrink away. They count all the same for
     whoever asked for so many layers.
     """
-    seen = optimiser.contributions()
-    hardly = np.flatnonzero(seen < HARDLY * np.median(seen))
-    if not len(hardly) or optimiser.settings.lock_scale:
+    if optimiser.settings.lock_scale:
         return 0
-    now = optimiser.sprites()
-    visible = now["scale"][seen >= np.median(seen)]
-    # Anywhere that the target is, and more where the error is.
+    seen, now = optimiser.contributions(), optimiser.sprites()
     error = box_mean(optimiser.squared_error().astype(np.float64), 2)
-    density = placer.target[..., 3] * (error / max(error.mean(), 1e-12) + 1)
-    row, column = placer.draw(density + 1e-9, PLACES * len(hardly), rng)
-    tried = placer.at(row, column, rng.choice(visible, len(row)) * rng.uniform(0.5, 1, len(row)), rng)
-    nothing, on_top = np.full(len(row), -1), np.ones(len(row), bool)
-    trial = optimiser.try_out(tried, nothing, on_top, PLAIN * optimiser.settings.alpha_max)
-    tried |= {"opacity": trial.opacity, "tint": trial.tint}
-    chosen = _apart(tried, trial.gain, len(hardly))
-    which = hardly[: len(chosen)]
-    optimiser.exchange(which, {name: values[chosen] for name, values in tried.items()}, np.ones(len(which), bool))
+    moved, fresh = [], []
+    for placer in placers:
+        own = placer.group.members(now["template"])
+        median = np.median(seen[own]) if len(own) else 0.0
+        hardly = own[seen[own] < HARDLY * median]
+        if not len(hardly):
+            continue
+        visible = now["scale"][own[seen[own] >= median]]
+        # Anywhere that the target is, and more where the error is.
+        density = placer.target[..., 3] * (error / max(error.mean(), 1e-12) + 1) + 1e-9
+        row, column = placer.draw(density, PLACES * len(hardly), rng)
+        tried = placer.at(row, column, rng.choice(visible, len(row)) * rng.uniform(0.5, 1, len(row)), rng)
+        nothing, on_top = np.full(len(row), -1), np.ones(len(row), bool)
+        trial = optimiser.try_out(tried, nothing, on_top, PLAIN * optimiser.settings.alpha_max)
+        tried |= {"opacity": trial.opacity, "tint": trial.tint}
+        chosen = _apart(tried, trial.gain, len(hardly))
+        moved.append(hardly[: len(chosen)])
+        fresh.append({name: values[chosen] for name, values in tried.items()})
+    if not moved:
+        return 0
+    which = np.concatenate(moved)
+    optimiser.exchange(which, joined(fresh), np.ones(len(which), bool))
     return len(which)
 
 

@@ -56,6 +56,8 @@ class Region:
         shapes: [T, 2] width and height of each template.
         scales: half the longer side of the smallest and of the largest sprite, canvas pixels.
         turn: angles are multiples of this, radians; 0 allows 0 alone, None every angle.
+        templates: those of the sprites.
+        name: what messages call it.
 
     Attributes:
         inside: [H, W].
@@ -71,6 +73,8 @@ class Region:
         shapes: Floats,
         scales: tuple[float, float],
         turn: float | None,
+        templates: range,
+        name: str,
     ) -> None:
         height, width = inside.shape[0] // FINER, inside.shape[1] // FINER
         self.inside: Bools = np.asarray(inside.reshape(height, FINER, width, FINER).all(axis=(1, 3)))
@@ -82,11 +86,11 @@ class Region:
         self._longer = shapes.max(axis=1)
         self._smallest = scales[0]
         self._turn = turn
+        self._templates = templates
         self._homes = self._find_homes()
         if not self._homes:
             raise SmaltiError(
-                f"No bitmap fits into the part of the canvas that is left for sprites, not even {2 * scales[0]:.3g} "
-                "pixels large (min_size).",
+                f"No bitmap fits into {name}, not even {2 * scales[0]:.3g} pixels large (min_size).",
                 "Choose a smaller min_size, or a larger part.",
                 "region_too_small",
             )
@@ -250,8 +254,7 @@ class Region:
         width = self.inside.shape[1]
         room = box_mean(self.inside.astype(np.float64), int(self._smallest)) * self.inside
         allowed = np.flatnonzero(self.inside)
-        count = len(self._shapes)
-        each = max(64, CANDIDATES // count)
+        each = max(64, CANDIDATES // len(self._templates))
         # Half of them where there is most room, half all over.
         roomiest = allowed[np.argsort(-room.ravel()[allowed], kind="stable")]
         spread = np.linspace(0, len(allowed) - 1, each // 2).astype(int) if len(allowed) else allowed
@@ -260,7 +263,7 @@ class Region:
         turn = 2 * np.pi / ANGLES if self._turn is None else self._turn
         turns = max(1, round(2 * np.pi / turn)) if turn else 1
         homes = {}
-        for template in range(count if len(allowed) else 0):
+        for template in self._templates if len(allowed) else ():
             places = np.stack([column + 0.5, row + 0.5, turn * (np.arange(len(pixel)) % turns)], axis=1)
             good = ~self._spilling(self._at_home(template, places), dict.fromkeys((1, FINER), self._atlas))
             if good.any():

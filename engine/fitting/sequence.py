@@ -18,10 +18,11 @@ from ..raster import build_atlas
 from ..raster.atlas import texels_for
 from . import exchange, published, recycle
 from .canvas import seen
+from .groups import Group
 from .limits import Keeper, Limits
 from .optimiser import Optimiser, Settings
 from .presets import PRESETS
-from .start import Placer, Sprites, shape_of, start
+from .start import Placer, Sprites, joined, shape_of, start
 
 WARM_RATE = 0.4
 """Rates of a frame that starts from the one before, against those of a first frame."""
@@ -43,7 +44,7 @@ class Fitting:
         frames: F.
         background: [H, W, 4] float32 premultiplied, in the blend space, or None (see `Optimiser`).
         bitmaps: the templates, each [h, w, 4] premultiplied, in the blend space.
-        count: N.
+        groups: the sprites, group by group from the bottom of the stack; N together.
         settings: for the first frame.
         frame_steps: steps of each later frame.
         seed: seed of every random choice.
@@ -57,7 +58,7 @@ class Fitting:
         frames: int,
         background: NDArray[np.float32] | None,
         bitmaps: Sequence[NDArray[np.float32]],
-        count: int,
+        groups: Sequence[Group],
         settings: Settings,
         frame_steps: int,
         seed: int,
@@ -72,21 +73,23 @@ class Fitting:
         self._frame_settings = replace(settings, steps=frame_steps, rate=settings.rate * WARM_RATE, blur=0.0, coarse=())
         self._seed = seed
         self._done: list[dict[str, NDArray[Any]]] = []
-        self._atlas_of = lru_cache(maxsize=3)(partial(build_atlas, bitmaps))
+        self._atlas_of = lru_cache(maxsize=3 * len(groups))(partial(build_atlas, bitmaps))
         self._atlas = self._atlas_of(texels_for(settings.size_range[1]))
         self._shapes = np.array([[b.shape[1], b.shape[0]] for b in bitmaps], np.float64)
         self._coverage = np.array([b[..., 3].mean(dtype=np.float64) for b in bitmaps])
         self._measured = [shape_of(b) for b in bitmaps]
         first = target(0)
         self._size = (first.shape[0], first.shape[1])
-        self._limits = limits
+        self._groups = groups
+        self._limits = Limits() if limits is None and groups[0].mask is not None else limits
         self._keeper = self._keeper_of_frame(settings)
         first = first if self._keeper is None else self._keeper.masked(first)
-        self._placer = self._placer_of(first)
+        self._placers = self._placers_of(first)
         self._effort = PRESETS[preset].effort
         self._published = preset == "published"
         begin = published.start if self._published else start
-        self._start = begin(self._placer, count, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        self._start = joined([begin(placer, placer.group.count, rng) for placer in self._placers])
         if self._keeper is not None:
             self._start = self._keeper.admitted(self._start)
         self.optimiser = self._begin(first, self._start, settings)
@@ -128,27 +131,33 @@ class Fitting:
         else:
             # The generators are made anew from the step, so that a resumed fit makes the same choices.
             if recycle.is_due(done, steps):
-                moved = recycle.recycle(self.optimiser, self._placer, np.random.default_rng((self._seed, done)))
-            if recycle.is_last(done, steps):
-                moved += recycle.revive(self.optimiser, self._placer, np.random.default_rng((self._seed, done)))
+                moved = recycle.recycle(self.optimiser, self._placers, np.random.default_rng((self._seed, done)))
+            if recycle.is_last(done, steps) and self._leaves_free(done):
+                moved += recycle.revive(self.optimiser, self._placers, np.random.default_rng((self._seed, done)))
             if self._exchanges(done):
                 rng = np.random.default_rng((self._seed, done, 1))
-                moved += exchange.exchange(self.optimiser, self._placer, self._effort.tries, rng)
+                moved += exchange.exchange(self.optimiser, self._placers, self._effort.tries, rng)
         if self._keeper is not None:
-            self._keeper.mend(self.optimiser, self._placer, np.random.default_rng((self._seed, done, 2)), moved)
+            self._keeper.mend(self.optimiser, self._placers, np.random.default_rng((self._seed, done, 2)), moved)
 
     def _exchanges(self, done: int) -> bool:
         """Whether bitmaps are exchanged after so many steps of the first frame."""
         # Alternatives are judged by squared error, with any tint and at any angle.
-        free = self._keeper is None or self._keeper.leaves_free(done)
-        return free and self._settings.aim.is_by_pixels and exchange.is_due(done, self._settings.steps, self._effort)
+        return (
+            self._leaves_free(done)
+            and self._settings.aim.is_by_pixels
+            and exchange.is_due(done, self._settings.steps, self._effort)
+        )
+
+    def _leaves_free(self, done: int) -> bool:
+        return self._keeper is None or self._keeper.leaves_free(done)
 
     def _sprites(self) -> dict[str, NDArray[Any]]:
         """The sprites of the frame at hand, as they may be shown."""
         if self._keeper is None:
             return self.optimiser.sprites_to_show() if self.optimiser.finished else self.optimiser.sprites()
         rng = np.random.default_rng((self._seed, self.optimiser.done, 3))
-        return self._keeper.shown(self.optimiser, self._placer, rng)
+        return self._keeper.shown(self.optimiser, self._placers, rng)
 
     def result(self) -> dict[str, NDArray[Any]]:
         """The arrays of `smalti.bridge.composition` for all frames up to the one at hand."""
@@ -200,12 +209,13 @@ class Fitting:
 
     def _placed_anew(self, target: NDArray[np.float32], sprites: Sprites) -> Sprites:
         """The same bitmaps where a new scene wants them."""
-        placed = start(
-            self._placer_of(target),
-            len(sprites["template"]),
-            np.random.default_rng((self._seed, self.frame, 2)),
-            template=sprites["template"],
-        )
+        rng = np.random.default_rng((self._seed, self.frame, 2))
+        placed = {name: values.copy() for name, values in sprites.items()}
+        for placer in self._placers_of(target):
+            own = placer.group.members(sprites["template"])
+            fresh = start(placer, len(own), rng, template=sprites["template"][own])
+            for name, values in fresh.items():
+                placed[name][own] = values
         if self._settings.lock_scale:
             placed["scale"] = sprites["scale"]
         if self._limits is not None and self._limits.palette is not None:
@@ -215,22 +225,33 @@ class Fitting:
     def _keeper_of_frame(self, settings: Settings) -> Keeper | None:
         if self._limits is None:
             return None
-        return Keeper(self._limits, self.frame, settings, self._atlas_of, self._shapes, self._coverage, self._size)
+        return Keeper(
+            self._limits,
+            self._groups,
+            self.frame,
+            settings,
+            self._atlas_of,
+            self._shapes,
+            self._coverage,
+            self._size,
+        )
 
     def _begin(self, target: NDArray[np.float32], sprites: Sprites, settings: Settings) -> Optimiser:
         return Optimiser(
             target, self._background, self._atlas, self._shapes, sprites, settings, self._seed + self.frame
         )
 
-    def _placer_of(self, target: NDArray[np.float32]) -> Placer:
+    def _placers_of(self, target: NDArray[np.float32]) -> list[Placer]:
+        """One for each group."""
         settings = self._settings
-        return Placer(
+        first = Placer(
             target.astype(np.float64),
             self._measured,
             settings.colour_mix,
-            settings.size_range,
+            self._groups[0],
             settings.lock_rotation,
         )
+        return [first, *(first.of(group) for group in self._groups[1:])]
 
 
 def is_new_scene(before: NDArray[np.float32], now: NDArray[np.float32], space: BlendSpace) -> bool:

@@ -8,12 +8,15 @@ sprite's size follows from the room that the draw left it; bitmaps with a long a
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .groups import Group
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -124,17 +127,15 @@ class Placer:
         target: [H, W, 4] premultiplied, in the blend space.
         shapes: the templates.
         mix: colour mix.
-        size_range: smallest and largest longer side of a sprite, canvas pixels.
+        group: the sprites' templates, sizes and place.
         upright: no rotation.
     """
 
-    def __init__(
-        self, target: Floats, shapes: Sequence[Shape], mix: float, size_range: tuple[float, float], upright: bool
-    ) -> None:
+    def __init__(self, target: Floats, shapes: Sequence[Shape], mix: float, group: Group, upright: bool) -> None:
         self.target = target
         self.shapes = shapes
+        self.group = group
         self._mix = mix
-        self._size_range = size_range
         self.upright = upright
         self._order = _hilbert(target.shape[1], target.shape[0])
         self._along, self._coherence = edges_of(target[..., :3])
@@ -144,9 +145,18 @@ class Placer:
         self.filled = np.maximum(np.array([s.coverage * s.width * s.height for s in shapes]) / longer**2, 1e-6)
         self.axis = np.array([s.axis for s in shapes])
 
+    def of(self, group: Group) -> Placer:
+        """The same for another group; what is known of the target is shared."""
+        other = copy.copy(self)
+        other.group = group
+        return other
+
     def draw(self, density: Floats, count: int, rng: np.random.Generator) -> tuple[Integers, Integers]:
-        """Rows and columns of `count` pixels, spread evenly with the density [H, W], which must not be 0 everywhere."""
-        reached = np.cumsum(density.ravel()[self._order])
+        """Rows and columns of `count` pixels, spread evenly with the density [H, W] where the group's centres may be.
+
+        There it must not be 0 everywhere.
+        """
+        reached = np.cumsum(self.group.within(density).ravel()[self._order])
         draw = (np.arange(count) + rng.uniform(0, 1, count)) / count * reached[-1]
         pixel = self._order[np.minimum(np.searchsorted(reached, draw), len(self._order) - 1)]
         row, column = np.divmod(pixel, density.shape[1])
@@ -196,7 +206,7 @@ class Placer:
 
     def allowed(self, scale: Floats) -> Floats:
         """The scales that the range of sizes allows."""
-        return np.clip(scale, 0.5 * self._size_range[0], 0.5 * self._size_range[1])
+        return np.clip(scale, 0.5 * self.group.size_range[0], 0.5 * self.group.size_range[1])
 
     def _colour_under(self, row: Integers, column: Integers, radius: Floats) -> Floats:
         """[N, 3] straight mean colour of the target about each position, over roughly the sprite's radius."""
@@ -212,15 +222,22 @@ class Placer:
 
     def _choose(self, colour: Floats, rng: np.random.Generator) -> Integers:
         """Templates for N sprites: in equal shares where only their alpha shows, by likeness where their colours do."""
-        shares = rng.permutation(np.arange(len(colour)) % len(self.shapes))
-        if self._mix == 0 or len(self.shapes) == 1:
+        first, number = self.group.templates.start, len(self.group.templates)
+        shares = first + rng.permutation(np.arange(len(colour)) % number)
+        if self._mix == 0 or number == 1:
             return shares
         # One template at a time: sprites x templates x channels at once would not fit for large folders and counts.
-        distance = np.stack([((colour - np.array(s.colour)) ** 2).sum(axis=1) for s in self.shapes], axis=1)
+        shapes = self.shapes[first : first + number]
+        distance = np.stack([((colour - np.array(s.colour)) ** 2).sum(axis=1) for s in shapes], axis=1)
         # Gumbel's trick draws from exp(-distance / spread) without a loop; a small mix chooses nearly freely.
         spread = 0.02 / self._mix**2
-        chosen: Integers = np.argmax(-distance / spread + rng.gumbel(size=distance.shape), axis=1)
+        chosen: Integers = first + np.argmax(-distance / spread + rng.gumbel(size=distance.shape), axis=1)
         return chosen
+
+
+def joined(parts: Sequence[Sprites]) -> Sprites:
+    """Sprites above sprites."""
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def start(
@@ -249,7 +266,7 @@ def start(
     density = (flatness + (1 - flatness) * detail_of(placer.target)) * alpha + 1e-9
     row, column = placer.draw(density, count, rng)
     # Room for one sprite here, in pixels, and from it the radius of a disc that covers it `overlap` times over.
-    room = density.sum() / (count * box_mean(density, 2)[row, column])
+    room = placer.group.within(density).sum() / (count * box_mean(density, 2)[row, column])
     radius = np.sqrt(overlap * room / np.pi) * np.exp(rng.uniform(-0.35, 0.35, count))
     if template is not None:
         stack = np.argsort(-radius, kind="stable")

@@ -8,7 +8,7 @@ all sprites are one slope of the renderer's: a picture's red is linear in the re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from torch import Tensor
 from ..geometry import affine_maps, half_sizes
 from ..raster import Atlas, composite
 from ..raster.atlas import texels_for
-from .start import Placer, Sprites, box_mean
+from .start import Placer, Sprites, box_mean, joined
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -52,7 +52,7 @@ class Visibility:
         shapes: [T, 2] width and height of each template.
         coverage: [T] mean alpha of each template.
         size: height and width of the canvas.
-        scales: half the longer side of the smallest and of the largest sprite, canvas pixels.
+        smallest: [T] half the longer side of the smallest sprite of each template, canvas pixels.
         lock_scale: moved sprites keep their size.
         alpha_max: highest opacity.
     """
@@ -64,7 +64,7 @@ class Visibility:
         shapes: Floats,
         coverage: Floats,
         size: tuple[int, int],
-        scales: tuple[float, float],
+        smallest: Floats,
         lock_scale: bool,
         alpha_max: float,
     ) -> None:
@@ -72,7 +72,7 @@ class Visibility:
         self.faintest = min(WANTED * least, 0.999 * alpha_max)
         self._atlas_of, self._shapes, self._coverage = atlas_of, shapes, torch.from_numpy(coverage)
         self._size = size
-        self._smallest = scales[0]
+        self._smallest = smallest
         self._lock_scale, self._alpha_max = lock_scale, alpha_max
 
     def shares(self, sprites: Mapping[str, NDArray[Any]]) -> Floats:
@@ -89,18 +89,20 @@ class Visibility:
         image = composite(affine, opacity, _reds(pull), template, atlas, size)
         return (pull * (seen / whole.detach()) * whole).sum() - image[..., 0].double().sum()
 
-    def lifted(self, sprites: Sprites, error: Floats, count: int, placer: Placer, rng: np.random.Generator) -> Move:
+    def lifted(
+        self, sprites: Sprites, error: Floats, count: int, placers: Sequence[Placer], rng: np.random.Generator
+    ) -> Move:
         """The most hidden sprites, at most `count`, and others in their stead where the error is [H, W]."""
         shares = self.shares(sprites)
         which = np.argsort(shares, kind="stable")[:count]
         which = np.sort(which[shares[which] < MARGIN * self.least])
-        return which, self._placed(sprites, which, error**2, float(np.quantile(sprites["scale"], SMALL)), placer, rng)
+        return which, self._placed(sprites, which, error**2, float(np.quantile(sprites["scale"], SMALL)), placers, rng)
 
     def mended(
         self,
         sprites: Sprites,
         error: Floats,
-        placer: Placer,
+        placers: Sequence[Placer],
         rng: np.random.Generator,
         admitted: Callable[[Sprites], Sprites],
     ) -> Sprites:
@@ -114,12 +116,12 @@ class Visibility:
         Args:
             sprites: all of them.
             error: [H, W], where sprites are of use.
-            placer, rng: what makes sprites.
+            placers, rng: what makes the sprites of each group.
             admitted: brings all sprites, moved ones last, within the other limits.
         """
         hidden = self._hidden(sprites)
         for _ in range(SHRINKS + 1):
-            sprites, hidden = self._moved(sprites, hidden, error, placer, rng, admitted)
+            sprites, hidden = self._moved(sprites, hidden, error, placers, rng, admitted)
             smaller = self._uncovered(sprites, hidden) if len(hidden) and not self._lock_scale else None
             if smaller is None:
                 break
@@ -135,7 +137,7 @@ class Visibility:
         sprites: Sprites,
         hidden: Integers,
         error: Floats,
-        placer: Placer,
+        placers: Sequence[Placer],
         rng: np.random.Generator,
         admitted: Callable[[Sprites], Sprites],
     ) -> tuple[Sprites, Integers]:
@@ -144,12 +146,12 @@ class Visibility:
         while len(hidden) and refused < REFUSALS:
             which = hidden[: max(1, int(share * len(hidden)))]
             spare = self._spare(sprites, which, error, radius)
-            tried = admitted(_replaced(sprites, which, self._placed(sprites, which, spare, radius, placer, rng)))
+            tried = admitted(_replaced(sprites, which, self._placed(sprites, which, spare, radius, placers, rng)))
             left = self._hidden(tried)
             if len(left) < len(hidden):
                 sprites, hidden, refused = tried, left, 0
             else:
-                radius, share, refused = max(0.8 * radius, self._smallest), 0.6 * share, refused + 1
+                radius, share, refused = max(0.8 * radius, self._smallest.min()), 0.6 * share, refused + 1
         return sprites, hidden
 
     def _uncovered(self, sprites: Sprites, hidden: Integers) -> Sprites | None:
@@ -164,10 +166,11 @@ class Visibility:
         wanted[torch.from_numpy(hidden)] = 1
         image = composite(affine, opacity, _reds(wanted), template, atlas, self._size)
         (slope,) = torch.autograd.grad(image[..., 0].sum(), log_scale)
-        over = (slope.numpy() < -OVER) & (sprites["scale"] > 1.001 * self._smallest)
+        smallest = self._smallest[sprites["template"]].astype(sprites["scale"].dtype)
+        over = (slope.numpy() < -OVER) & (sprites["scale"] > 1.001 * smallest)
         if not over.any():
             return None
-        smaller = np.where(over, np.maximum(SHRINK * sprites["scale"], self._smallest), sprites["scale"])
+        smaller = np.where(over, np.maximum(SHRINK * sprites["scale"], smallest), sprites["scale"])
         return {**sprites, "scale": smaller.astype(sprites["scale"].dtype)}
 
     def _seen(self, sprites: Mapping[str, NDArray[Any]]) -> tuple[Floats, Floats]:
@@ -209,20 +212,30 @@ class Visibility:
         which: Integers,
         density: Floats,
         radius: float,
-        placer: Placer,
+        placers: Sequence[Placer],
         rng: np.random.Generator,
     ) -> Sprites:
         """Sprites for the stead of `which`, where the density [H, W] is, opaque and whole on the canvas."""
+        places = [placer.group.members(sprites["template"][which]) for placer in placers]
+        fresh = joined([self._placed_of(p, density, radius, len(own), rng) for p, own in zip(placers, places)])
+        back = np.argsort(np.concatenate(places))
+        fresh = {name: values[back] for name, values in fresh.items()}
+        if self._lock_scale:
+            fresh["scale"] = sprites["scale"][which].astype(np.float64)
+        return fresh
+
+    def _placed_of(
+        self, placer: Placer, density: Floats, radius: float, count: int, rng: np.random.Generator
+    ) -> Sprites:
+        """`_placed` for so many sprites of one group."""
         edge = min(int(np.ceil(radius)), (min(self._size) - 1) // 2)
         inner = np.zeros(self._size)
         inner[edge : self._size[0] - edge, edge : self._size[1] - edge] = 1
         allowed = inner * (placer.target[..., 3] > 0)
         drawn = density * allowed
-        row, column = placer.draw(drawn if drawn.any() else allowed + 1e-9, len(which), rng)
-        fresh = placer.at(row, column, np.full(len(which), radius), rng)
-        fresh["opacity"] = np.full(len(which), 0.999 * self._alpha_max)
-        if self._lock_scale:
-            fresh["scale"] = sprites["scale"][which].astype(np.float64)
+        row, column = placer.draw(drawn if placer.group.within(drawn).any() else allowed + 1e-9, count, rng)
+        fresh = placer.at(row, column, np.full(count, radius), rng)
+        fresh["opacity"] = np.full(count, 0.999 * self._alpha_max)
         return fresh
 
 

@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Regions: each has as many sprites as asked, of its own bitmaps and sizes, in its own place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from jobs import Floats, badge, bitmaps, contents, film, ramp, save, small_job
+from numpy.typing import NDArray
+from PIL import Image
+from psd_tools import PSDImage
+
+from smalti.bridge.errors import SmaltiError
+from smalti.bridge.job import RegionSpec
+from smalti.engine.api import fit
+from smalti.engine.composition import Composition, load_composition
+from smalti.engine.drawing import render
+from smalti.engine.export import export
+from smalti.engine.run import Silent, resume_job, run_job
+from smalti.engine.templates import Template, load_templates
+
+PALETTE = ("#000000", "#ffffff", "#d02010", "#1040c0", "#7f8081", "#20a060")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A target, a badge, the folders `marks` and `petals`, and masks of its size, twice it, and a part of it."""
+    folder = tmp_path_factory.mktemp("pictures")
+    save(folder / "target.png", ramp())
+    save(folder / "badge.png", badge())
+    bitmaps(folder / "marks")
+    bitmaps(folder / "petals")
+    y, x = np.mgrid[0:64, 0:96]
+    for name, white in (("face", np.hypot(x - 30, y - 34) < 20), ("sky", (x > 56) & (y < 30)), ("all", x >= 0)):
+        save(folder / f"{name}.png", (255 * white).astype(np.uint8))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def templates(pictures: Path) -> list[Template]:
+    return load_templates(pictures / "marks")
+
+
+def quick(pictures: Path, templates: list[Template], *regions: dict[str, Any], **settings: Any) -> Composition:
+    given = [{**region, "mask": pictures / f"{region['mask']}.png"} for region in regions]
+    usual = {"count": 30, "steps": 50}
+    return fit(pictures / settings.pop("target", "target.png"), templates, regions=given, **{**usual, **settings})
+
+
+def white(pictures: Path, name: str, composition: Composition) -> NDArray[np.bool_]:
+    """[H, W]: where the mask is white on the canvas."""
+    size = composition.header.width, composition.header.height
+    return np.asarray(Image.open(pictures / f"{name}.png").resize(size, Image.Resampling.LANCZOS)) > 127
+
+
+def inner(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask without its outermost pixels: which of them are in it depends on how it was stretched."""
+    parts = [np.roll(mask, step, axis) for axis in (0, 1) for step in (-1, 0, 1)]
+    within: NDArray[np.bool_] = np.logical_and.reduce(parts)
+    return within
+
+
+def of_region(composition: Composition, name: str) -> NDArray[np.bool_]:
+    """[N]: which sprites are made of the bitmaps of the region with this mask; "" for those of none."""
+    prefixes = [t.name.partition(" ")[0] if " " in t.name else "" for t in composition.templates]
+    return np.array([prefixes[index] == name for index in composition.template])
+
+
+def centred(composition: Composition, which: NDArray[np.bool_], mask: NDArray[np.bool_], frame: int = 0) -> int:
+    """How many of the sprites `which` have their centre in a mask, which reaches beyond the canvas as at its edge."""
+    height, width = mask.shape
+    row, column = (
+        np.clip(np.floor(places[frame][which]).astype(int), 0, side - 1)
+        for places, side in ((composition.y, height), (composition.x, width))
+    )
+    return int(mask[row, column].sum())
+
+
+def alone(composition: Composition, which: NDArray[np.bool_], frame: int = 0, size: int | None = None) -> Floats:
+    """[H, W]: the alpha of the sprites `which` without the others."""
+    kept = {name: getattr(composition, name)[:, which] for name in ("x", "y", "scale", "aspect", "theta", "opacity")}
+    header = replace(composition.header, sprites=int(which.sum()), background="transparent")
+    some = replace(
+        composition, header=header, template=composition.template[which], tint=composition.tint[:, which], **kept
+    )
+    return render(some, frame, size)[..., 3]
+
+
+def test_each_region_has_its_count_its_place_and_its_sizes(pictures: Path, templates: list[Template]) -> None:
+    composition = quick(
+        pictures,
+        templates,
+        {"mask": "face", "count": 50, "min_size": 4, "max_size": 9},
+        {"mask": "sky", "count": 20, "min_size": 10, "max_size": 14},
+        min_size=16,
+        max_size=40,
+    )
+    face, sky = white(pictures, "face", composition), white(pictures, "sky", composition)
+    for name, mask, count, smallest, largest in (
+        ("", ~face & ~sky, 30, 16, 40),
+        ("face", face, 50, 4, 9),
+        ("sky", sky, 20, 10, 14),
+    ):
+        which = of_region(composition, name)
+        assert which.sum() == count
+        assert centred(composition, which, mask) == count
+        sizes = 2 * composition.scale[0][which]
+        assert smallest * 0.9999 <= sizes.min() < sizes.max() <= largest * 1.0001
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"blend_space": "linear", "colour_mix": 0.5},
+        {"lock_rotation": True, "lock_scale": True},
+        {"min_visibility": 0.2, "max_overlap": 2.0},
+        {"palette": list(PALETTE), "rotation_steps": 4},
+        {"target": "badge.png"},
+        {"loss": "mse+0.3*ssim"},
+        {"size": 300},
+        {"steps": 1},
+    ],
+    ids=str,
+)
+def test_groups_stay_apart_whatever_else_is_asked(
+    pictures: Path, templates: list[Template], settings: dict[str, Any]
+) -> None:
+    composition = quick(pictures, templates, {"mask": "face", "count": 40, "min_size": 5, "max_size": 12}, **settings)
+    face = white(pictures, "face", composition)
+    own = of_region(composition, "face")
+    assert own.sum() == 40
+    assert centred(composition, own, face) == 40
+    assert centred(composition, ~own, inner(face)) == 0
+    sizes = 2 * composition.scale[0][own]
+    assert 4.999 <= sizes.min() <= sizes.max() <= 12.001
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"count": 0}, {"min_visibility": 0.2}, {"palette": list(PALETTE), "rotation_steps": 3}, {"steps": 1}],
+    ids=str,
+)
+def test_a_confined_region_draws_nowhere_outside(
+    pictures: Path, templates: list[Template], settings: dict[str, Any]
+) -> None:
+    regions = [{"mask": name, "count": 40, "confine": True} for name in ("face", "sky")]
+    composition = quick(pictures, templates, *regions, **settings)
+    for name in ("face", "sky"):
+        mask = white(pictures, name, composition)
+        own = of_region(composition, name)
+        assert own.sum() == 40
+        alpha = alone(composition, own)
+        assert 255 * alpha[~mask].max() < 0.5
+        assert alpha[mask].mean() > 0.4
+        twice = np.asarray(Image.fromarray(mask).resize((192, 128), Image.Resampling.NEAREST))
+        wide = np.logical_or.reduce([np.roll(twice, step, axis) for axis in (0, 1) for step in (-2, -1, 0, 1, 2)])
+        assert 255 * alone(composition, own, size=192)[~wide].max() < 0.5
+
+
+def test_a_region_that_is_not_confined_reaches_over_its_edge(pictures: Path, templates: list[Template]) -> None:
+    composition = quick(pictures, templates, {"mask": "face", "count": 40})
+    alpha = alone(composition, of_region(composition, "face"))
+    assert alpha[~white(pictures, "face", composition)].max() > 0.5
+
+
+def test_keep_out_holds_for_a_confined_region_too(pictures: Path, templates: list[Template]) -> None:
+    half = np.zeros((64, 96), np.uint8)
+    half[:, :30] = 255
+    composition = quick(
+        pictures,
+        templates,
+        {"mask": "face", "count": 40, "confine": True},
+        keep_out=save(pictures / "half.png", half),
+        background="transparent",
+    )
+    assert 255 * alone(composition, of_region(composition, "")).max() > 100
+    assert 255 * render(composition)[..., 3][:, :30].max() < 0.5
+    alpha = alone(composition, of_region(composition, "face"))
+    assert 255 * alpha[~white(pictures, "face", composition)].max() < 0.5
+    assert alpha.max() > 0.5
+
+
+def test_bitmaps_of_a_region_are_its_own(tmp_path: Path, pictures: Path) -> None:
+    dot = np.full((16, 16, 4), 255, np.uint8)
+    dot[:, :4, 3] = 0
+    save(tmp_path / "dots" / "disc.png", dot)
+    region = RegionSpec(str(pictures / "face.png"), 25, primitives=str(tmp_path / "dots"))
+    run_job(small_job(tmp_path, regions=(region,)), tmp_path / "job")
+    composition = load_composition(tmp_path / "job")
+    assert [t.name for t in composition.templates] == ["bar", "disc", "face disc"]
+    assert (composition.template == 2).sum() == 25
+    assert centred(composition, composition.template == 2, white(pictures, "face", composition)) == 25
+
+
+def test_layers_are_called_by_their_region(tmp_path: Path, pictures: Path) -> None:
+    regions = tuple(RegionSpec(str(pictures / f"{name}.png"), 6, min_size=6) for name in ("face", "face", "sky"))
+    run_job(small_job(tmp_path, regions=regions), tmp_path / "job")
+    names = [t.name for t in load_composition(tmp_path / "job").templates]
+    assert names == ["bar", "disc", "face bar", "face disc", "face bar_2", "face disc_2", "sky bar", "sky disc"]
+    layers = [layer.name for layer in PSDImage.open(export(tmp_path / "job", "psd"))]
+    assert {name.partition(" ")[2] for name in layers} >= {"face bar", "sky disc"}
+
+
+def test_later_regions_begin_above_earlier_ones(pictures: Path, templates: list[Template]) -> None:
+    """After a step of no consequence the stack is that of the start."""
+    composition = quick(
+        pictures, templates, {"mask": "face", "count": 9}, {"mask": "sky", "count": 9}, steps=1, preset="draft"
+    )
+    order = [of_region(composition, name).nonzero()[0] for name in ("", "face", "sky")]
+    assert order[0].max() < order[1].min()
+    assert order[1].max() < order[2].min()
+
+
+def test_masks_may_overlap(pictures: Path, templates: list[Template]) -> None:
+    composition = quick(pictures, templates, {"mask": "face", "count": 9}, {"mask": "all", "count": 20}, count=0)
+    assert of_region(composition, "face").sum() == 9
+    assert of_region(composition, "all").sum() == 20
+
+
+def test_sizes_follow_from_the_region(pictures: Path, templates: list[Template]) -> None:
+    outcome = quick(pictures, templates, {"mask": "sky", "count": 4})
+    sizes = 2 * outcome.scale[0][of_region(outcome, "sky")]
+    typical = (white(pictures, "sky", outcome).sum() / 4) ** 0.5
+    assert sizes.min() >= 0.4 * typical - 1e-3
+    assert sizes.max() <= 1.5 * typical + 1e-3
+
+
+def test_without_other_sprites_the_regions_alone_are_rebuilt(pictures: Path, templates: list[Template]) -> None:
+    """As under a mask: what lies outside is empty, and pulls no sprite over the edge."""
+    composition = quick(pictures, templates, {"mask": "face", "count": 60, "max_size": 12}, count=0, steps=120)
+    assert composition.header.background == "transparent"
+    assert composition.header.sprites == 60
+    mask, alpha = white(pictures, "face", composition), render(composition)[..., 3]
+    assert alpha[mask].mean() > 0.85
+    assert alpha[~mask].mean() < 0.06
+
+
+def test_a_region_makes_its_part_finer(pictures: Path, tmp_path: Path, templates: list[Template]) -> None:
+    rng = np.random.default_rng(2)
+    noisy = rng.integers(0, 256, (16, 24, 3)).astype(np.uint8).repeat(4, axis=0).repeat(4, axis=1)
+    target = save(tmp_path / "noisy.png", noisy)
+    errors = []
+    for regions in ([], [{"mask": str(pictures / "face.png"), "count": 150}]):
+        found = fit(target, templates, count=200 - 150 * len(regions), steps=100, regions=regions)
+        off = np.square(render(found)[..., :3] - noisy / 255)
+        errors.append(float(off[white(pictures, "face", found)].mean()))
+    assert errors[1] < 0.6 * errors[0]
+
+
+def test_frames_of_a_film_keep_to_the_regions(tmp_path: Path, pictures: Path, templates: list[Template]) -> None:
+    composition = fit(
+        film(tmp_path / "film"),
+        templates,
+        count=20,
+        steps=30,
+        frame_steps=20,
+        regions=[
+            {"mask": pictures / "face.png", "count": 30, "max_size": 12},
+            {"mask": pictures / "sky.png", "count": 20, "confine": True},
+        ],
+    )
+    face, sky = white(pictures, "face", composition), white(pictures, "sky", composition)
+    own, confined = of_region(composition, "face"), of_region(composition, "sky")
+    assert composition.frames == 3
+    assert (composition.x[2] != composition.x[0]).any()
+    for frame in range(3):
+        assert centred(composition, own, face, frame) == own.sum() == 30
+        assert centred(composition, ~own & ~confined, inner(face | sky), frame) == 0
+        assert 2 * composition.scale[frame][own].max() <= 12.001
+        assert 255 * alone(composition, confined, frame)[~sky].max() < 0.5
+
+
+@pytest.mark.parametrize("stop", [3, 33, 49])
+def test_a_stopped_job_with_regions_is_resumed_to_the_same_end(tmp_path: Path, pictures: Path, stop: int) -> None:
+    """Without the region's folder, whose bitmaps are in the job."""
+    heard: list[int] = []
+
+    class Counting(Silent):
+        def progress(self, stage: str, done: int, total: int, loss: float | None, eta: float | None) -> None:
+            heard.append(done)
+
+    own = bitmaps(tmp_path / "own")
+    regions = (
+        RegionSpec(str(pictures / "face.png"), 30, max_size=10, primitives=str(own)),
+        RegionSpec(str(pictures / "sky.png"), 20, confine=True),
+    )
+    job = small_job(tmp_path, target=str(film(tmp_path / "film")), steps=40, frame_steps=10, regions=regions)
+    run_job(job, tmp_path / "whole")
+    run_job(job, tmp_path / "job", listener=Counting(), should_stop=lambda: len(heard) >= stop)
+    own.rename(tmp_path / "gone")
+    resume_job(tmp_path / "job")
+    whole = contents(tmp_path / "whole")
+    assert contents(tmp_path / "job")["frames.npz"] == whole["frames.npz"]
+    assert contents(tmp_path / "job")["composition.json"] == whole["composition.json"]
+
+
+def test_a_checkpoint_of_other_regions_does_not_fit(tmp_path: Path, pictures: Path) -> None:
+    region = RegionSpec(str(pictures / "face.png"), 8)
+    run_job(small_job(tmp_path, regions=(region, region)), tmp_path / "job", should_stop=lambda: True)
+    path = tmp_path / "job" / "job.json"
+    path.write_text(path.read_text().replace('"count": 24', '"count": 0'))
+    with pytest.raises(SmaltiError, match="does not fit its job") as caught:
+        resume_job(tmp_path / "job")
+    assert caught.value.code == "bad_checkpoint"
+
+
+def test_the_report_and_the_log_tell_of_each_region(tmp_path: Path, pictures: Path) -> None:
+    regions = (RegionSpec(str(pictures / "face.png"), 8, 4, 9), RegionSpec(str(pictures / "sky.png"), 7, 5, 12.5))
+    report = run_job(small_job(tmp_path, regions=regions), tmp_path / "job").report
+    assert report["sprites"] == 24 + 15
+    assert report["regions"] == [
+        {"sprites": 8, "smallest": 4, "largest": 9},
+        {"sprites": 7, "smallest": 5, "largest": 12.5},
+    ]
+    assert "Region 2: 7 sprites of 5 to 12.5 pixels." in (tmp_path / "job" / "engine.log").read_text()
+
+
+# What is refused.
+
+
+def refusal(pictures: Path, templates: list[Template], *regions: dict[str, Any], **settings: Any) -> SmaltiError:
+    with pytest.raises(SmaltiError) as caught:
+        quick(pictures, templates, *regions, **settings)
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def test_a_mask_without_white_is_named(pictures: Path, templates: list[Template]) -> None:
+    save(pictures / "black.png", np.zeros((8, 8), np.uint8))
+    fault = refusal(pictures, templates, {"mask": "black", "count": 5})
+    assert fault.code == "region_mask_empty"
+    assert fault.message.startswith(str(pictures / "black.png"))
+
+
+def test_a_region_where_the_target_is_transparent_is_named(pictures: Path, templates: list[Template]) -> None:
+    corner = np.zeros((64, 64), np.uint8)
+    corner[:6, :6] = 255
+    save(pictures / "corner.png", corner)
+    fault = refusal(pictures, templates, {"mask": "corner", "count": 5}, target="badge.png")
+    assert fault.code == "region_mask_empty"
+    assert "corner.png: nothing of the target" in fault.message
+
+
+def test_regions_that_leave_nothing_are_told(pictures: Path, templates: list[Template]) -> None:
+    fault = refusal(pictures, templates, {"mask": "all", "count": 5})
+    assert fault.code == "regions_cover_all"
+    assert "count is 30" in fault.message
+    assert "count to 0" in fault.hint
+
+
+def test_a_confined_region_without_room_is_named(pictures: Path, templates: list[Template]) -> None:
+    fault = refusal(pictures, templates, {"mask": "face", "count": 5, "min_size": 70, "confine": True})
+    assert fault.code == "region_too_small"
+    assert "face.png, not even 70 pixels" in fault.message
+
+
+def test_a_missing_mask_is_named(pictures: Path, templates: list[Template]) -> None:
+    assert str(pictures / "no.png") in refusal(pictures, templates, {"mask": "no", "count": 5}).message
+
+
+def test_missing_bitmaps_of_a_region_are_named(pictures: Path, templates: list[Template]) -> None:
+    region = {"mask": "face", "count": 5, "primitives": pictures / "nowhere"}
+    assert str(pictures / "nowhere") in refusal(pictures, templates, region).message
+
+
+def test_a_smallest_size_beyond_the_canvas_is_named(pictures: Path, templates: list[Template]) -> None:
+    fault = refusal(pictures, templates, {"mask": "face", "count": 5, "min_size": 1e6})
+    assert "min_size of region 1 is 1000000.0, but must be at most 1536" in fault.message
