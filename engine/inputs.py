@@ -105,8 +105,14 @@ class Inputs:
         return background_pixels(self.background, self.background_image, self.width, self.height, self.job.blend_space)
 
     def goal(self, frame: int) -> Floats:
-        """What a picture of the result is measured against: the target over the background, premultiplied sRGB."""
+        """What a picture of the result is measured against: the target over the background, premultiplied sRGB.
+
+        The target counts only where sprites may draw.
+        """
         target, background = self.target(frame), self.background_pixels()
+        if self._has_outside:
+            quarters = self.inside(frame).reshape(self.height, FINER, self.width, FINER)
+            target = target * np.min(quarters, axis=(1, 3))[..., None]
         if background is not None:
             target = target + (1 - target[..., 3:]) * background
         return out_of_space(target, self.job.blend_space)
@@ -152,6 +158,10 @@ class Inputs:
         whole = self.width * self.height
         return max(round(g.count * whole / (whole if g.mask is None else int(g.mask.sum()))) for g in self.groups)
 
+    @property
+    def _has_outside(self) -> bool:
+        return bool(self.job.keep_in or self.job.keep_out or self.job.inside_outline)
+
     def limits(self) -> Limits | None:
         """What the sprites may not do; None where nothing is ruled out."""
         job = self.job
@@ -161,7 +171,7 @@ class Inputs:
             min_visibility=job.min_visibility or None,
             max_overlap=job.max_overlap,
             even_coverage=job.even_coverage or None,
-            inside=self.inside if job.keep_in or job.keep_out or job.inside_outline else None,
+            inside=self.inside if self._has_outside else None,
         )
         return limits if limits.any else None
 

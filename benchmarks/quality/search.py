@@ -73,6 +73,8 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=500)
     parser.add_argument("--size", type=int, default=256, help="longer side of the canvas, pixels")
     parser.add_argument("--tries", type=int, default=20, help="random changes of each case")
+    parser.add_argument("--images", default=",".join(HELD_OUT), help="of scikit-image's")
+    parser.add_argument("--sets", default=",".join(bitmaps for bitmaps, _ in CASES))
     options = parser.parse_args()
     place = Path(__file__).with_name("__main__.py")
     specification = importlib.util.spec_from_file_location("quality", place)
@@ -82,9 +84,9 @@ def main() -> int:
     specification.loader.exec_module(quality)
     folder = Path(skimage.__file__).parent / "data"
     short = []
-    for bitmaps, mix in CASES:
+    for bitmaps, mix in (case for case in CASES if case[0] in options.sets.split(",")):
         templates = quality.templates_of(bitmaps, options.data, options.out)
-        for image in HELD_OUT:
+        for image in options.images.split(","):
 
             def psnr(by: dict[str, float], path: Path = folder / image, mix: float = mix) -> float:
                 with changed(by):
