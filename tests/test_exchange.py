@@ -18,11 +18,12 @@ from smalti.engine.fitting import exchange
 from smalti.engine.fitting.groups import Group
 from smalti.engine.fitting.optimiser import Optimiser
 from smalti.engine.fitting.start import Placer, shape_of
+from smalti.engine.fitting.worth import squared_error
 from smalti.engine.templates import Template
 
 
 def loss_of(o: Optimiser) -> float:
-    return float(o.squared_error().mean() / 3)
+    return float(squared_error(o).mean() / 3)
 
 
 def placer_for(o: Optimiser, mix: float) -> Placer:

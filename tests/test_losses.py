@@ -23,6 +23,7 @@ from smalti.engine.composition import Composition
 from smalti.engine.drawing import render
 from smalti.engine.fitting import losses
 from smalti.engine.fitting.losses import FLAT, HUBER, MSE, STABLE, TOE, Aim, Features, Loss
+from smalti.engine.fitting.worth import squared_error
 from smalti.engine.network import read_features
 from smalti.engine.run import resume_job, run_job
 from smalti.engine.templates import Template, load_templates
@@ -533,7 +534,7 @@ def test_a_loss_that_is_no_number_is_told(monkeypatch: pytest.MonkeyPatch) -> No
 def test_recycling_looks_where_it_matters(background: bool) -> None:
     right = np.zeros(SIZE, np.float32)
     right[:, 40:] = 1
-    error = optimiser(background, settings(aim=Aim(weight_map=right))).squared_error()
+    error = squared_error(optimiser(background, settings(aim=Aim(weight_map=right))))
     assert (error[:, :40] == 0).all()
     assert error[:, 40:].mean() > 0
 

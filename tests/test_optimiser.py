@@ -85,10 +85,10 @@ def test_a_growing_canvas_leaves_the_sprites_where_they_are() -> None:
     small._choose_canvas(0.0)
     pictures = []
     for fitting in (large, small):
-        sprites = fitting._drawn()
-        background, _ = fitting._ground()
+        sprites = fitting.drawn()
+        background, _ = fitting.ground()
         with torch.no_grad():
-            pictures.append(module.composite(*sprites, fitting._canvas.size, background).numpy())
+            pictures.append(module.composite(*sprites, fitting.canvas.size, background).numpy())
     rows, columns = pictures[1].shape[:2]
     expected = reduced_canvas(pictures[0], None, "srgb", 4).target.numpy()
     assert expected.shape == (rows, columns, 4)

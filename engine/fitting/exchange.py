@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from .optimiser import Optimiser
 from .start import Floats, Placer, Sprites, joined
+from .worth import squared_error, try_out
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def exchange(optimiser: Optimiser, placers: Sequence[Placer], tries: int, rng: n
         offers.append((offered, own[of_own], raised))
     sprites = joined([offered for offered, _, _ in offers])
     of, on_top = (np.concatenate([offer[i] for offer in offers]) for i in (1, 2))
-    trial = optimiser.try_out(sprites, of, on_top)
+    trial = try_out(optimiser, sprites, of, on_top)
     sprites |= {"opacity": np.minimum(trial.opacity, OPAQUE * optimiser.settings.alpha_max), "tint": trial.tint}
     chosen = _apart(now, sprites, of, trial.gain, optimiser.size)
     if optimiser.settings.blend_space == "linear" and len(chosen):
@@ -139,9 +140,9 @@ def _proven(
     Trials are judged in linear light, where the mean of black and white is far brighter than what looks best for both:
     a finely chequered target would turn pale.
     """
-    before, state = optimiser.squared_error(), optimiser.state()
+    before, state = squared_error(optimiser), optimiser.state()
     _take(optimiser, sprites, of, on_top, chosen)
-    change = optimiser.squared_error() - before
+    change = squared_error(optimiser) - before
     optimiser.restore(state)
     sums = np.pad(change.astype(np.float64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
 

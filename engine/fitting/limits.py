@@ -25,6 +25,7 @@ from .palette import Palette
 from .region import PLACE, Region
 from .start import Placer, Sprites, box_mean
 from .visibility import Visibility, drawn_as_finished
+from .worth import squared_error, tint_response
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -302,7 +303,7 @@ class Keeper:
         values["tint"] = self._palette.snapped(values["tint"])
         if not self._later and progress < PAINT_UNTIL and optimiser.done % PAINT_EVERY == 0:
             optimiser.adjust(values)
-            response = optimiser.tint_response(PROBES, optimiser.done)
+            response = tint_response(optimiser, PROBES, optimiser.done)
             values["tint"] = self._palette.better(values["tint"], *response)
 
     def _settled(self, sprites: Mapping[str, NDArray[Any]], keep_template: bool = False) -> Sprites:
@@ -350,7 +351,7 @@ class Keeper:
 
 def _error(optimiser: Optimiser) -> Floats:
     """[H, W]: the squared error about each pixel."""
-    return box_mean(optimiser.squared_error().astype(np.float64), 2)
+    return box_mean(squared_error(optimiser).astype(np.float64), 2)
 
 
 def _as_float64(sprites: Mapping[str, NDArray[Any]]) -> Sprites:

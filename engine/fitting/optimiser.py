@@ -18,7 +18,7 @@ from smalti.bridge.job import BlendSpace
 
 from ..cpu import threads_to_torch
 from ..geometry import affine_maps, half_sizes
-from ..raster import Atlas, Step, Trials, appraise, best_paint, composite, fused_step, image_loss, removal_costs
+from ..raster import Atlas, Step, composite, fused_step, image_loss
 from .adam import Adam
 from .canvas import over, reduced_canvas, seen
 from .losses import MSE, Aim, Loss
@@ -70,9 +70,6 @@ LOSS = 4 / 3
 SATURATION = 6.0
 """Bound on logits: beyond it a sigmoid's slope is too small to find a way back."""
 
-CULLS = 6
-"""How often sprites that do harm are faded out, at most, before all are."""
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -105,21 +102,6 @@ class Settings:
     motion: Motion = MOTION
     coarse: tuple[tuple[float, int], ...] = ()
     aim: Aim = MSE
-
-
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """What sprites would do that are not there.
-
-    Attributes:
-        gain: [M] by how much the loss would fall; below 0 where it would grow.
-        opacity: [M] the best for it, 0 to alpha_max.
-        tint: [M, 3] the best for it, in the blend space, 0 to 1.
-    """
-
-    gain: NDArray[np.float64]
-    opacity: NDArray[np.float64]
-    tint: NDArray[np.float64]
 
 
 Penalty = Callable[[Tensor, Tensor, Tensor, Atlas, Tensor], Tensor]
@@ -161,14 +143,14 @@ class Optimiser:
         self._given = target, background
         self._size = (target.shape[0], target.shape[1])
         self._loss = settings.aim.loss()
-        self._weights = settings.aim.weights(seen(torch.from_numpy(target), settings.blend_space).numpy())
-        self._use_canvas(1)
+        self.weights = settings.aim.weights(seen(torch.from_numpy(target), settings.blend_space).numpy())
+        self.use_canvas(1)
         self._seed = seed
         # A rate for each sprite is more than a fused step knows, and so is any other loss.
         apart = settings.motion.in_pixels or self._loss is not None
         self._fused = None if apart else fused_step(settings.back_end, atlas)
         self._bound = False  # whether the fused step has these parameters, and may have changed them
-        self._shapes = torch.from_numpy(shapes)
+        self.shapes = torch.from_numpy(shapes)
         self._set_template(
             torch.from_numpy(sprites["template"].astype(np.int32)),
             torch.from_numpy(sprites["aspect"].astype(np.float64)),
@@ -199,8 +181,8 @@ class Optimiser:
         else:
             loss = self._differentiate(blur)
             if self.penalty is not None:
-                affine, opacity, _, template, atlas = self._drawn()
-                added = self.penalty(affine, opacity, template, atlas, self._canvas.target[..., 3])
+                affine, opacity, _, template, atlas = self.drawn()
+                added = self.penalty(affine, opacity, template, atlas, self.canvas.target[..., 3])
                 added.backward()  # type: ignore[no-untyped-call]
             if motion.in_pixels:
                 # A step of a pixel is one of 1 / scale of its logarithm; Adam's steps do not depend on the unit.
@@ -241,80 +223,6 @@ class Optimiser:
                 **{name: value.numpy().astype(np.float32) for name, value in values.items()},
             }
 
-    def removal_costs(self) -> NDArray[np.float64]:
-        """[N]: by how much the loss would grow without each sprite (see `smalti.engine.raster.removal_costs`).
-
-        Measured in the blend space: in linear light, dark parts weigh less here than in the loss.
-        """
-        return self._removal_costs(1.0)
-
-    def tint_response(self, probes: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """How the loss depends on the tints now, without blur.
-
-        Args:
-            probes: random pictures from which the curvature is estimated.
-            seed: of these.
-
-        Returns:
-            slope: [N, 3] of the loss by the tint.
-            curvature: [N] second derivative by a channel of the tint, the mean of the three (Gauss and Newton's).
-        """
-        background, goal = self._ground()
-        space, size = self.settings.blend_space, self._canvas.size
-        affine, opacity, tint, template, atlas = self._drawn()
-        tint = tint.detach().requires_grad_()
-        shown = seen(
-            composite(
-                affine.detach(),
-                opacity.detach(),
-                tint,
-                template,
-                atlas,
-                size,
-                background,
-                self.settings.colour_mix,
-                back_end=self.settings.back_end,
-            ),
-            space,
-        )[..., :3]
-        unit = 2 / shown.numel()
-        (slope,) = torch.autograd.grad(
-            shown, tint, unit * (shown - seen(goal, space)[..., :3]).detach(), retain_graph=True
-        )
-        rng = np.random.default_rng(seed)
-        squares = torch.zeros_like(slope)
-        for _ in range(probes):
-            signs = torch.from_numpy(rng.choice(np.array([-1, 1], np.float32), shown.shape))
-            squares += torch.autograd.grad(shown, tint, signs, retain_graph=True)[0].square()
-        return slope.numpy(), (unit / probes) * squares.mean(dim=1).numpy()
-
-    def squared_error(self) -> NDArray[np.float32]:
-        """[H, W]: the squared error of each pixel now, summed over its colours, times what the pixel counts.
-
-        As fine as the canvas is now.
-        """
-        return self._squared_error(1.0)
-
-    def sprites_to_show(self) -> dict[str, NDArray[Any]]:
-        """As `sprites`, but never worse than the bare background, which is the best there is where a target is flat.
-
-        Where they are worse, those that do harm are faded out; those are many at times, and one by one only.
-        A fit for structure wants another measure and is left alone.
-        """
-        sprites = self.sprites()
-        if not self.settings.aim.is_by_pixels:
-            return sprites
-        self._use_canvas(1)
-        shown = np.ones(len(self._template))
-        bare = self._squared_error(0 * shown).mean(dtype=np.float64)
-        for _ in range(CULLS):
-            if self._squared_error(shown).mean(dtype=np.float64) <= bare:
-                break
-            shown *= self._removal_costs(shown) > 0
-        else:
-            shown *= 0
-        return sprites | {"opacity": sprites["opacity"] * shown.astype(np.float32)}
-
     def replace(self, which: NDArray[np.int64], sprites: Mapping[str, NDArray[Any]]) -> None:
         """Take the sprites `which` [M] away, and put M others on top of the stack (see `start`)."""
         self._fetch()
@@ -335,57 +243,6 @@ class Optimiser:
             torch.cat([self._template[order[: len(kept)]], torch.from_numpy(sprites["template"])]),
             torch.cat([self._aspect[order[: len(kept)]], torch.from_numpy(sprites["aspect"])]),
         )
-
-    def contributions(self) -> NDArray[np.float64]:
-        """[N]: how much of each sprite is seen: its alpha times the transmittance above it, summed over pixels."""
-        affine, opacity, tint, template, atlas = self._drawn()
-        affine, opacity = affine.detach(), opacity.detach()
-        # A picture's red is linear in the red of each tint, and this is the factor.
-        red = torch.zeros_like(tint, requires_grad=True)
-        image = composite(affine, opacity, red, template, atlas, self._canvas.size, back_end=self.settings.back_end)
-        (slope,) = torch.autograd.grad(image[..., 0].sum(), red)
-        width, height = self._canvas.pixel
-        return slope[:, 0].numpy() * width * height
-
-    def try_out(
-        self,
-        sprites: Mapping[str, NDArray[Any]],
-        of: NDArray[np.int64],
-        on_top: NDArray[np.bool_],
-        alpha_min: float = 0.0,
-    ) -> Trial:
-        """What M others would do, one at a time. Measured as `removal_costs` are.
-
-        Args:
-            sprites: ``template``, ``x``, ``y``, ``scale``, ``aspect``, ``theta``, see `start`.
-            of: [M] which sprite each would replace, or -1.
-            on_top: [M] whether it would come on top of the stack instead of in the place of that one.
-            alpha_min: least opacity.
-        """
-        template = torch.from_numpy(sprites["template"])
-        x, y, scale, aspect, theta = (
-            torch.from_numpy(sprites[name].astype(np.float64)) for name in ("x", "y", "scale", "aspect", "theta")
-        )
-        affine = self._on_canvas(affine_maps(x, y, scale, aspect, theta, self._shapes[template.long()]))
-        replaces = torch.from_numpy(of)
-        settings = self.settings
-        with torch.no_grad():
-            found = [
-                appraise(
-                    *self._drawn(),
-                    goal,
-                    Trials(affine, template, replaces, torch.from_numpy(on_top)),
-                    background,
-                    settings.colour_mix,
-                    back_end=settings.back_end,
-                )
-                for background, goal in self._fair_grounds()
-            ]
-            # The sums are factors of squared errors, so their means are those of the mean error.
-            opacity, tint, change = best_paint(_mean([each.sums for each in found]), settings.alpha_max, alpha_min)
-            removal = _mean([each.removal for each in found])
-            gone = torch.where(replaces < 0, 0.0, removal[replaces.clamp(min=0)])
-        return Trial((LOSS * (-gone - change)).numpy(), opacity.numpy(), tint.numpy())
 
     def exchange(
         self, which: NDArray[np.int64], sprites: Mapping[str, NDArray[Any]], on_top: NDArray[np.bool_]
@@ -476,80 +333,40 @@ class Optimiser:
 
     def _set_template(self, template: Tensor, aspect: Tensor) -> None:
         self._template, self._aspect = template, aspect
-        self._shape = self._shapes[template.long()]
+        self._shape = self.shapes[template.long()]
         self._extent = torch.stack(half_sizes(torch.ones_like(aspect), aspect, self._shape), dim=1)
 
     def _choose_canvas(self, progress: float) -> None:
         """The size of the canvas that this part of the steps wants."""
         reduction = next((r for until, r in self.settings.coarse if progress < until), 1)
         if reduction != self._reduction:
-            self._use_canvas(reduction)
+            self.use_canvas(reduction)
 
-    def _use_canvas(self, reduction: int) -> None:
+    def use_canvas(self, reduction: int) -> None:
         self._reduction = reduction
-        self._canvas = reduced_canvas(*self._given, self.settings.blend_space, reduction, self._weights)
+        self.canvas = reduced_canvas(*self._given, self.settings.blend_space, reduction, self.weights)
 
-    def _ground(self) -> tuple[Tensor, Tensor]:
+    def ground(self) -> tuple[Tensor, Tensor]:
         """What lies behind the sprites in this step, and what the picture should then be, in the blend space."""
-        canvas = self._canvas
+        canvas = self.canvas
         background = canvas.background
         if background is None:
             background = noise_picture(key_of(self._seed, self.done), canvas.size)
         return background, over(canvas.target, background)
 
-    def _fair_grounds(self) -> list[tuple[Tensor, Tensor]]:
-        """As `_ground`, for judging sprites: noise comes with its negative.
-
-        Of many small sprites that are tried over a covered hole, some match any one noise by chance; none matches both.
-        """
-        background, goal = self._ground()
-        if self._canvas.background is not None:
-            return [(background, goal)]
-        negative = torch.cat([1 - background[..., :3], background[..., 3:]], dim=-1)
-        return [(background, goal), (negative, over(self._canvas.target, negative))]
-
-    def _removal_costs(self, shown: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        """See `removal_costs`; opacities are multiplied by `shown`, one number or [N]."""
-        settings = self.settings
-        with torch.no_grad():
-            drawn = self._drawn(shown)
-            costs = [
-                removal_costs(*drawn, goal, background, settings.colour_mix, back_end=settings.back_end)
-                for background, goal in self._fair_grounds()
-            ]
-        return LOSS * _mean(costs).numpy()
-
-    def _squared_error(self, shown: NDArray[np.float64] | float) -> NDArray[np.float32]:
-        """See `squared_error`; opacities are multiplied by `shown`, one number or [N]."""
-        settings, space = self.settings, self.settings.blend_space
-        with torch.no_grad():
-            drawn = self._drawn(shown)
-            errors = [
-                (seen(image, space) - seen(goal, space))[..., :3].square().sum(dim=-1)
-                for background, goal in self._fair_grounds()
-                for image in [
-                    composite(*drawn, self._canvas.size, background, settings.colour_mix, back_end=settings.back_end)
-                ]
-            ]
-        row, column = (
-            np.arange(full) * small // full for full, small in zip(self._size, self._canvas.size, strict=True)
-        )
-        enlarged: NDArray[np.float32] = _mean(errors).numpy()[row[:, None], column]
-        return enlarged if self._weights is None else enlarged * self._weights
-
-    def _drawn(self, shown: NDArray[np.float64] | float = 1.0) -> tuple[Tensor, Tensor, Tensor, Tensor, Atlas]:
+    def drawn(self, shown: NDArray[np.float64] | float = 1.0) -> tuple[Tensor, Tensor, Tensor, Tensor, Atlas]:
         """The sprites as the rasteriser takes them, their opacities multiplied by `shown`, one number or [N]."""
         self._fetch()
         p = self.parameters
-        affine = self._on_canvas(
+        affine = self.on_canvas(
             affine_maps(p["x"], p["y"], p["log_scale"].exp(), self._aspect, p["theta"], self._shape)
         )
         opacity = self.settings.alpha_max * p["opacity"].sigmoid() * torch.as_tensor(shown)
         return affine, opacity, p["tint"].sigmoid(), self._template, self._atlas
 
-    def _on_canvas(self, affine: Tensor) -> Tensor:
+    def on_canvas(self, affine: Tensor) -> Tensor:
         """Maps from pixels of the full canvas [N, 6] as maps from pixels of the canvas that is drawn now."""
-        width, height = self._canvas.pixel
+        width, height = self.canvas.pixel
         return affine * affine.new_tensor([width, height, 1, width, height, 1])
 
     def _fetch(self) -> None:
@@ -575,10 +392,10 @@ class Optimiser:
         step = Step(
             rates=rates,
             adam=self._adam.begin_step(),
-            goal=self._canvas.target if self._canvas.goal is None else self._canvas.goal,
-            background=self._canvas.background,
-            noise_key=None if self._canvas.background is not None else key_of(self._seed, self.done),
-            pixel=self._canvas.pixel,
+            goal=self.canvas.target if self.canvas.goal is None else self.canvas.goal,
+            background=self.canvas.background,
+            noise_key=None if self.canvas.background is not None else key_of(self._seed, self.done),
+            pixel=self.canvas.pixel,
             encoded=self.settings.blend_space == "linear",
             mix=self.settings.colour_mix,
             lod_bias=blur,
@@ -591,10 +408,10 @@ class Optimiser:
         """The mean squared error now; the gradient of the loss goes to the parameters."""
         if self._loss is not None:
             return self._differentiate_other(self._loss, blur)
-        background, goal = self._ground()
+        background, goal = self.ground()
         space = self.settings.blend_space
         loss = image_loss(
-            *self._drawn(),
+            *self.drawn(),
             seen(goal, space),
             background,
             self.settings.colour_mix,
@@ -608,12 +425,12 @@ class Optimiser:
 
     def _differentiate_other(self, compare: Loss, blur: float) -> float:
         """As `_differentiate`, for a loss that the kernels do not know."""
-        canvas, space = self._canvas, self.settings.blend_space
-        background, goal = self._ground()
+        canvas, space = self.canvas, self.settings.blend_space
+        background, goal = self.ground()
         wanted = seen(goal, space) if canvas.goal is None else canvas.goal
         alone = compare.needs_opacity
         image = composite(
-            *self._drawn(),
+            *self.drawn(),
             canvas.size,
             None if alone else background,
             self.settings.colour_mix,
@@ -642,10 +459,6 @@ class Optimiser:
                 p[name].copy_(torch.minimum(torch.maximum(p[name], -0.5 * reach), length + 0.5 * reach))
             p["opacity"].clamp_(-SATURATION, SATURATION)
             p["tint"].clamp_(-SATURATION, SATURATION)
-
-
-def _mean(tensors: list[Tensor]) -> Tensor:
-    return tensors[0] if len(tensors) == 1 else torch.stack(tensors).mean(dim=0)
 
 
 def _logit(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from .optimiser import Optimiser
 from .start import Placer, Sprites, box_mean, joined
+from .worth import contributions, removal_costs, squared_error, try_out
 
 SHARE = 0.05
 """Share of the sprites that is moved in one round, at most."""
@@ -51,10 +52,10 @@ def recycle(optimiser: Optimiser, placers: Sequence[Placer], rng: np.random.Gene
 
     They go on top of the stack, small, in the target's colour.
     """
-    worth = optimiser.removal_costs()
+    worth = removal_costs(optimiser)
     sprites = optimiser.sprites()
     # Squared once more: the worst places first, and not a little everywhere.
-    error = box_mean(optimiser.squared_error().astype(np.float64), 2)
+    error = box_mean(squared_error(optimiser).astype(np.float64), 2)
     moved, fresh = [], []
     for placer in placers:
         own = placer.group.members(sprites["template"])
@@ -94,8 +95,8 @@ def revive(optimiser: Optimiser, placers: Sequence[Placer], rng: np.random.Gener
     """
     if optimiser.settings.lock_scale:
         return 0
-    seen, now = optimiser.contributions(), optimiser.sprites()
-    error = box_mean(optimiser.squared_error().astype(np.float64), 2)
+    seen, now = contributions(optimiser), optimiser.sprites()
+    error = box_mean(squared_error(optimiser).astype(np.float64), 2)
     moved, fresh = [], []
     for placer in placers:
         own = placer.group.members(now["template"])
@@ -109,7 +110,7 @@ def revive(optimiser: Optimiser, placers: Sequence[Placer], rng: np.random.Gener
         row, column = placer.draw(density, PLACES * len(hardly), rng)
         tried = placer.at(row, column, rng.choice(visible, len(row)) * rng.uniform(0.5, 1, len(row)), rng)
         nothing, on_top = np.full(len(row), -1), np.ones(len(row), bool)
-        trial = optimiser.try_out(tried, nothing, on_top, PLAIN * optimiser.settings.alpha_max)
+        trial = try_out(optimiser, tried, nothing, on_top, PLAIN * optimiser.settings.alpha_max)
         tried |= {"opacity": trial.opacity, "tint": trial.tint}
         chosen = _apart(tried, trial.gain, len(hardly))
         moved.append(hardly[: len(chosen)])

@@ -23,6 +23,7 @@ from .limits import Keeper, Limits
 from .optimiser import Optimiser, Settings
 from .presets import PRESETS
 from .start import Placer, Sprites, joined, shape_of, start
+from .worth import sprites_to_show
 
 WARM_RATE = 0.4
 """Rates of a frame that starts from the one before, against those of a first frame."""
@@ -155,7 +156,7 @@ class Fitting:
     def _sprites(self) -> dict[str, NDArray[Any]]:
         """The sprites of the frame at hand, as they may be shown."""
         if self._keeper is None:
-            return self.optimiser.sprites_to_show() if self.optimiser.finished else self.optimiser.sprites()
+            return sprites_to_show(self.optimiser) if self.optimiser.finished else self.optimiser.sprites()
         rng = np.random.default_rng((self._seed, self.optimiser.done, 3))
         return self._keeper.shown(self.optimiser, self._placers, rng)
 
