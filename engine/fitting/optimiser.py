@@ -61,7 +61,7 @@ class Motion:
 # Short memories: noise, the falling blur and recycled neighbours change gradients from step to step. Over (0.9, 0.99)
 # with rates falling exponentially, these and a linear fall gained 0.25 dB on four paintings.
 MOTION = Motion(
-    rates={"x": 1.5, "y": 1.5, "log_scale": 0.08, "theta": 0.1, "opacity": 0.12, "tint": 0.12}, betas=(0.8, 0.95)
+    rates={"x": 1.5, "y": 1.5, "log_scale": 0.14, "theta": 0.1, "opacity": 0.12, "tint": 0.12}, betas=(0.8, 0.95)
 )
 
 LOSS = 4 / 3
