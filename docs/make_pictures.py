@@ -2,7 +2,7 @@
 """Remake the pictures of README.md and gallery.md: `make pictures`, or `python docs/make_pictures.py [PICTURE...]`.
 
 Everything but `blender.jpg`, which is a photograph of a window, and all from what comes with Smalti, what is drawn by
-code, and three of scikit-image's photographs. It takes the extra `quality`, and on two cores about a quarter of an hour.
+code, and three of scikit-image's photographs. It takes the extra `quality`, and a quarter of an hour on two cores.
 """
 
 from __future__ import annotations
