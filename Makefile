@@ -6,6 +6,7 @@
 #   make lint         ruff and mypy
 #   make extension    the Blender extension, dist/smalti-VERSION.zip
 #   make cuda         compile the CUDA kernels for every architecture, which needs no GPU, and say what they take
+#   make pictures     remake the pictures in docs/, which takes a while
 #   make sanitize     the CPU kernels under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make clean        remove what was built; make distclean: the environments too
 #
@@ -24,7 +25,7 @@ BLENDER_ENVS := build/blender
 
 NATIVE_SOURCES := CMakeLists.txt $(wildcard engine/cpu/*.cpp engine/cpu/*.h engine/cpu/CMakeLists.txt engine/kernels/*.h)
 
-.PHONY: demo test lint extension cuda sanitize clean distclean environment blenders
+.PHONY: demo test lint extension pictures cuda sanitize clean distclean environment blenders
 .DELETE_ON_ERROR:
 
 environment: $(READY)
@@ -66,6 +67,10 @@ lint: $(READY)
 
 extension: $(READY)
 	$(BIN)/python addon/build_extension.py dist
+
+pictures: $(READY)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt scikit-image torchmetrics
+	$(BIN)/python docs/make_pictures.py
 
 cuda: $(READY)
 	$(BIN)/pytest -s tests/test_cuda_compile.py -k 'kernels_compile or kernels_take'

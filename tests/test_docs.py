@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pages' pictures: all there, none left over, small enough, and remade by one command but for the window."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+PICTURES = ROOT / "docs" / "pictures"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
+
+
+def linked() -> list[tuple[Path, Path]]:
+    """Every page with every file that it links to."""
+    return [(page, (page.parent / link).resolve()) for page in PAGES for link in LINK.findall(page.read_text("utf-8"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_a_page_links_to_exists(page: Path) -> None:
+    assert [str(file) for found, file in linked() if found == page and not file.exists()] == []
+
+
+def test_every_picture_is_shown_and_small_enough() -> None:
+    pictures = set(PICTURES.iterdir())
+    assert pictures == {file for _, file in linked() if file.parent == PICTURES}
+    for path in pictures:
+        with Image.open(path) as image:
+            image.load()
+        assert path.stat().st_size <= 600_000, path.name
+
+
+def test_one_command_remakes_every_picture_but_the_window() -> None:
+    # Read, not imported: scikit-image belongs to no usual installation.
+    tree = ast.parse((ROOT / "docs" / "make_pictures.py").read_text("utf-8"))
+    makers = next(n.value for n in ast.walk(tree) if isinstance(n, ast.AnnAssign) and ast.unparse(n.target) == "MAKERS")
+    assert isinstance(makers, ast.Dict)
+    assert {ast.literal_eval(key) for key in makers.keys if key} | {"blender.jpg"} == {
+        p.name for p in PICTURES.iterdir()
+    }
