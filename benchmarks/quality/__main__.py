@@ -31,6 +31,7 @@ from smalti.engine.api import fit
 from smalti.engine.composition import Composition
 from smalti.engine.drawing import picture
 from smalti.engine.fitting import exchange, recycle
+from smalti.engine.images import read_image
 from smalti.engine.templates import Template, load_templates
 
 Pixels = NDArray[np.uint8]
@@ -129,7 +130,8 @@ def images(data: Path, chosen: str) -> Iterator[Path]:
 
 def target_of(path: Path, composition: Composition) -> Pixels:
     size = composition.header.width, composition.header.height
-    return np.asarray(Image.open(path).convert("RGB").resize(size, Image.Resampling.LANCZOS))
+    # With the file's colour profile taken into account, as a fit does.
+    return np.asarray(Image.fromarray(read_image(path)[..., :3]).resize(size, Image.Resampling.LANCZOS))
 
 
 def gmsd(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
