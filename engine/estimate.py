@@ -10,11 +10,15 @@ from dataclasses import dataclass, replace
 from smalti.bridge.job import JobSpec, Preset
 
 from .cpu import threads_to_kernels
+from .fitting.exchange import steps_apart
+from .fitting.presets import PRESETS as EFFORTS
 from .inputs import read_inputs
 
 PRESETS: tuple[Preset, ...] = ("draft", "balanced", "best")
 SAMPLES = (0.0, 0.15, 0.4, 0.7)
 """Shares of the steps at which some are timed: later ones are on larger canvases."""
+AT_LEAST = 20
+"""Steps that are timed there, at least."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +45,11 @@ def estimates(job: JobSpec) -> Iterator[Estimate]:
             float(fitting.step())  # the first makes room in memory
             pace = []
             for share in SAMPLES:
-                # From one round of exchanges to the next, so that a round is in each sample.
-                fitting.optimiser.done = int(share * inputs.steps) // ROUND * ROUND
-                count = min(ROUND, inputs.steps - fitting.optimiser.done)
+                # From one round of exchanges to the next, so that rounds have their part in each sample.
+                apart = steps_apart(inputs.steps, EFFORTS[preset].effort)
+                count = -(-AT_LEAST // apart) * apart
+                fitting.optimiser.done = int(share * inputs.steps) // apart * apart
+                count = min(count, inputs.steps - fitting.optimiser.done)
                 began = time.perf_counter()
                 loss = [fitting.step() for _ in range(count)]
                 float(loss[-1])
@@ -51,7 +57,3 @@ def estimates(job: JobSpec) -> Iterator[Estimate]:
         widths = [b - a for a, b in zip(SAMPLES, (*SAMPLES[1:], 1.0))]
         seconds = inputs.steps * sum(width * each for width, each in zip(widths, pace))
         yield Estimate(preset, inputs.steps, seconds + (len(inputs.frames) - 1) * inputs.frame_steps * pace[-1])
-
-
-ROUND = 20
-"""Steps in one sample: a multiple of what lies between two rounds of any preset."""

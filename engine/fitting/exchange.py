@@ -26,7 +26,7 @@ class Effort:
 
     Attributes:
         tries: alternatives that each sprite is offered in one round; 0 for none at all.
-        every: steps between two rounds.
+        every: steps between two rounds, unless there would be more than `ROUNDS`.
     """
 
     tries: int = 4
@@ -35,6 +35,8 @@ class Effort:
 
 FIRST, LAST = 0.02, 0.9
 """Part of the steps in which bitmaps are exchanged."""
+ROUNDS = 250
+"""Rounds in one fit, at most."""
 RAISED = 0.1
 """Share of the alternatives that come on top of the stack."""
 PLAIN = 0.5
@@ -49,9 +51,14 @@ OPAQUE = 0.97
 """Largest opacity that a sprite begins with: a fully opaque one would have no slope to leave by."""
 
 
+def steps_apart(steps: int, effort: Effort) -> int:
+    """Steps from one round to the next."""
+    return max(effort.every, round((LAST - FIRST) * steps / ROUNDS))
+
+
 def is_due(done: int, steps: int, effort: Effort) -> bool:
     """Whether bitmaps are exchanged after `done` of `steps` steps."""
-    return effort.tries > 0 and FIRST * steps <= done < LAST * steps and done % effort.every == 0
+    return effort.tries > 0 and FIRST * steps <= done < LAST * steps and done % steps_apart(steps, effort) == 0
 
 
 def exchange(optimiser: Optimiser, placers: Sequence[Placer], tries: int, rng: np.random.Generator) -> int:
