@@ -553,7 +553,7 @@ void settle(Appraisal& a) {
 
 // By how much the squared error would grow without a sprite (see blend.h); the sprite becomes the one at hand.
 template <Colour kind>
-float removal_of(const Scene& scene, const Local& s, unsigned all_rows, const float* stored, Appraisal& a) {
+__attribute__((noinline)) float removal_of(const Scene& scene, const Local& s, unsigned all_rows, const float* stored, Appraisal& a) {
     const float opacity = s.opacity, own = share_of_bitmap<kind>(scene), painted = 1.0f - own;
     Reals sum = 0.0f;
     for (unsigned rows = all_rows; rows; rows &= rows - 1, stored += stored_rows(kind) * kTile) {
@@ -579,7 +579,7 @@ float removal_of(const Scene& scene, const Local& s, unsigned all_rows, const fl
 
 // The sums of a trial (see blend.h). `transmittance`: above it, for each of its rows; null on top of the stack.
 template <Colour kind, int levels>
-void try_out(const Scene& scene, const Local& s, unsigned rows, int columns, const float* transmittance,
+__attribute__((noinline)) void try_out(const Scene& scene, const Local& s, unsigned rows, int columns, const float* transmittance,
              const Appraisal& a, PairTrial& out) {
     const float own = share_of_bitmap<kind>(scene), painted = 1.0f - own;
     const Reals all = choose(ascending() < static_cast<float>(columns), Reals(1.0f), 0.0f);
