@@ -11,16 +11,16 @@ namespace smalti {
 namespace SMALTI_ISA {
 
 using U16x8 = std::uint16_t __attribute__((vector_size(16)));
-SMALTI_INLINE U16x8 zip_low(U16x8 a, U16x8 b) { return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
-SMALTI_INLINE U16x8 zip_high(U16x8 a, U16x8 b) { return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+SMALTI_ISA_INLINE U16x8 zip_low(U16x8 a, U16x8 b) { return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+SMALTI_ISA_INLINE U16x8 zip_high(U16x8 a, U16x8 b) { return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
 
-SMALTI_INLINE U16x8 load_two(const std::uint64_t* from) {
+SMALTI_ISA_INLINE U16x8 load_two(const std::uint64_t* from) {
     U16x8 v;
     std::memcpy(&v, from, sizeof v);
     return v;
 }
 
-SMALTI_INLINE U16x8 load_one(const std::uint64_t* from) {
+SMALTI_ISA_INLINE U16x8 load_one(const std::uint64_t* from) {
     using U64x2 = std::uint64_t __attribute__((vector_size(16)));
     return reinterpret_cast<U16x8>(U64x2{*from, 0});
 }
@@ -30,17 +30,17 @@ SMALTI_INLINE U16x8 load_one(const std::uint64_t* from) {
 using U16x16 = std::uint16_t __attribute__((vector_size(32)));
 
 // Each half by itself, as the processor does it.
-SMALTI_INLINE U16x16 zip_low(U16x16 a, U16x16 b) {
+SMALTI_ISA_INLINE U16x16 zip_low(U16x16 a, U16x16 b) {
     return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 8, 24, 9, 25, 10, 26, 11, 27);
 }
-SMALTI_INLINE U16x16 zip_high(U16x16 a, U16x16 b) {
+SMALTI_ISA_INLINE U16x16 zip_high(U16x16 a, U16x16 b) {
     return __builtin_shufflevector(a, b, 4, 20, 5, 21, 6, 22, 7, 23, 12, 28, 13, 29, 14, 30, 15, 31);
 }
-SMALTI_INLINE U16x16 join(U16x8 a, U16x8 b) {
+SMALTI_ISA_INLINE U16x16 join(U16x8 a, U16x8 b) {
     return reinterpret_cast<U16x16>(_mm256_inserti128_si256(
         _mm256_castsi128_si256(reinterpret_cast<__m128i>(a)), reinterpret_cast<__m128i>(b), 1));
 }
-SMALTI_INLINE Reals reals(U16x16 texels) {
+SMALTI_ISA_INLINE Reals reals(U16x16 texels) {
     const __m256i t = reinterpret_cast<__m256i>(texels);
 #if defined(__AVX512BW__)
     return number(Ints(reinterpret_cast<NativeInts>(_mm512_maskz_cvtepu16_epi32(0xffff, t))));
@@ -52,7 +52,7 @@ SMALTI_INLINE Reals reals(U16x16 texels) {
 
 #else
 
-SMALTI_INLINE RealLanes<8> reals(U16x8 texels) {
+SMALTI_ISA_INLINE RealLanes<8> reals(U16x8 texels) {
     const U16x8 zero{};
     const auto half = [](U16x8 x) { return number(IntLanes<4>(reinterpret_cast<NativeInts>(x))); };
     return {half(zip_low(texels, zero)), half(zip_high(texels, zero))};
@@ -62,7 +62,7 @@ SMALTI_INLINE RealLanes<8> reals(U16x8 texels) {
 
 // The vectors of the first half are interleaved with those of the second. n times of this transpose 2^n vectors.
 template <int count, class Vector>
-SMALTI_INLINE void interleave(Vector (&x)[count]) {
+SMALTI_ISA_INLINE void interleave(Vector (&x)[count]) {
     Vector y[count];
     for (int i = 0; i < count / 2; ++i) {
         y[2 * i] = zip_low(x[i], x[i + count / 2]);
@@ -72,7 +72,7 @@ SMALTI_INLINE void interleave(Vector (&x)[count]) {
 }
 
 // The four alphas of each lookup (see Scene::alpha_quads): left and right of the upper row, then of the lower.
-SMALTI_INLINE void fetch_alphas(const std::uint64_t* quads, const std::int32_t* index, Reals (&corners)[4]) {
+SMALTI_ISA_INLINE void fetch_alphas(const std::uint64_t* quads, const std::int32_t* index, Reals (&corners)[4]) {
     const auto two = [&](int a, int b) { return zip_low(load_one(quads + index[a]), load_one(quads + index[b])); };
 #if defined(__AVX2__)
     U16x16 x[4];
@@ -92,7 +92,7 @@ SMALTI_INLINE void fetch_alphas(const std::uint64_t* quads, const std::int32_t* 
 }
 
 // Two neighbouring texels of each lookup: red, green, blue and alpha of the left one, then of the right one.
-SMALTI_INLINE void fetch_texels(const std::uint64_t* texels, const std::int32_t* index, Reals (&corners)[8]) {
+SMALTI_ISA_INLINE void fetch_texels(const std::uint64_t* texels, const std::int32_t* index, Reals (&corners)[8]) {
 #if defined(__AVX512BW__)
     __m512i x[4];
     for (int i = 0; i < 4; ++i) {

@@ -14,6 +14,14 @@
 
 #include "plan.h"
 
+// Always inlined, except under the sanitizers: their checks in every inlined copy make compiling a matter of minutes. All
+// that uses it lies in a namespace of its instruction set, so the linker never takes one set's copy for another's.
+#if defined(SMALTI_SANITIZED)
+#define SMALTI_ISA_INLINE inline
+#else
+#define SMALTI_ISA_INLINE SMALTI_INLINE
+#endif
+
 namespace smalti {
 namespace SMALTI_ISA {
 
@@ -34,24 +42,24 @@ struct IntLanes {
     using Half = IntLanes<n / 2>;
     Half low, high;
     IntLanes() = default;
-    SMALTI_INLINE IntLanes(Half l, Half h) : low(l), high(h) {}
-    SMALTI_INLINE IntLanes(std::int32_t value) : low(value), high(value) {}
-    SMALTI_INLINE friend IntLanes operator+(IntLanes a, IntLanes b) { return {a.low + b.low, a.high + b.high}; }
-    SMALTI_INLINE friend IntLanes operator*(IntLanes a, IntLanes b) { return {a.low * b.low, a.high * b.high}; }
-    SMALTI_INLINE friend IntLanes operator&(IntLanes a, IntLanes b) { return {a.low & b.low, a.high & b.high}; }
-    SMALTI_INLINE void store(std::int32_t* to) const { low.store(to), high.store(to + n / 2); }
+    SMALTI_ISA_INLINE IntLanes(Half l, Half h) : low(l), high(h) {}
+    SMALTI_ISA_INLINE IntLanes(std::int32_t value) : low(value), high(value) {}
+    SMALTI_ISA_INLINE friend IntLanes operator+(IntLanes a, IntLanes b) { return {a.low + b.low, a.high + b.high}; }
+    SMALTI_ISA_INLINE friend IntLanes operator*(IntLanes a, IntLanes b) { return {a.low * b.low, a.high * b.high}; }
+    SMALTI_ISA_INLINE friend IntLanes operator&(IntLanes a, IntLanes b) { return {a.low & b.low, a.high & b.high}; }
+    SMALTI_ISA_INLINE void store(std::int32_t* to) const { low.store(to), high.store(to + n / 2); }
 };
 
 template <>
 struct IntLanes<kNative> {
     NativeInts v;
     IntLanes() = default;
-    SMALTI_INLINE IntLanes(NativeInts vector) : v(vector) {}
-    SMALTI_INLINE IntLanes(std::int32_t value) : v(value - NativeInts{}) {}
-    SMALTI_INLINE friend IntLanes operator+(IntLanes a, IntLanes b) { return a.v + b.v; }
-    SMALTI_INLINE friend IntLanes operator*(IntLanes a, IntLanes b) { return a.v * b.v; }
-    SMALTI_INLINE friend IntLanes operator&(IntLanes a, IntLanes b) { return a.v & b.v; }
-    SMALTI_INLINE void store(std::int32_t* to) const { std::memcpy(to, &v, sizeof v); }
+    SMALTI_ISA_INLINE IntLanes(NativeInts vector) : v(vector) {}
+    SMALTI_ISA_INLINE IntLanes(std::int32_t value) : v(value - NativeInts{}) {}
+    SMALTI_ISA_INLINE friend IntLanes operator+(IntLanes a, IntLanes b) { return a.v + b.v; }
+    SMALTI_ISA_INLINE friend IntLanes operator*(IntLanes a, IntLanes b) { return a.v * b.v; }
+    SMALTI_ISA_INLINE friend IntLanes operator&(IntLanes a, IntLanes b) { return a.v & b.v; }
+    SMALTI_ISA_INLINE void store(std::int32_t* to) const { std::memcpy(to, &v, sizeof v); }
 };
 
 template <int n>
@@ -59,48 +67,48 @@ struct RealLanes {
     using Half = RealLanes<n / 2>;
     Half low, high;
     RealLanes() = default;
-    SMALTI_INLINE RealLanes(Half l, Half h) : low(l), high(h) {}
-    SMALTI_INLINE RealLanes(float value) : low(value), high(value) {}
-    SMALTI_INLINE static RealLanes load(const float* from) { return {Half::load(from), Half::load(from + n / 2)}; }
-    SMALTI_INLINE void store(float* to) const { low.store(to), high.store(to + n / 2); }
-    SMALTI_INLINE friend RealLanes operator+(RealLanes a, RealLanes b) { return {a.low + b.low, a.high + b.high}; }
-    SMALTI_INLINE friend RealLanes operator-(RealLanes a, RealLanes b) { return {a.low - b.low, a.high - b.high}; }
-    SMALTI_INLINE friend RealLanes operator*(RealLanes a, RealLanes b) { return {a.low * b.low, a.high * b.high}; }
-    SMALTI_INLINE friend IntLanes<n> operator<(RealLanes a, RealLanes b) { return {a.low < b.low, a.high < b.high}; }
-    SMALTI_INLINE friend IntLanes<n> operator<=(RealLanes a, RealLanes b) {
+    SMALTI_ISA_INLINE RealLanes(Half l, Half h) : low(l), high(h) {}
+    SMALTI_ISA_INLINE RealLanes(float value) : low(value), high(value) {}
+    SMALTI_ISA_INLINE static RealLanes load(const float* from) { return {Half::load(from), Half::load(from + n / 2)}; }
+    SMALTI_ISA_INLINE void store(float* to) const { low.store(to), high.store(to + n / 2); }
+    SMALTI_ISA_INLINE friend RealLanes operator+(RealLanes a, RealLanes b) { return {a.low + b.low, a.high + b.high}; }
+    SMALTI_ISA_INLINE friend RealLanes operator-(RealLanes a, RealLanes b) { return {a.low - b.low, a.high - b.high}; }
+    SMALTI_ISA_INLINE friend RealLanes operator*(RealLanes a, RealLanes b) { return {a.low * b.low, a.high * b.high}; }
+    SMALTI_ISA_INLINE friend IntLanes<n> operator<(RealLanes a, RealLanes b) { return {a.low < b.low, a.high < b.high}; }
+    SMALTI_ISA_INLINE friend IntLanes<n> operator<=(RealLanes a, RealLanes b) {
         return {a.low <= b.low, a.high <= b.high};
     }
-    SMALTI_INLINE friend RealLanes choose(IntLanes<n> mask, RealLanes a, RealLanes b) {
+    SMALTI_ISA_INLINE friend RealLanes choose(IntLanes<n> mask, RealLanes a, RealLanes b) {
         return {choose(mask.low, a.low, b.low), choose(mask.high, a.high, b.high)};
     }
-    SMALTI_INLINE friend IntLanes<n> truncated(RealLanes a) { return {truncated(a.low), truncated(a.high)}; }
+    SMALTI_ISA_INLINE friend IntLanes<n> truncated(RealLanes a) { return {truncated(a.low), truncated(a.high)}; }
 };
 
 template <>
 struct RealLanes<kNative> {
     NativeReals v;
     RealLanes() = default;
-    SMALTI_INLINE RealLanes(NativeReals vector) : v(vector) {}
-    SMALTI_INLINE RealLanes(float value) : v(value - NativeReals{}) {}
-    SMALTI_INLINE static RealLanes load(const float* from) {
+    SMALTI_ISA_INLINE RealLanes(NativeReals vector) : v(vector) {}
+    SMALTI_ISA_INLINE RealLanes(float value) : v(value - NativeReals{}) {}
+    SMALTI_ISA_INLINE static RealLanes load(const float* from) {
         NativeReals v;
         std::memcpy(&v, from, sizeof v);
         return v;
     }
-    SMALTI_INLINE void store(float* to) const { std::memcpy(to, &v, sizeof v); }
-    SMALTI_INLINE friend RealLanes operator+(RealLanes a, RealLanes b) { return a.v + b.v; }
-    SMALTI_INLINE friend RealLanes operator-(RealLanes a, RealLanes b) { return a.v - b.v; }
-    SMALTI_INLINE friend RealLanes operator*(RealLanes a, RealLanes b) { return a.v * b.v; }
-    SMALTI_INLINE friend IntLanes<kNative> operator<(RealLanes a, RealLanes b) { return NativeInts(a.v < b.v); }
-    SMALTI_INLINE friend IntLanes<kNative> operator<=(RealLanes a, RealLanes b) { return NativeInts(a.v <= b.v); }
-    SMALTI_INLINE friend RealLanes choose(IntLanes<kNative> mask, RealLanes a, RealLanes b) {
+    SMALTI_ISA_INLINE void store(float* to) const { std::memcpy(to, &v, sizeof v); }
+    SMALTI_ISA_INLINE friend RealLanes operator+(RealLanes a, RealLanes b) { return a.v + b.v; }
+    SMALTI_ISA_INLINE friend RealLanes operator-(RealLanes a, RealLanes b) { return a.v - b.v; }
+    SMALTI_ISA_INLINE friend RealLanes operator*(RealLanes a, RealLanes b) { return a.v * b.v; }
+    SMALTI_ISA_INLINE friend IntLanes<kNative> operator<(RealLanes a, RealLanes b) { return NativeInts(a.v < b.v); }
+    SMALTI_ISA_INLINE friend IntLanes<kNative> operator<=(RealLanes a, RealLanes b) { return NativeInts(a.v <= b.v); }
+    SMALTI_ISA_INLINE friend RealLanes choose(IntLanes<kNative> mask, RealLanes a, RealLanes b) {
         return mask.v ? a.v : b.v;
     }
-    SMALTI_INLINE friend IntLanes<kNative> truncated(RealLanes a) { return __builtin_convertvector(a.v, NativeInts); }
+    SMALTI_ISA_INLINE friend IntLanes<kNative> truncated(RealLanes a) { return __builtin_convertvector(a.v, NativeInts); }
 };
 
 template <int n>
-SMALTI_INLINE RealLanes<n> number(IntLanes<n> a) {
+SMALTI_ISA_INLINE RealLanes<n> number(IntLanes<n> a) {
     if constexpr (n == kNative)
         return __builtin_convertvector(a.v, NativeReals);
     else
@@ -110,12 +118,12 @@ SMALTI_INLINE RealLanes<n> number(IntLanes<n> a) {
 using Reals = RealLanes<kTile>;
 using Ints = IntLanes<kTile>;
 
-SMALTI_INLINE Reals smaller(Reals a, Reals b) { return choose(a <= b, a, b); }
-SMALTI_INLINE Reals larger(Reals a, Reals b) { return choose(a <= b, b, a); }
-SMALTI_INLINE Reals magnitude(Reals a) { return larger(a, Reals(0.0f) - a); }
+SMALTI_ISA_INLINE Reals smaller(Reals a, Reals b) { return choose(a <= b, a, b); }
+SMALTI_ISA_INLINE Reals larger(Reals a, Reals b) { return choose(a <= b, b, a); }
+SMALTI_ISA_INLINE Reals magnitude(Reals a) { return larger(a, Reals(0.0f) - a); }
 
 // 0, 1, 2 ...: the columns of a row, or the rows of a tile.
-SMALTI_INLINE Reals ascending() {
+SMALTI_ISA_INLINE Reals ascending() {
     alignas(64) static constexpr float kNumbers[kTile] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
     return Reals::load(kNumbers);
 }

@@ -28,7 +28,7 @@ struct Local {
     Sampler fine, coarse;
 };
 
-SMALTI_INLINE Local localise(const Sprite& s, double x, double y) {
+SMALTI_ISA_INLINE Local localise(const Sprite& s, double x, double y) {
     const Placement<double>& p = s.placement;
     Local l;
     l.a = static_cast<float>(p.a), l.b = static_cast<float>(p.b);
@@ -43,7 +43,7 @@ SMALTI_INLINE Local localise(const Sprite& s, double x, double y) {
 
 // Which rows of the tile hold a pixel inside the sprite. Columns where |u| and |v| stay within the extents form an
 // interval in each row; a row without one is left out. Rounding may keep a row too many, never lose one.
-SMALTI_INLINE unsigned rows_touched(const Local& s) {
+SMALTI_ISA_INLINE unsigned rows_touched(const Local& s) {
     const float steep = 1e30f;
     const float ia = fabs(s.a) > 1e-30f ? 1.0f / s.a : steep;
     const float id = fabs(s.d) > 1e-30f ? 1.0f / s.d : steep;
@@ -74,7 +74,7 @@ struct Sight {
 
 // Pixels outside look at the template's centre, which is always a valid place to read.
 template <int levels>
-SMALTI_INLINE Sight<levels> look(const Local& s, int i, Reals t, float stop) {
+SMALTI_ISA_INLINE Sight<levels> look(const Local& s, int i, Reals t, float stop) {
     const float u_row = s.c + s.b * static_cast<float>(i), v_row = s.f + s.e * static_cast<float>(i);
     const Reals u = s.a * ascending() + u_row, v = s.d * ascending() + v_row;
     const Ints drawn = (magnitude(u) <= s.extent_u) & (magnitude(v) <= s.extent_v) & (stop <= t);
@@ -88,7 +88,7 @@ SMALTI_INLINE Sight<levels> look(const Local& s, int i, Reals t, float stop) {
 
 // The alphas that a row of pixels sees, in 16-bit units.
 template <int levels>
-SMALTI_INLINE Sample<Reals> alphas(const Scene& scene, const Local& s, const Sight<levels>& sight) {
+SMALTI_ISA_INLINE Sample<Reals> alphas(const Scene& scene, const Local& s, const Sight<levels>& sight) {
     Sample<Reals> found[levels];
     for (int level = 0; level < levels; ++level) {
         const Footprint<Reals, Ints>& at = sight.at[level];
@@ -108,7 +108,7 @@ struct Colours {
 };
 
 template <int levels>
-SMALTI_INLINE Colours colours(const Scene& scene, const Local& s, const Sight<levels>& sight) {
+SMALTI_ISA_INLINE Colours colours(const Scene& scene, const Local& s, const Sight<levels>& sight) {
     Colours found[levels];
     for (int level = 0; level < levels; ++level) {
         const Sampler& sampler = level == 0 ? s.fine : s.coarse;
@@ -135,7 +135,7 @@ struct State {
     unsigned open_rows;  // rows in which some pixel is not finished
 };
 
-SMALTI_INLINE void update_open_rows(State& state, float stop) {
+SMALTI_ISA_INLINE void update_open_rows(State& state, float stop) {
     unsigned open = 0;
     for (int i = 0; i < kTile; ++i) {
         float most = 0.0f;
@@ -151,14 +151,14 @@ struct TileArea {
     int x, y, columns, rows;
 };
 
-SMALTI_INLINE TileArea area_of(const Scene& scene, const Plan& plan, int tile) {
+SMALTI_ISA_INLINE TileArea area_of(const Scene& scene, const Plan& plan, int tile) {
     TileArea t;
     t.x = (tile % plan.tiles_x) * kTile, t.y = (tile / plan.tiles_x) * kTile;
     t.columns = std::min(kTile, scene.width - t.x), t.rows = std::min(kTile, scene.height - t.y);
     return t;
 }
 
-SMALTI_INLINE void open(State& state, const TileArea& area) {
+SMALTI_ISA_INLINE void open(State& state, const TileArea& area) {
     for (int i = 0; i < kTile; ++i)
         for (int lane = 0; lane < kTile; ++lane)
             state.transmittance[i].v[lane] = i < area.rows && lane < area.columns ? 1.0f : 0.0f;
@@ -167,7 +167,7 @@ SMALTI_INLINE void open(State& state, const TileArea& area) {
 
 // The share of the bitmap's own colours, a constant where it can be one.
 template <Colour kind>
-SMALTI_INLINE float share_of_bitmap(const Scene& scene) {
+SMALTI_ISA_INLINE float share_of_bitmap(const Scene& scene) {
     return kind == Colour::tint ? 0.0f : kind == Colour::bitmap ? 1.0f : scene.mix;
 }
 
@@ -175,15 +175,15 @@ template <Colour kind>
 using Constant = std::integral_constant<Colour, kind>;
 
 template <class Body>
-SMALTI_INLINE auto by_colour(const Scene& scene, const Body& body) {
+SMALTI_ISA_INLINE auto by_colour(const Scene& scene, const Body& body) {
     if (!(scene.mix > 0.0f)) return body(Constant<Colour::tint>{});
     return scene.mix < 1.0f ? body(Constant<Colour::mixed>{}) : body(Constant<Colour::bitmap>{});
 }
 
-SMALTI_INLINE void add(float* to, Reals value) { (Reals::load(to) + value).store(to); }
+SMALTI_ISA_INLINE void add(float* to, Reals value) { (Reals::load(to) + value).store(to); }
 
 // Rounding must never bring a transmittance below 0: with a stop of 0 it would end the pixel.
-SMALTI_INLINE void dim(float* transmittance, Reals t, Reals weight) { larger(t - weight, 0.0f).store(transmittance); }
+SMALTI_ISA_INLINE void dim(float* transmittance, Reals t, Reals weight) { larger(t - weight, 0.0f).store(transmittance); }
 
 template <Colour kind, int levels>
 void forward_rows(const Scene& scene, const Local& s, unsigned rows, State& state, Row (*colour)[kTile]) {
@@ -258,20 +258,20 @@ struct Sums {
     Row du, du_row, dv, dv_row, lod, opacity, tint[3];
 };
 
-SMALTI_INLINE float total(const Row& row) {
+SMALTI_ISA_INLINE float total(const Row& row) {
     float sum = 0.0f;
     for (int lane = 0; lane < kTile; ++lane) sum += row.v[lane];
     return sum;
 }
 
-SMALTI_INLINE float total_by_column(const Row& row) {
+SMALTI_ISA_INLINE float total_by_column(const Row& row) {
     float sum = 0.0f;
     for (int lane = 0; lane < kTile; ++lane) sum += row.v[lane] * static_cast<float>(lane);
     return sum;
 }
 
 template <int levels>
-SMALTI_INLINE void keep(float* out, int at, Reals scale, const Sample<Reals>& s) {
+SMALTI_ISA_INLINE void keep(float* out, int at, Reals scale, const Sample<Reals>& s) {
     (scale * s.value).store(out + at * kTile);
     (scale * s.du).store(out + (at + 1) * kTile);
     (scale * s.dv).store(out + (at + 2) * kTile);
@@ -409,7 +409,7 @@ void up(const Scene& scene, const Plan& plan, int tile, const TileArea& area, st
 }
 
 // One row of a picture [4 * columns] as four planes, 0 beyond its end.
-SMALTI_INLINE void split(const float* pixels, int columns, Row (&planes)[4]) {
+SMALTI_ISA_INLINE void split(const float* pixels, int columns, Row (&planes)[4]) {
     if (columns == kTile) {
         for (int j = 0; j < kTile; ++j)
             for (int channel = 0; channel < 4; ++channel) planes[channel].v[j] = pixels[4 * j + channel];
@@ -553,7 +553,7 @@ void settle(Appraisal& a) {
 
 // By how much the squared error would grow without a sprite (see blend.h); the sprite becomes the one at hand.
 template <Colour kind>
-__attribute__((noinline)) float removal_of(const Scene& scene, const Local& s, unsigned all_rows, const float* stored, Appraisal& a) {
+float removal_of(const Scene& scene, const Local& s, unsigned all_rows, const float* stored, Appraisal& a) {
     const float opacity = s.opacity, own = share_of_bitmap<kind>(scene), painted = 1.0f - own;
     Reals sum = 0.0f;
     for (unsigned rows = all_rows; rows; rows &= rows - 1, stored += stored_rows(kind) * kTile) {
@@ -579,7 +579,7 @@ __attribute__((noinline)) float removal_of(const Scene& scene, const Local& s, u
 
 // The sums of a trial (see blend.h). `transmittance`: above it, for each of its rows; null on top of the stack.
 template <Colour kind, int levels>
-__attribute__((noinline)) void try_out(const Scene& scene, const Local& s, unsigned rows, int columns, const float* transmittance,
+void try_out(const Scene& scene, const Local& s, unsigned rows, int columns, const float* transmittance,
              const Appraisal& a, PairTrial& out) {
     const float own = share_of_bitmap<kind>(scene), painted = 1.0f - own;
     const Reals all = choose(ascending() < static_cast<float>(columns), Reals(1.0f), 0.0f);
