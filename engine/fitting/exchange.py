@@ -9,6 +9,7 @@ effects add up.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,17 +26,22 @@ class Effort:
     """How much is tried.
 
     Attributes:
-        tries: alternatives that each sprite is offered in one round; 0 for none at all.
+        tries: alternatives that each sprite is offered in one round where bitmaps keep their colours; where they are
+            tinted, which gains little by more, half as many. 0 for none at all.
         every: steps between two rounds, unless there would be more than `ROUNDS`.
     """
 
     tries: int = 4
     every: int = 5
 
+    def tries_at(self, mix: float) -> int:
+        """Alternatives in one round at a colour mix, 0 to 1."""
+        return math.ceil(0.5 * (1 + mix) * self.tries)
+
 
 FIRST, LAST = 0.02, 0.9
 """Part of the steps in which bitmaps are exchanged."""
-ROUNDS = 250
+ROUNDS = 300
 """Rounds in one fit, at most."""
 RAISED = 0.1
 """Share of the alternatives that come on top of the stack."""

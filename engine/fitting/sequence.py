@@ -137,7 +137,8 @@ class Fitting:
                 moved += recycle.revive(self.optimiser, self._placers, np.random.default_rng((self._seed, done)))
             if self._exchanges(done):
                 rng = np.random.default_rng((self._seed, done, 1))
-                moved += exchange.exchange(self.optimiser, self._placers, self._effort.tries, rng)
+                tries = self._effort.tries_at(self._settings.colour_mix)
+                moved += exchange.exchange(self.optimiser, self._placers, tries, rng)
         if self._keeper is not None:
             self._keeper.mend(self.optimiser, self._placers, np.random.default_rng((self._seed, done, 2)), moved)
 
