@@ -21,20 +21,28 @@ from .bridge.job import MAX_COUNT, MAX_SIZE, MAX_TEXT, JobSpec
 from .compat import PATH_OPTIONS
 
 
+def _path(name: str, description: str, subtype: str = 'FILE_PATH') -> Any:
+    return StringProperty(name=name, description=description, subtype=subtype, options=PATH_OPTIONS)
+
+
+def _sprite_size(name: str, description: str) -> Any:
+    return IntProperty(name=name, description=description, min=0, max=MAX_SIZE, subtype='PIXEL')
+
+
+def _steps(name: str, description: str, soft_max: int) -> Any:
+    return IntProperty(name=name, description=description, min=0, max=1_000_000, soft_max=soft_max)
+
+
+def _share(name: str, description: str, most: float = 1.0) -> Any:
+    return FloatProperty(name=name, description=description, min=0.0, max=most, subtype='FACTOR')
+
+
 class SMALTI_PG_settings(bpy.types.PropertyGroup):
     """A job's settings; a whole number 0 stands for "choose it for me" where its description says so"""
 
-    target: StringProperty(
-        name="Target",
-        description="The picture to rebuild, or a folder of frames for an animation",
-        subtype='FILE_PATH',
-        options=PATH_OPTIONS,
-    )
-    primitives: StringProperty(
-        name="Bitmaps",
-        description="The folder of bitmaps and SVG drawings to build with: leaves, stamps, brush strokes",
-        subtype='DIR_PATH',
-        options=PATH_OPTIONS,
+    target: _path("Target", "The picture to rebuild, or a folder of frames for an animation")
+    primitives: _path(
+        "Bitmaps", "The folder of bitmaps and SVG drawings to build with: leaves, stamps, brush strokes", 'DIR_PATH'
     )
     text: StringProperty(
         name="Text",
@@ -49,17 +57,9 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
             ('WORDS', "Words", "Each word"),
         ),
     )
-    font: StringProperty(
-        name="Font",
-        description="The font file of the text; none takes a plain one that has the letters of English only",
-        subtype='FILE_PATH',
-        options=PATH_OPTIONS,
-    )
-    output: StringProperty(
-        name="Output",
-        description="The job folder: everything about one job, made by Fit and read by Import Layers",
-        subtype='DIR_PATH',
-        options=PATH_OPTIONS,
+    font: _path("Font", "The font file of the text; none takes a plain one that has the letters of English only")
+    output: _path(
+        "Output", "The job folder: everything about one job, made by Fit and read by Import Layers", 'DIR_PATH'
     )
     count: IntProperty(
         name="Count",
@@ -78,14 +78,7 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         soft_max=2048,
         subtype='PIXEL',
     )
-    colour_mix: FloatProperty(
-        name="Colour Mix",
-        description="0 paints every sprite in one free colour, 1 keeps the bitmaps' own colours",
-        default=0.0,
-        min=0.0,
-        max=1.0,
-        subtype='FACTOR',
-    )
+    colour_mix: _share("Colour Mix", "0 paints every sprite in one free colour, 1 keeps the bitmaps' own colours")
     background: EnumProperty(
         name="Background",
         description="What lies behind the sprites",
@@ -109,12 +102,7 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         max=1.0,
         default=(1.0, 1.0, 1.0),
     )
-    background_image: StringProperty(
-        name="Image",
-        description="The background's picture",
-        subtype='FILE_PATH',
-        options=PATH_OPTIONS,
-    )
+    background_image: _path("Image", "The background's picture")
     seed: IntProperty(
         name="Seed",
         description="Another number, another arrangement; the same number, the same result",
@@ -131,14 +119,7 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         ),
         default='BALANCED',
     )
-    steps: IntProperty(
-        name="Steps",
-        description="Steps of fitting; 0 chooses from the count",
-        default=0,
-        min=0,
-        max=1_000_000,
-        soft_max=2000,
-    )
+    steps: _steps("Steps", "Steps of fitting; 0 chooses from the count", 2000)
     blend_space: EnumProperty(
         name="Blend Space",
         description="The colour space in which layers are laid over each other",
@@ -164,22 +145,8 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
     )
     lock_rotation: BoolProperty(name="Rotation", description="Keep every bitmap upright")
     lock_scale: BoolProperty(name="Scale", description="Keep every sprite at the size that it starts with")
-    min_size: IntProperty(
-        name="Smallest Sprite",
-        description="Smallest longer side of a sprite; 0 chooses from the canvas",
-        default=0,
-        min=0,
-        max=MAX_SIZE,
-        subtype='PIXEL',
-    )
-    max_size: IntProperty(
-        name="Largest Sprite",
-        description="Largest longer side of a sprite; 0 chooses from the canvas",
-        default=0,
-        min=0,
-        max=MAX_SIZE,
-        subtype='PIXEL',
-    )
+    min_size: _sprite_size("Smallest Sprite", "Smallest longer side of a sprite; 0 chooses from the canvas")
+    max_size: _sprite_size("Largest Sprite", "Largest longer side of a sprite; 0 chooses from the canvas")
     alpha_max: FloatProperty(
         name="Opacity Max",
         description="No sprite becomes more opaque than this",
@@ -188,12 +155,7 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         max=1.0,
         subtype='FACTOR',
     )
-    target_mask: StringProperty(
-        name="Target Mask",
-        description="A grey picture: white is rebuilt, black is left empty",
-        subtype='FILE_PATH',
-        options=PATH_OPTIONS,
-    )
+    target_mask: _path("Target Mask", "A grey picture: white is rebuilt, black is left empty")
     palette: StringProperty(
         name="Palette",
         description="The only colours of sprites, as #rrggbb with commas between; empty for any",
@@ -206,30 +168,13 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         max=3600,
         soft_max=24,
     )
-    keep_in: StringProperty(
-        name="Keep In",
-        description="A grey picture: sprites draw only where it is white",
-        subtype='FILE_PATH',
-        options=PATH_OPTIONS,
-    )
-    keep_out: StringProperty(
-        name="Keep Out",
-        description="A grey picture: sprites draw only where it is black",
-        subtype='FILE_PATH',
-        options=PATH_OPTIONS,
-    )
+    keep_in: _path("Keep In", "A grey picture: sprites draw only where it is white")
+    keep_out: _path("Keep Out", "A grey picture: sprites draw only where it is black")
     inside_outline: BoolProperty(
         name="Inside Outline",
         description="Sprites draw nowhere beyond the outline of a transparent target",
     )
-    min_visibility: FloatProperty(
-        name="Visible Share",
-        description="How much of every sprite is seen at least when all are laid down",
-        default=0.0,
-        min=0.0,
-        max=0.9,
-        subtype='FACTOR',
-    )
+    min_visibility: _share("Visible Share", "How much of every sprite is seen at least when all are laid down", 0.9)
     max_overlap: FloatProperty(
         name="Layers Max",
         description="Layers over a point, on average, above which the fit is pushed back; 0 for any",
@@ -238,14 +183,7 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         max=1000.0,
         soft_max=5.0,
     )
-    even_coverage: FloatProperty(
-        name="Even Layers",
-        description="How much the fit cares for as many layers here as there",
-        default=0.0,
-        min=0.0,
-        max=1.0,
-        subtype='FACTOR',
-    )
+    even_coverage: _share("Even Layers", "How much the fit cares for as many layers here as there")
     loss: EnumProperty(
         name="Likeness",
         description="What the sprites try to match",
@@ -259,19 +197,9 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
             ('OUTLINE', "Colour and Outline", "The colours, and where a transparent target ends; three times slower"),
         ),
     )
-    weight_map: StringProperty(
-        name="Weight Map",
-        description="A grey picture: white matters, black does not",
-        subtype='FILE_PATH',
-        options=PATH_OPTIONS,
-    )
-    detail_weight: FloatProperty(
-        name="Detail Weight",
-        description="How much more the busy parts of the target count than the flat ones; 0 counts all alike",
-        default=0.0,
-        min=0.0,
-        max=1.0,
-        subtype='FACTOR',
+    weight_map: _path("Weight Map", "A grey picture: white matters, black does not")
+    detail_weight: _share(
+        "Detail Weight", "How much more the busy parts of the target count than the flat ones; 0 counts all alike"
     )
     device: EnumProperty(
         name="Device",
@@ -282,14 +210,7 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
             ('CUDA', "CUDA", "An NVIDIA graphics card"),
         ),
     )
-    frame_steps: IntProperty(
-        name="Frame Steps",
-        description="Steps of fitting for every frame after the first; 0 chooses from Steps",
-        default=0,
-        min=0,
-        max=1_000_000,
-        soft_max=500,
-    )
+    frame_steps: _steps("Frame Steps", "Steps of fitting for every frame after the first; 0 chooses from Steps", 500)
     frame_rate: FloatProperty(
         name="Frame Rate",
         description="Frames per second of the target",
