@@ -8,7 +8,7 @@ import bpy
 import bpy.utils.previews
 from bpy.props import BoolProperty
 
-from . import notices, preferences, properties, session
+from . import notices, preferences, properties, regions, session
 from .bridge import job as jobs
 from .bridge.errors import SmaltiError
 from .bridge.protocol import Export, Fit, Resume
@@ -52,9 +52,12 @@ class SMALTI_OT_fit(bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         settings = context.scene.smalti
+        unmasked = next((number for number, region in enumerate(settings.regions, 1) if not region.mask), None)
+        bitmaps = settings.primitives or settings.text or not properties.needs_bitmaps(settings)
         for value, text in (
             (settings.target, "Choose a target first"),
-            (settings.primitives or settings.text, "Choose a folder of bitmaps first, or type a text"),
+            (bitmaps, "Choose a folder of bitmaps first, or type a text"),
+            (unmasked is None, f"Choose a mask for region {unmasked} first"),
             (settings.output, "Choose an output folder first"),
         ):
             if not value:
@@ -249,14 +252,11 @@ class SMALTI_PT_main(bpy.types.Panel):
         body = layout.column()
         body.enabled = session.task is None
         _draw_settings(body, settings)
-        header, advanced = body.panel("SMALTI_PT_advanced", default_closed=True)
-        header.label(text="Advanced")
-        if advanced:
-            _draw_advanced(advanced, settings)
-        header, limits = body.panel("SMALTI_PT_limits", default_closed=True)
-        header.label(text="Limits")
-        if limits:
-            _draw_limits(limits, settings)
+        for name, draw in (("Regions", regions.draw), ("Advanced", _draw_advanced), ("Limits", _draw_limits)):
+            header, part = body.panel(f"SMALTI_PT_{name.lower()}", default_closed=True)
+            header.label(text=name)
+            if part:
+                draw(part, settings)
 
         if session.task is not None:
             _draw_task(layout, session.task)

@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 from bpy.props import (
     BoolProperty,
+    CollectionProperty,
     EnumProperty,
     FloatProperty,
     FloatVectorProperty,
@@ -17,12 +18,12 @@ from bpy.props import (
 )
 
 from .bridge.errors import SmaltiError
-from .bridge.job import MAX_COUNT, MAX_SIZE, MAX_TEXT, JobSpec
+from .bridge.job import MAX_COUNT, MAX_SIZE, MAX_TEXT, JobSpec, RegionSpec
 from .compat import PATH_OPTIONS
 
 
-def _path(name: str, description: str, subtype: str = 'FILE_PATH') -> Any:
-    return StringProperty(name=name, description=description, subtype=subtype, options=PATH_OPTIONS)
+def _path(name: str, description: str, subtype: str = 'FILE_PATH', **more: Any) -> Any:
+    return StringProperty(name=name, description=description, subtype=subtype, options=PATH_OPTIONS, **more)
 
 
 def _sprite_size(name: str, description: str) -> Any:
@@ -35,6 +36,32 @@ def _steps(name: str, description: str, soft_max: int) -> Any:
 
 def _share(name: str, description: str, most: float = 1.0) -> Any:
     return FloatProperty(name=name, description=description, min=0.0, max=most, subtype='FACTOR')
+
+
+def _name_after_mask(region: Any, _context: Any) -> None:
+    region.name = Path(region.mask).stem
+
+
+class SMALTI_PG_region(bpy.types.PropertyGroup):
+    """A part of the picture with sprites of its own; its name, which the list shows, is that of its mask"""
+
+    mask: _path(
+        "Mask", "A grey picture, stretched over the canvas: the region is where it is white", update=_name_after_mask
+    )
+    count: IntProperty(
+        name="Count",
+        description="Number of sprites in the region, in addition to all others",
+        default=200,
+        min=1,
+        max=MAX_COUNT,
+        soft_max=5000,
+    )
+    primitives: _path(
+        "Bitmaps", "The folder of bitmaps and SVG drawings of this region; none takes the job's", 'DIR_PATH'
+    )
+    min_size: _sprite_size("Smallest Sprite", "Smallest longer side of a sprite; 0 chooses from the region's extent")
+    max_size: _sprite_size("Largest Sprite", "Largest longer side of a sprite; 0 chooses from the region's extent")
+    confine: BoolProperty(name="Confine", description="Draw nothing of the region's sprites outside of it")
 
 
 class SMALTI_PG_settings(bpy.types.PropertyGroup):
@@ -63,9 +90,10 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
     )
     count: IntProperty(
         name="Count",
-        description="Number of sprites, each a bitmap put somewhere",
+        description="Number of sprites, each a bitmap put somewhere; where there are regions, of those outside "
+        "of them, and 0 rebuilds the regions alone",
         default=1000,
-        min=1,
+        min=0,
         max=MAX_COUNT,
         soft_max=5000,
     )
@@ -184,6 +212,12 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         soft_max=5.0,
     )
     even_coverage: _share("Even Layers", "How much the fit cares for as many layers here as there")
+    regions: CollectionProperty(
+        name="Regions",
+        description="Parts of the picture with sprites of their own",
+        type=SMALTI_PG_region,
+    )
+    region_index: IntProperty(name="Region", description="The chosen region", min=0)
     loss: EnumProperty(
         name="Likeness",
         description="What the sprites try to match",
@@ -248,6 +282,22 @@ def output_folder(scene: Any) -> Path | None:
     return Path(absolute(path, "The output folder"))
 
 
+def needs_bitmaps(settings: Any) -> bool:
+    """Whether any sprites are made of the job's own bitmaps, and not only of those of regions."""
+    return settings.count > 0 or not all(region.primitives for region in settings.regions)
+
+
+def _region_of(region: Any, number: int) -> RegionSpec:
+    return RegionSpec(
+        mask=absolute(region.mask, f"The mask of region {number}"),
+        count=region.count,
+        min_size=region.min_size or None,
+        max_size=region.max_size or None,
+        primitives=absolute(region.primitives, f"The folder of bitmaps of region {number}") or None,
+        confine=region.confine,
+    )
+
+
 def job_of(settings: Any) -> JobSpec:
     """The job that the settings describe. Raises SmaltiError where one is missing or out of its range."""
     background = {
@@ -288,6 +338,7 @@ def job_of(settings: Any) -> JobSpec:
         text=settings.text or None,
         font=(absolute(settings.font, "The font") or None) if settings.text else None,
         text_split=settings.text_split.lower(),
+        regions=tuple(_region_of(region, number) for number, region in enumerate(settings.regions, 1)),
         loss=LOSSES[settings.loss],
         weight_map=absolute(settings.weight_map, "The weight map") or None,
         detail_weight=settings.detail_weight,
@@ -296,7 +347,7 @@ def job_of(settings: Any) -> JobSpec:
     ).checked()
 
 
-_register_classes, _unregister_classes = bpy.utils.register_classes_factory((SMALTI_PG_settings,))
+_register_classes, _unregister_classes = bpy.utils.register_classes_factory((SMALTI_PG_region, SMALTI_PG_settings))
 
 
 def register() -> None:
