@@ -138,19 +138,11 @@ class SMALTI_OT_resume(bpy.types.Operator):
 
 
 def _draw_settings(layout: Any, settings: Any) -> None:
-    column = layout.column()
-    column.prop(settings, "target")
-    column.prop(settings, "primitives")
-    column.prop(settings, "text")
+    column = properties.column(layout, settings, "target", "primitives", "text")
     if settings.text:
         column.prop(settings, "font")
         column.prop(settings, "text_split", expand=True)
-    column = layout.column()
-    column.prop(settings, "count")
-    column.prop(settings, "size")
-    column.prop(settings, "preset")
-    column.prop(settings, "colour_mix", slider=True)
-    column.prop(settings, "background")
+    column = properties.column(layout, settings, "count", "size", "preset", "colour_mix", "background")
     if settings.background == 'COLOUR':
         column.prop(settings, "background_colour")
     elif settings.background == 'IMAGE':
@@ -160,39 +152,16 @@ def _draw_settings(layout: Any, settings: Any) -> None:
 
 
 def _draw_advanced(layout: Any, settings: Any) -> None:
-    column = layout.column()
-    column.prop(settings, "steps")
-    column.prop(settings, "loss")
-    column.prop(settings, "blend_space")
-    column.prop(settings, "mask")
-    column.prop(settings, "device")
-    column = layout.column(heading="Lock")
-    column.prop(settings, "lock_rotation")
-    column.prop(settings, "lock_scale")
-    column = layout.column(align=True)
-    column.prop(settings, "min_size")
-    column.prop(settings, "max_size")
-    column = layout.column()
-    column.prop(settings, "alpha_max", slider=True)
-    column.prop(settings, "target_mask")
-    column.prop(settings, "weight_map")
-    column.prop(settings, "detail_weight", slider=True)
-    column = layout.column(align=True)
-    column.prop(settings, "frame_rate")
-    column.prop(settings, "frame_steps")
+    properties.column(layout, settings, "steps", "loss", "blend_space", "mask", "device")
+    properties.column(layout, settings, "lock_rotation", "lock_scale", heading="Lock")
+    properties.column(layout, settings, "min_size", "max_size", align=True)
+    properties.column(layout, settings, "alpha_max", "target_mask", "weight_map", "detail_weight")
+    properties.column(layout, settings, "frame_rate", "frame_steps", align=True)
 
 
 def _draw_limits(layout: Any, settings: Any) -> None:
-    column = layout.column()
-    column.prop(settings, "palette")
-    column.prop(settings, "rotation_steps")
-    column.prop(settings, "keep_in")
-    column.prop(settings, "keep_out")
-    column.prop(settings, "inside_outline")
-    column = layout.column()
-    column.prop(settings, "min_visibility", slider=True)
-    column.prop(settings, "max_overlap")
-    column.prop(settings, "even_coverage", slider=True)
+    properties.column(layout, settings, "palette", "rotation_steps", "keep_in", "keep_out", "inside_outline")
+    properties.column(layout, settings, "min_visibility", "max_overlap", "even_coverage")
 
 
 def _draw_preview(layout: Any) -> None:

@@ -282,6 +282,14 @@ def output_folder(scene: Any) -> Path | None:
     return Path(absolute(path, "The output folder"))
 
 
+def column(layout: Any, owner: Any, *names: str, **look: Any) -> Any:
+    """Draw the properties of `owner` with those names below each other; `look` is of the column, which is returned."""
+    found = layout.column(**look)
+    for name in names:
+        found.prop(owner, name)
+    return found
+
+
 def needs_bitmaps(settings: Any) -> bool:
     """Whether any sprites are made of the job's own bitmaps, and not only of those of regions."""
     return settings.count > 0 or not all(region.primitives for region in settings.regions)

@@ -6,6 +6,7 @@ from typing import Any
 import bpy
 from bpy.props import EnumProperty
 
+from . import properties
 from .bridge.job import MAX_REGIONS
 
 
@@ -126,13 +127,8 @@ def draw(layout: Any, settings: Any) -> None:
     if not settings.regions:
         return
     region = settings.regions[_chosen(settings)]
-    column = layout.column()
-    column.prop(region, "mask")
-    column.prop(region, "count")
-    column.prop(region, "primitives")
-    column = layout.column(align=True)
-    column.prop(region, "min_size")
-    column.prop(region, "max_size")
+    properties.column(layout, region, "mask", "count", "primitives")
+    properties.column(layout, region, "min_size", "max_size", align=True)
     layout.prop(region, "confine")
 
 
