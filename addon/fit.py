@@ -8,7 +8,7 @@ import bpy
 import bpy.utils.previews
 from bpy.props import BoolProperty
 
-from . import notices, preferences, properties, session
+from . import notices, preferences, properties, regions, session
 from .bridge import job as jobs
 from .bridge.errors import SmaltiError
 from .bridge.protocol import Export, Fit, Resume
@@ -52,9 +52,12 @@ class SMALTI_OT_fit(bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         settings = context.scene.smalti
+        unmasked = next((number for number, region in enumerate(settings.regions, 1) if not region.mask), None)
+        bitmaps = settings.primitives or settings.text or not properties.needs_bitmaps(settings)
         for value, text in (
             (settings.target, "Choose a target first"),
-            (settings.primitives or settings.text, "Choose a folder of bitmaps first, or type a text"),
+            (bitmaps, "Choose a folder of bitmaps first, or type a text"),
+            (unmasked is None, f"Choose a mask for region {unmasked} first"),
             (settings.output, "Choose an output folder first"),
         ):
             if not value:
@@ -135,19 +138,11 @@ class SMALTI_OT_resume(bpy.types.Operator):
 
 
 def _draw_settings(layout: Any, settings: Any) -> None:
-    column = layout.column()
-    column.prop(settings, "target")
-    column.prop(settings, "primitives")
-    column.prop(settings, "text")
+    column = properties.column(layout, settings, "target", "primitives", "text")
     if settings.text:
         column.prop(settings, "font")
         column.prop(settings, "text_split", expand=True)
-    column = layout.column()
-    column.prop(settings, "count")
-    column.prop(settings, "size")
-    column.prop(settings, "preset")
-    column.prop(settings, "colour_mix", slider=True)
-    column.prop(settings, "background")
+    column = properties.column(layout, settings, "count", "size", "preset", "colour_mix", "background")
     if settings.background == 'COLOUR':
         column.prop(settings, "background_colour")
     elif settings.background == 'IMAGE':
@@ -157,39 +152,16 @@ def _draw_settings(layout: Any, settings: Any) -> None:
 
 
 def _draw_advanced(layout: Any, settings: Any) -> None:
-    column = layout.column()
-    column.prop(settings, "steps")
-    column.prop(settings, "loss")
-    column.prop(settings, "blend_space")
-    column.prop(settings, "mask")
-    column.prop(settings, "device")
-    column = layout.column(heading="Lock")
-    column.prop(settings, "lock_rotation")
-    column.prop(settings, "lock_scale")
-    column = layout.column(align=True)
-    column.prop(settings, "min_size")
-    column.prop(settings, "max_size")
-    column = layout.column()
-    column.prop(settings, "alpha_max", slider=True)
-    column.prop(settings, "target_mask")
-    column.prop(settings, "weight_map")
-    column.prop(settings, "detail_weight", slider=True)
-    column = layout.column(align=True)
-    column.prop(settings, "frame_rate")
-    column.prop(settings, "frame_steps")
+    properties.column(layout, settings, "steps", "loss", "blend_space", "mask", "device")
+    properties.column(layout, settings, "lock_rotation", "lock_scale", heading="Lock")
+    properties.column(layout, settings, "min_size", "max_size", align=True)
+    properties.column(layout, settings, "alpha_max", "target_mask", "weight_map", "detail_weight")
+    properties.column(layout, settings, "frame_rate", "frame_steps", align=True)
 
 
 def _draw_limits(layout: Any, settings: Any) -> None:
-    column = layout.column()
-    column.prop(settings, "palette")
-    column.prop(settings, "rotation_steps")
-    column.prop(settings, "keep_in")
-    column.prop(settings, "keep_out")
-    column.prop(settings, "inside_outline")
-    column = layout.column()
-    column.prop(settings, "min_visibility", slider=True)
-    column.prop(settings, "max_overlap")
-    column.prop(settings, "even_coverage", slider=True)
+    properties.column(layout, settings, "palette", "rotation_steps", "keep_in", "keep_out", "inside_outline")
+    properties.column(layout, settings, "min_visibility", "max_overlap", "even_coverage")
 
 
 def _draw_preview(layout: Any) -> None:
@@ -249,14 +221,11 @@ class SMALTI_PT_main(bpy.types.Panel):
         body = layout.column()
         body.enabled = session.task is None
         _draw_settings(body, settings)
-        header, advanced = body.panel("SMALTI_PT_advanced", default_closed=True)
-        header.label(text="Advanced")
-        if advanced:
-            _draw_advanced(advanced, settings)
-        header, limits = body.panel("SMALTI_PT_limits", default_closed=True)
-        header.label(text="Limits")
-        if limits:
-            _draw_limits(limits, settings)
+        for name, draw in (("Regions", regions.draw), ("Advanced", _draw_advanced), ("Limits", _draw_limits)):
+            header, part = body.panel(f"SMALTI_PT_{name.lower()}", default_closed=True)
+            header.label(text=name)
+            if part:
+                draw(part, settings)
 
         if session.task is not None:
             _draw_task(layout, session.task)

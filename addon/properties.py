@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 from bpy.props import (
     BoolProperty,
+    CollectionProperty,
     EnumProperty,
     FloatProperty,
     FloatVectorProperty,
@@ -17,24 +18,58 @@ from bpy.props import (
 )
 
 from .bridge.errors import SmaltiError
-from .bridge.job import MAX_COUNT, MAX_SIZE, MAX_TEXT, JobSpec
+from .bridge.job import MAX_COUNT, MAX_SIZE, MAX_TEXT, JobSpec, RegionSpec
 from .compat import PATH_OPTIONS
+
+
+def _path(name: str, description: str, subtype: str = 'FILE_PATH', **more: Any) -> Any:
+    return StringProperty(name=name, description=description, subtype=subtype, options=PATH_OPTIONS, **more)
+
+
+def _sprite_size(name: str, description: str) -> Any:
+    return IntProperty(name=name, description=description, min=0, max=MAX_SIZE, subtype='PIXEL')
+
+
+def _steps(name: str, description: str, soft_max: int) -> Any:
+    return IntProperty(name=name, description=description, min=0, max=1_000_000, soft_max=soft_max)
+
+
+def _share(name: str, description: str, most: float = 1.0) -> Any:
+    return FloatProperty(name=name, description=description, min=0.0, max=most, subtype='FACTOR')
+
+
+def _name_after_mask(region: Any, _context: Any) -> None:
+    region.name = Path(region.mask).stem
+
+
+class SMALTI_PG_region(bpy.types.PropertyGroup):
+    """A part of the picture with sprites of its own; its name, which the list shows, is that of its mask"""
+
+    mask: _path(
+        "Mask", "A grey picture, stretched over the canvas: the region is where it is white", update=_name_after_mask
+    )
+    count: IntProperty(
+        name="Count",
+        description="Number of sprites in the region, in addition to all others",
+        default=200,
+        min=1,
+        max=MAX_COUNT,
+        soft_max=5000,
+    )
+    primitives: _path(
+        "Bitmaps", "The folder of bitmaps and SVG drawings of this region; none takes the job's", 'DIR_PATH'
+    )
+    min_size: _sprite_size("Smallest Sprite", "Smallest longer side of a sprite; 0 chooses from the region's extent")
+    max_size: _sprite_size("Largest Sprite", "Largest longer side of a sprite; 0 chooses from the region's extent")
+    confine: BoolProperty(name="Confine", description="Draw nothing of the region's sprites outside of it")
 
 
 class SMALTI_PG_settings(bpy.types.PropertyGroup):
     """A job's settings; a whole number 0 stands for "choose it for me" where its description says so"""
 
-    target: StringProperty(
-        name="Target",
-        description="The picture to rebuild, or a folder of frames for an animation",
-        subtype='FILE_PATH',
-        options=PATH_OPTIONS,
-    )
-    primitives: StringProperty(
-        name="Bitmaps",
-        description="The folder of bitmaps and SVG drawings to build with: leaves, stamps, brush strokes",
-        subtype='DIR_PATH',
-        options=PATH_OPTIONS,
+    target: _path("Target", "The picture to rebuild, or a folder of frames for an animation")
+    primitives: _path(
+        "Bitmaps", "The folder of bitmaps and SVG drawings to build with: leaves, stamps, brush strokes", 'DIR_PATH'
     )
     text: StringProperty(
         name="Text",
@@ -49,23 +84,16 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
             ('WORDS', "Words", "Each word"),
         ),
     )
-    font: StringProperty(
-        name="Font",
-        description="The font file of the text; none takes a plain one that has the letters of English only",
-        subtype='FILE_PATH',
-        options=PATH_OPTIONS,
-    )
-    output: StringProperty(
-        name="Output",
-        description="The job folder: everything about one job, made by Fit and read by Import Layers",
-        subtype='DIR_PATH',
-        options=PATH_OPTIONS,
+    font: _path("Font", "The font file of the text; none takes a plain one that has the letters of English only")
+    output: _path(
+        "Output", "The job folder: everything about one job, made by Fit and read by Import Layers", 'DIR_PATH'
     )
     count: IntProperty(
         name="Count",
-        description="Number of sprites, each a bitmap put somewhere",
+        description="Number of sprites, each a bitmap put somewhere; where there are regions, of those outside "
+        "of them, and 0 rebuilds the regions alone",
         default=1000,
-        min=1,
+        min=0,
         max=MAX_COUNT,
         soft_max=5000,
     )
@@ -78,14 +106,7 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         soft_max=2048,
         subtype='PIXEL',
     )
-    colour_mix: FloatProperty(
-        name="Colour Mix",
-        description="0 paints every sprite in one free colour, 1 keeps the bitmaps' own colours",
-        default=0.0,
-        min=0.0,
-        max=1.0,
-        subtype='FACTOR',
-    )
+    colour_mix: _share("Colour Mix", "0 paints every sprite in one free colour, 1 keeps the bitmaps' own colours")
     background: EnumProperty(
         name="Background",
         description="What lies behind the sprites",
@@ -109,12 +130,7 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         max=1.0,
         default=(1.0, 1.0, 1.0),
     )
-    background_image: StringProperty(
-        name="Image",
-        description="The background's picture",
-        subtype='FILE_PATH',
-        options=PATH_OPTIONS,
-    )
+    background_image: _path("Image", "The background's picture")
     seed: IntProperty(
         name="Seed",
         description="Another number, another arrangement; the same number, the same result",
@@ -131,14 +147,7 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         ),
         default='BALANCED',
     )
-    steps: IntProperty(
-        name="Steps",
-        description="Steps of fitting; 0 chooses from the count",
-        default=0,
-        min=0,
-        max=1_000_000,
-        soft_max=2000,
-    )
+    steps: _steps("Steps", "Steps of fitting; 0 chooses from the count", 2000)
     blend_space: EnumProperty(
         name="Blend Space",
         description="The colour space in which layers are laid over each other",
@@ -164,22 +173,8 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
     )
     lock_rotation: BoolProperty(name="Rotation", description="Keep every bitmap upright")
     lock_scale: BoolProperty(name="Scale", description="Keep every sprite at the size that it starts with")
-    min_size: IntProperty(
-        name="Smallest Sprite",
-        description="Smallest longer side of a sprite; 0 chooses from the canvas",
-        default=0,
-        min=0,
-        max=MAX_SIZE,
-        subtype='PIXEL',
-    )
-    max_size: IntProperty(
-        name="Largest Sprite",
-        description="Largest longer side of a sprite; 0 chooses from the canvas",
-        default=0,
-        min=0,
-        max=MAX_SIZE,
-        subtype='PIXEL',
-    )
+    min_size: _sprite_size("Smallest Sprite", "Smallest longer side of a sprite; 0 chooses from the canvas")
+    max_size: _sprite_size("Largest Sprite", "Largest longer side of a sprite; 0 chooses from the canvas")
     alpha_max: FloatProperty(
         name="Opacity Max",
         description="No sprite becomes more opaque than this",
@@ -188,12 +183,7 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         max=1.0,
         subtype='FACTOR',
     )
-    target_mask: StringProperty(
-        name="Target Mask",
-        description="A grey picture: white is rebuilt, black is left empty",
-        subtype='FILE_PATH',
-        options=PATH_OPTIONS,
-    )
+    target_mask: _path("Target Mask", "A grey picture: white is rebuilt, black is left empty")
     palette: StringProperty(
         name="Palette",
         description="The only colours of sprites, as #rrggbb with commas between; empty for any",
@@ -206,30 +196,13 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         max=3600,
         soft_max=24,
     )
-    keep_in: StringProperty(
-        name="Keep In",
-        description="A grey picture: sprites draw only where it is white",
-        subtype='FILE_PATH',
-        options=PATH_OPTIONS,
-    )
-    keep_out: StringProperty(
-        name="Keep Out",
-        description="A grey picture: sprites draw only where it is black",
-        subtype='FILE_PATH',
-        options=PATH_OPTIONS,
-    )
+    keep_in: _path("Keep In", "A grey picture: sprites draw only where it is white")
+    keep_out: _path("Keep Out", "A grey picture: sprites draw only where it is black")
     inside_outline: BoolProperty(
         name="Inside Outline",
         description="Sprites draw nowhere beyond the outline of a transparent target",
     )
-    min_visibility: FloatProperty(
-        name="Visible Share",
-        description="How much of every sprite is seen at least when all are laid down",
-        default=0.0,
-        min=0.0,
-        max=0.9,
-        subtype='FACTOR',
-    )
+    min_visibility: _share("Visible Share", "How much of every sprite is seen at least when all are laid down", 0.9)
     max_overlap: FloatProperty(
         name="Layers Max",
         description="Layers over a point, on average, above which the fit is pushed back; 0 for any",
@@ -238,14 +211,13 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         max=1000.0,
         soft_max=5.0,
     )
-    even_coverage: FloatProperty(
-        name="Even Layers",
-        description="How much the fit cares for as many layers here as there",
-        default=0.0,
-        min=0.0,
-        max=1.0,
-        subtype='FACTOR',
+    even_coverage: _share("Even Layers", "How much the fit cares for as many layers here as there")
+    regions: CollectionProperty(
+        name="Regions",
+        description="Parts of the picture with sprites of their own",
+        type=SMALTI_PG_region,
     )
+    region_index: IntProperty(name="Region", description="The chosen region", min=0)
     loss: EnumProperty(
         name="Likeness",
         description="What the sprites try to match",
@@ -259,19 +231,9 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
             ('OUTLINE', "Colour and Outline", "The colours, and where a transparent target ends; three times slower"),
         ),
     )
-    weight_map: StringProperty(
-        name="Weight Map",
-        description="A grey picture: white matters, black does not",
-        subtype='FILE_PATH',
-        options=PATH_OPTIONS,
-    )
-    detail_weight: FloatProperty(
-        name="Detail Weight",
-        description="How much more the busy parts of the target count than the flat ones; 0 counts all alike",
-        default=0.0,
-        min=0.0,
-        max=1.0,
-        subtype='FACTOR',
+    weight_map: _path("Weight Map", "A grey picture: white matters, black does not")
+    detail_weight: _share(
+        "Detail Weight", "How much more the busy parts of the target count than the flat ones; 0 counts all alike"
     )
     device: EnumProperty(
         name="Device",
@@ -282,14 +244,7 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
             ('CUDA', "CUDA", "An NVIDIA graphics card"),
         ),
     )
-    frame_steps: IntProperty(
-        name="Frame Steps",
-        description="Steps of fitting for every frame after the first; 0 chooses from Steps",
-        default=0,
-        min=0,
-        max=1_000_000,
-        soft_max=500,
-    )
+    frame_steps: _steps("Frame Steps", "Steps of fitting for every frame after the first; 0 chooses from Steps", 500)
     frame_rate: FloatProperty(
         name="Frame Rate",
         description="Frames per second of the target",
@@ -325,6 +280,30 @@ def output_folder(scene: Any) -> Path | None:
     if not path or (path.startswith("//") and not bpy.data.filepath):
         return None
     return Path(absolute(path, "The output folder"))
+
+
+def column(layout: Any, owner: Any, *names: str, **look: Any) -> Any:
+    """Draw the properties of `owner` with those names below each other; `look` is of the column, which is returned."""
+    found = layout.column(**look)
+    for name in names:
+        found.prop(owner, name)
+    return found
+
+
+def needs_bitmaps(settings: Any) -> bool:
+    """Whether any sprites are made of the job's own bitmaps, and not only of those of regions."""
+    return settings.count > 0 or not all(region.primitives for region in settings.regions)
+
+
+def _region_of(region: Any, number: int) -> RegionSpec:
+    return RegionSpec(
+        mask=absolute(region.mask, f"The mask of region {number}"),
+        count=region.count,
+        min_size=region.min_size or None,
+        max_size=region.max_size or None,
+        primitives=absolute(region.primitives, f"The folder of bitmaps of region {number}") or None,
+        confine=region.confine,
+    )
 
 
 def job_of(settings: Any) -> JobSpec:
@@ -367,6 +346,7 @@ def job_of(settings: Any) -> JobSpec:
         text=settings.text or None,
         font=(absolute(settings.font, "The font") or None) if settings.text else None,
         text_split=settings.text_split.lower(),
+        regions=tuple(_region_of(region, number) for number, region in enumerate(settings.regions, 1)),
         loss=LOSSES[settings.loss],
         weight_map=absolute(settings.weight_map, "The weight map") or None,
         detail_weight=settings.detail_weight,
@@ -375,7 +355,7 @@ def job_of(settings: Any) -> JobSpec:
     ).checked()
 
 
-_register_classes, _unregister_classes = bpy.utils.register_classes_factory((SMALTI_PG_settings,))
+_register_classes, _unregister_classes = bpy.utils.register_classes_factory((SMALTI_PG_region, SMALTI_PG_settings))
 
 
 def register() -> None:

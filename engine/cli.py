@@ -95,46 +95,45 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"smalti {VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    fit = commands.add_parser(
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int], help: str, description: str | None = None
+    ) -> argparse.ArgumentParser:
+        found = commands.add_parser(name, parents=[common], help=help, description=description)
+        found.set_defaults(run=run)
+        return found
+
+    fit = command(
         "fit",
-        parents=[common],
-        help="start a job",
-        description="Rebuild TARGET out of the bitmaps of a folder, or out of letters, into a new job folder.",
+        _fit,
+        "start a job",
+        "Rebuild TARGET out of the bitmaps of a folder, or out of letters, into a new job folder.",
     )
-    fit.set_defaults(run=_fit)
     _add_inputs(fit)
     fit.add_argument("--out", required=True, metavar="JOB", type=Path, help="the job folder to create")
     fit.add_argument("--overwrite", action="store_true", help="replace the job that is in JOB")
     _add_settings(fit)
 
-    estimate = commands.add_parser(
+    estimate = command(
         "estimate",
-        parents=[common],
-        help="how long a job would take",
-        description="Say how long `smalti fit` with the same settings would take here. Writes nothing.",
+        _estimate,
+        "how long a job would take",
+        "Say how long `smalti fit` with the same settings would take here. Writes nothing.",
     )
-    estimate.set_defaults(run=_estimate)
     _add_inputs(estimate)
     _add_settings(estimate)
 
-    resume = commands.add_parser("resume", parents=[common], help="go on with an interrupted job")
-    resume.set_defaults(run=_resume)
+    resume = command("resume", _resume, "go on with an interrupted job")
     resume.add_argument("job", metavar="JOB", type=Path, help="its job folder")
 
-    render = commands.add_parser(
-        "render",
-        parents=[common],
-        help="draw a finished job at any size",
-        description="Draw the composition again from the original bitmaps.",
+    render = command(
+        "render", _render, "draw a finished job at any size", "Draw the composition again from the original bitmaps."
     )
-    render.set_defaults(run=_render)
     render.add_argument("job", metavar="JOB", type=Path, help="a job folder")
     render.add_argument("--size", type=int, metavar="PX", help="longer side in pixels (default: that of the fit)")
     render.add_argument("--frame", type=int, default=1, metavar="K", help="which frame, from 1 (default: 1)")
     render.add_argument("--out", type=Path, metavar="FILE", help="PNG to write (default: JOB/render-SIZE.png)")
 
-    export = commands.add_parser("export", parents=[common], help="write a hand-off file of a finished job")
-    export.set_defaults(run=_export)
+    export = command("export", _export, "write a hand-off file of a finished job")
     export.add_argument("job", metavar="JOB", type=Path, help="a job folder")
     for name, form in FORMATS.items():
         export.add_argument(f"--{name}", dest="formats", action="append_const", const=name, help=form.title)
@@ -142,8 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, metavar="FILE", help="file to write (default: the usual name in JOB)")
 
     _add_bench(commands, common)
-    doctor = commands.add_parser("doctor", parents=[common], help="what this machine can do, and what is missing")
-    doctor.set_defaults(run=_doctor)
+    command("doctor", _doctor, "what this machine can do, and what is missing")
     commands.add_parser("worker", parents=[common], help="serve Blender over stdin and stdout (JSON lines)")
     return parser
 

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turns any exception into the one kind that is shown to a user."""
+"""Turns exceptions into the one kind that is shown to a user."""
 
 from __future__ import annotations
 
 import errno
 import re
+from pathlib import Path
 
 from smalti.bridge.errors import SmaltiError
 
 _NO_MEMORY = re.compile("out of memory|allocate memory|not enough memory", re.IGNORECASE)  # what torch's errors say
+
+
+def unreadable(path: Path, fault: OSError, code: str) -> SmaltiError:
+    """Say that a file or folder is there, but cannot be read."""
+    return SmaltiError(f"{path}: cannot be read ({fault.strerror}).", "Check its permissions.", code)
 
 
 def explained(fault: BaseException) -> SmaltiError:

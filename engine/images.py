@@ -22,6 +22,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from smalti.bridge.errors import SmaltiError
 
 from .atomic import write_atomic
+from .faults import unreadable
 
 logger = logging.getLogger("smalti")
 
@@ -78,9 +79,7 @@ def _open(path: Path) -> Image.Image:
     except OSError as fault:
         if fault.strerror is None:
             raise _damaged(path, fault) from fault
-        raise SmaltiError(
-            f"{path}: cannot be read ({fault.strerror}).", "Check its permissions.", "picture_unreadable"
-        ) from fault
+        raise unreadable(path, fault, "picture_unreadable") from fault
     except Exception as fault:  # Pillow's readers raise nearly anything on a damaged header.
         raise _damaged(path, fault) from fault
     if image.width * image.height > MAX_PIXELS:
@@ -310,9 +309,7 @@ def list_images(folder: Path, *, more: frozenset[str] = frozenset()) -> list[Pat
     except NotADirectoryError as fault:
         raise SmaltiError(f"{folder}: is not a folder.", "Choose a folder of pictures.", "not_a_folder") from fault
     except OSError as fault:
-        raise SmaltiError(
-            f"{folder}: cannot be read ({fault.strerror}).", "Check its permissions.", "folder_unreadable"
-        ) from fault
+        raise unreadable(folder, fault, "folder_unreadable") from fault
     if not entries:
         raise SmaltiError(f"{folder}: is empty.", "Choose a folder that holds pictures.", "folder_empty")
     kinds = set(_formats())

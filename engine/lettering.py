@@ -19,6 +19,7 @@ from wcwidth import iter_graphemes
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import TextSplit
 
+from .faults import unreadable
 from .templates import MAX_SIDE, MAX_TEXELS, Template, uniquely_named, with_margin
 
 logger = logging.getLogger("smalti")
@@ -167,9 +168,7 @@ def _read(path: Path) -> bytes:
     except IsADirectoryError as fault:
         raise SmaltiError(f"{path}: is a folder, not a font.", "Choose a font file.", "font_unreadable") from fault
     except OSError as fault:
-        raise SmaltiError(
-            f"{path}: cannot be read ({fault.strerror}).", "Check its permissions.", "font_unreadable"
-        ) from fault
+        raise unreadable(path, fault, "font_unreadable") from fault
 
 
 def _black(coverage: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ import torch
 
 from smalti.bridge.errors import SmaltiError
 
+from .faults import unreadable
 from .fitting.losses import Features
 
 HINT = "Give the state dict of torchvision's vgg16 (vgg16-397923af.pth)."
@@ -26,9 +27,7 @@ def read_features(path: Path) -> Features:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as fault:
-        raise SmaltiError(
-            f"{path}: cannot be read ({fault.strerror}).", "Check its permissions.", "bad_weights"
-        ) from fault
+        raise unreadable(path, fault, "bad_weights") from fault
     except Exception as fault:  # any kind, for a file that torch did not write
         raise SmaltiError(f"{path}: holds no weights, or is damaged.", HINT, "bad_weights") from fault
     if not isinstance(state, dict):

@@ -24,6 +24,8 @@ from PIL import Image
 
 from smalti.bridge.errors import SmaltiError
 
+from .faults import unreadable
+
 logger = logging.getLogger("smalti")
 
 ENDINGS = frozenset({".svg", ".svgz"})
@@ -134,9 +136,7 @@ def _unpacked(path: Path) -> bytes:
     except FileNotFoundError as fault:
         raise SmaltiError(f"{path}: does not exist.", "Check the path.", "picture_missing") from fault
     except OSError as fault:
-        raise SmaltiError(
-            f"{path}: cannot be read ({fault.strerror}).", "Check its permissions.", "picture_unreadable"
-        ) from fault
+        raise unreadable(path, fault, "picture_unreadable") from fault
     if data == b"":
         raise SmaltiError(f"{path}: is empty (0 bytes).", "Export or copy it again.", "picture_empty")
     if data is not None and data.startswith(b"\x1f\x8b"):

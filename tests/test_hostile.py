@@ -31,12 +31,16 @@ from smalti.engine.templates import Template, load_templates
 SIDE = 64
 Pixels = NDArray[np.uint8]
 
-WAYS = [(mix, space, preset) for mix in (0.0, 0.5, 1.0) for space in ("srgb", "linear") for preset in ("balanced",)] + [
+WAYS = [
+    *((mix, space, "balanced") for mix in (0.0, 0.5, 1.0) for space in ("srgb", "linear")),
     (0.0, "srgb", "published"),
     (0.5, "linear", "published"),
 ]
-"""Colour mix, blend space, preset."""
-every_way = pytest.mark.parametrize(("mix", "space", "preset"), WAYS)
+every_way = pytest.mark.parametrize(
+    "way",
+    [{"colour_mix": mix, "blend_space": space, "preset": preset} for mix, space, preset in WAYS],
+    ids=["-".join(map(str, way)) for way in WAYS],
+)
 
 
 def flat(colour: tuple[int, int, int]) -> Pixels:
@@ -162,10 +166,10 @@ def gain(composition: Composition, target: Path, frame: int = 0) -> float:
 @every_way
 @pytest.mark.parametrize("colour", [(255, 255, 255), (0, 0, 0), (183, 91, 40)])
 def test_a_target_of_one_colour_is_that_colour(
-    tmp_path: Path, flowers: list[Template], colour: tuple[int, int, int], mix: float, space: Any, preset: Any
+    tmp_path: Path, flowers: list[Template], colour: tuple[int, int, int], way: dict[str, Any]
 ) -> None:
     target = save(tmp_path / "flat.png", flat(colour))
-    composition = fitted(target, flowers, colour_mix=mix, blend_space=space, preset=preset, steps=20)
+    composition = fitted(target, flowers, steps=20, **way)
     np.testing.assert_array_equal(picture(composition)[..., :3], flat(colour))
 
 
@@ -184,32 +188,20 @@ def test_a_target_of_one_colour_is_covered_where_the_background_is_another(
     [(noise, 0.0), (chequered, -0.01), (drawing, 0.5), (panorama, 0.3), (pillar, 0.3)],
 )
 def test_an_opaque_target_is_nearer_than_its_background(
-    tmp_path: Path,
-    flowers: list[Template],
-    draw: Callable[[], Pixels],
-    least: float,
-    mix: float,
-    space: Any,
-    preset: Any,
+    tmp_path: Path, flowers: list[Template], draw: Callable[[], Pixels], least: float, way: dict[str, Any]
 ) -> None:
     target = save(tmp_path / "target.png", draw())
-    composition = fitted(target, flowers, colour_mix=mix, blend_space=space, preset=preset)
+    composition = fitted(target, flowers, **way)
     assert gain(composition, target) >= least
 
 
 @every_way
 @pytest.mark.parametrize(("draw", "least"), [(holed, 8), (speck, 6), (ghost, 1)])
 def test_a_cut_out_shows_what_is_there_and_leaves_the_rest_open(
-    tmp_path: Path,
-    flowers: list[Template],
-    draw: Callable[[], Pixels],
-    least: float,
-    mix: float,
-    space: Any,
-    preset: Any,
+    tmp_path: Path, flowers: list[Template], draw: Callable[[], Pixels], least: float, way: dict[str, Any]
 ) -> None:
     target = save(tmp_path / "target.png", draw())
-    composition = fitted(target, flowers, colour_mix=mix, blend_space=space, preset=preset)
+    composition = fitted(target, flowers, **way)
     assert composition.header.background == "transparent"
     assert gain(composition, target) >= least
     assert shown(composition)[..., 3][draw()[..., 3] == 0].mean() < 0.15

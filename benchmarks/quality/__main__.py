@@ -13,9 +13,10 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import skimage
@@ -186,15 +187,10 @@ def switched_off(parts: list[str]) -> Iterator[None]:
     }
     if "choice" in parts and "order" in parts:
         changes["order"] = [(exchange, "is_due", lambda done, steps, effort: False)]
-    chosen = [change for part in parts for change in changes[part]]
-    before = [(module, name, getattr(module, name)) for module, name, _ in chosen]
-    try:
-        for module, name, value in chosen:
-            setattr(module, name, value)
+    with ExitStack() as stack:
+        for module, name, value in (change for part in parts for change in changes[part]):
+            stack.enter_context(patch.object(module, name, value))
         yield
-    finally:
-        for module, name, value in before:
-            setattr(module, name, value)
 
 
 def line_of(r: Result) -> str:

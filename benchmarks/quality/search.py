@@ -11,10 +11,11 @@ import argparse
 import importlib.util
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import skimage
@@ -56,14 +57,10 @@ def changed(by: dict[str, float]) -> Iterator[None]:
         (recycle, "SMALL", min(0.9, recycle.SMALL * by["small"])),
         (exchange, "REACH", exchange.REACH * by["moved"]),
     ]
-    before = [(module, name, getattr(module, name)) for module, name, _ in new]
-    try:
+    with ExitStack() as stack:
         for module, name, value in new:
-            setattr(module, name, value)
+            stack.enter_context(patch.object(module, name, value))
         yield
-    finally:
-        for module, name, value in before:
-            setattr(module, name, value)
 
 
 def main() -> int:

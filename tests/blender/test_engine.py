@@ -56,6 +56,17 @@ def test_letters_become_layers_with_their_names(blender: Blender, tmp_path: Path
     assert job.font == str(tmp_path / "plain.ttf")
 
 
+def test_layers_of_a_region_have_the_name_of_its_mask(blender: Blender, tmp_path: Path) -> None:
+    Image.fromarray(np.tile(np.repeat(np.uint8([0, 255]), 64), (96, 1))).save(tmp_path / "right half.png")
+    region = {"mask": tmp_path / "right half.png", "count": 30, "max_size": 12, "confine": True}
+    result = blender.run("fit", settings=_settings(tmp_path, count=20, steps=4, regions=[region]))
+    assert result["outcome"]["failed"] is False, result
+    assert result["layers"] == 50
+    assert sum(name.startswith("right half ") for name in result["bitmaps"]) == len(result["bitmaps"]) / 2
+    job = read_job(tmp_path / "job" / "job.json")
+    assert [(r.mask, r.count, r.max_size, r.confine) for r in job.regions] == [(str(region["mask"]), 30, 12.0, True)]
+
+
 @pytest.mark.parametrize("space", ["srgb", "linear"])
 def test_fitted_picture_renders_in_cycles_as_the_engine_drew_it(
     blender: Blender, tmp_path: Path, space: BlendSpace

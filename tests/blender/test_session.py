@@ -39,6 +39,8 @@ def test_grey_buttons_say_why(blender: Blender, tmp_path: Path) -> None:
         "export_psd": "Choose the engine's Python in the add-on's preferences first",
         "match_colours": "Import layers first",
         "check_engine": "Choose the engine's Python first",
+        "remove_region": "There are no regions",
+        "move_region": "There is no other region",
     }
     assert result["nothing to build with"] == "Choose a folder of bitmaps first, or type a text"
     assert result["letters and no output"] == "Choose an output folder first"
@@ -47,6 +49,12 @@ def test_grey_buttons_say_why(blender: Blender, tmp_path: Path) -> None:
     assert result["export without a job"] == "The output folder holds no finished job"
     assert "not saved yet" in result["relative path in an unsaved file"]
     assert "size is 5" in result["setting out of range"]
+    assert "count is 0" in result["no sprites"]
+    assert result["region without a mask"] == "Choose a mask for region 2 first"
+    assert "The mask of region 2" in result["relative mask in an unsaved file"]
+    assert "min_size of region 2 is 50" in result["sizes of a region the wrong way round"]
+    assert result["bitmaps for one of two regions"] == "Choose a folder of bitmaps first, or type a text"
+    assert "min_size of region 2 is 50" in result["bitmaps for both regions"]
 
 
 def test_progress_result_and_warnings_are_shown(blender: Blender, tmp_path: Path, fake_python: Path) -> None:

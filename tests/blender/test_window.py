@@ -32,7 +32,7 @@ def _runs(process: str) -> bool:
 
 
 @pytest.mark.parametrize("end", ["quit", "kill"])
-def test_import_is_one_undo_step_and_no_end_of_blender_leaves_an_engine(
+def test_import_and_regions_are_undone_step_by_step_and_no_end_of_blender_leaves_an_engine(
     extension: Path, tmp_path: Path, end: str
 ) -> None:
     write_job(tmp_path / "small", count=30, frames=3, pictures=False)
@@ -68,6 +68,7 @@ def test_import_is_one_undo_step_and_no_end_of_blender_leaves_an_engine(
     assert result["imported"]["objects"] == result["before"]["objects"] + 32
     assert result["undone"] == result["before"]
     assert result["redone"] == result["imported"]
+    assert result["regions"] == [1, 2, 1, 2, 1, 2, 1, 0]
     assert result["went_on"], "the job did not outlive File > New"
     assert result["output"] == str(tmp_path / "long")
     assert len(result["engine"]) == 1

@@ -29,6 +29,15 @@ class Layout:
             self._faults.append(f"{data} has no property {name}")
         self._call("prop", rest)
 
+    def template_list(self, kind, list_id, data, name, active_data, active_name, **rest):
+        for owner, found in ((data, name), (active_data, active_name)):
+            if found not in owner.bl_rna.properties:
+                self._faults.append(f"{owner} has no property {found}")
+        self._call("template_list", rest)
+        draw_item = getattr(bpy.types, kind).draw_item
+        for index, item in enumerate(getattr(data, name)):
+            draw_item(None, None, Layout(self._faults, self._labels), data, item, 0, active_data, active_name, index, 0)
+
     def operator(self, idname, **rest):
         group, name = idname.split(".")
         if not hasattr(getattr(bpy.ops, group), name) or name not in dir(getattr(bpy.ops, group)):

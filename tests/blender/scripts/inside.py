@@ -83,6 +83,17 @@ def curves(item):
 
 
 def set_up(settings):
-    """Set properties of the scene's settings."""
+    """Set properties of the scene's settings; "regions" is a list of those of each."""
     for name, value in settings.items():
-        setattr(bpy.context.scene.smalti, name, value)
+        if name == "regions":
+            add_regions(value)
+        else:
+            setattr(bpy.context.scene.smalti, name, value)
+
+
+def add_regions(regions):
+    """Press the button that adds a region for each of `regions`, and set its properties."""
+    for region in regions:
+        bpy.ops.smalti.add_region()
+        for name, value in region.items():
+            setattr(bpy.context.scene.smalti.regions[-1], name, value)

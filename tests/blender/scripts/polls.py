@@ -17,7 +17,17 @@ inside.enable("")
 settings = bpy.context.scene.smalti
 result = {
     "new scene": {
-        name: said(name) for name in ("fit", "cancel", "resume", "export_psd", "match_colours", "check_engine")
+        name: said(name)
+        for name in (
+            "fit",
+            "cancel",
+            "resume",
+            "export_psd",
+            "match_colours",
+            "check_engine",
+            "remove_region",
+            "move_region",
+        )
     }
 }
 folder = inside.arguments()["folder"]
@@ -35,4 +45,17 @@ settings.output = "//job"
 result["relative path in an unsaved file"] = said("fit")
 settings.output, settings.size = folder, 5
 result["setting out of range"] = said("fit")
+settings.size, settings.count = 512, 0
+result["no sprites"] = said("fit")
+inside.add_regions([{"mask": folder}, {"primitives": folder}])
+result["region without a mask"] = said("fit")
+region = settings.regions[1]
+region.mask = "//face.png"
+result["relative mask in an unsaved file"] = said("fit")
+region.mask, region.min_size, region.max_size = folder, 50, 20
+result["sizes of a region the wrong way round"] = said("fit")
+settings.primitives = ""
+result["bitmaps for one of two regions"] = said("fit")
+settings.regions[0].primitives = folder
+result["bitmaps for both regions"] = said("fit")
 inside.finish(**result)

@@ -57,6 +57,15 @@ def steps():
         yield 0.5
         result[name] = counts()
 
+    add, remove = bpy.ops.smalti.add_region, bpy.ops.smalti.remove_region
+    undo, redo = bpy.ops.ed.undo, bpy.ops.ed.redo
+    result["regions"] = []
+    for call in (add, add, remove, undo, redo, undo, undo, undo):
+        with in_view():
+            call('INVOKE_DEFAULT', True)
+        yield 0.5
+        result["regions"].append(len(bpy.context.scene.smalti.regions))
+
     inside.set_up(given["settings"])
     with in_view():
         bpy.ops.smalti.fit()
