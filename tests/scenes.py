@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smalti.engine.raster import Atlas, Trials, build_atlas, composite
+from smalti.engine.raster import AT_BOTTOM, IN_STACK, ON_TOP, Atlas, Trials, build_atlas, composite
 
 
 @dataclass(frozen=True)
@@ -130,13 +130,13 @@ def stacked_scene(seed: int, depth: int = 300, mix: float = 0.0) -> Scene:
 
 
 def random_trials(seed: int, scene: Scene, count: int) -> Trials:
-    """In places of others and on top, some far from what they replace, some raised as they are, some of nothing."""
+    """In all places, some far from what they replace, some raised or lowered as they are, some of nothing."""
     other = random_scene(seed, n=count, size=scene.size, half_size=(1, 30))
     rng = np.random.default_rng(seed)
     replaces = torch.from_numpy(rng.integers(0, len(scene.affine), count))
-    on_top = torch.from_numpy(rng.uniform(0, 1, count) < 0.3)
-    replaces[on_top & torch.from_numpy(rng.uniform(0, 1, count) < 0.5)] = -1
+    place = torch.from_numpy(rng.choice([IN_STACK, ON_TOP, AT_BOTTOM], count))
+    replaces[(place == ON_TOP) & torch.from_numpy(rng.uniform(0, 1, count) < 0.5)] = -1
     affine, template = other.affine.clone(), other.template.clone()
     same = torch.from_numpy(rng.uniform(0, 1, count) < 0.3) & (replaces >= 0)
     affine[same], template[same] = scene.affine[replaces[same]], scene.template[replaces[same]]
-    return Trials(affine, template, replaces, on_top)
+    return Trials(affine, template, replaces, place)

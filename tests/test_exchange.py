@@ -19,6 +19,7 @@ from smalti.engine.fitting.groups import Group
 from smalti.engine.fitting.optimiser import Optimiser
 from smalti.engine.fitting.start import Placer, shape_of
 from smalti.engine.fitting.worth import squared_error
+from smalti.engine.raster import AT_BOTTOM, IN_STACK, ON_TOP
 from smalti.engine.templates import Template
 
 
@@ -54,19 +55,24 @@ def test_changes_that_do_not_touch_bring_what_they_promise(mix: float, monkeypat
     assert before - loss_of(o) == pytest.approx(promised[0].sum(), rel=5e-3)
 
 
-def test_those_on_top_go_up_and_the_others_stay_where_they_are() -> None:
+def test_those_on_top_go_up_those_at_the_bottom_down_and_the_others_stay() -> None:
     o = optimiser(True, settings())
     before = o.sprites()
-    which, on_top = np.array([3, 7, 20]), np.array([True, False, True])
+    which = np.array([3, 7, 9, 20, 31])
+    place = np.array([ON_TOP, IN_STACK, AT_BOTTOM, ON_TOP, AT_BOTTOM])
     new = {name: values[which].copy() for name, values in before.items()}
-    new["x"] = np.array([11.0, 12.0, 13.0])
-    o.exchange(which, new, on_top)
-    after = o.sprites()["x"]
-    rest = np.delete(np.arange(40), [3, 20])
+    new["x"] = np.array([11.0, 12.0, 13.0, 14.0, 15.0])
+    o.exchange(which, new, place)
+    after = o.sprites()
+    staying = np.delete(np.arange(40), [3, 9, 20, 31])
     expected = before["x"].copy()
     expected[7] = 12
-    np.testing.assert_allclose(after[:38], expected[rest], rtol=1e-6)
-    np.testing.assert_allclose(after[38:], [11, 13])
+    np.testing.assert_allclose(after["x"][:2], [13, 15])
+    np.testing.assert_allclose(after["x"][2:38], expected[staying], rtol=1e-6)
+    np.testing.assert_allclose(after["x"][38:], [11, 14])
+    order = np.concatenate([[9, 31], staying, [3, 20]])
+    for name in ("template", "theta", "tint"):
+        np.testing.assert_allclose(after[name], before[name][order], rtol=1e-5)
 
 
 def test_a_fit_finds_the_bitmaps_that_the_target_was_made_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

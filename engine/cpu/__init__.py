@@ -253,6 +253,6 @@ def appraise(scene: Scene, goal: Tensor, trials: Trials) -> Appraisal:
     _native.appraise(native, _picture(goal), both.roles.numpy(), costs, sums, threads())
     count = len(scene.affine)
     return Appraisal(
-        torch.from_numpy(costs)[both.place[:count]] / goal.numel(),
-        torch.from_numpy(sums)[both.place[count:]] / goal.numel(),
+        torch.from_numpy(costs)[both.position[:count]] / goal.numel(),
+        torch.from_numpy(sums)[both.position[count:]] / goal.numel(),
     )

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <type_traits>
 
 #include "../kernels/blend.h"
@@ -533,11 +534,17 @@ using Planes = Row[4][kTile];
 struct Appraisal {
     Planes picture, error;  // all sprites drawn, and that minus the goal
     Planes behind;          // everything below the sprite at hand
-    // Of the sprite at hand: what it adds to `behind`, and to the picture (0 outside its rows). It joins `behind` only
-    // when the next sprite comes, because the trials that would replace it see what it sees.
+    const bool tries;       // whether there are trials; without them `bare`, `clear` and `alpha` are not kept
+    Planes bare;            // what is below all sprites
+    Row clear[kTile];       // how much of it shows through those below the sprite at hand
+    // Of the sprite at hand: what it adds to `behind`, and to the picture (0 outside its rows), and its alpha. It joins
+    // `behind` and `clear` only when the next sprite comes, because the trials that would replace it see what it sees.
     Planes more, part;
+    Row alpha[kTile];
     unsigned rows = 0;
     std::int64_t sprite = -1;
+
+    explicit Appraisal(bool with_trials) : tries(with_trials) {}
 };
 
 void settle(Appraisal& a) {
@@ -547,6 +554,9 @@ void settle(Appraisal& a) {
             add(a.behind[channel][i].v, Reals::load(a.more[channel][i].v));
             Reals(0.0f).store(a.part[channel][i].v);
         }
+        if (!a.tries) continue;
+        const Reals clear = Reals::load(a.clear[i].v);
+        dim(a.clear[i].v, clear, clear * Reals::load(a.alpha[i].v));
     }
     a.rows = 0, a.sprite = -1;
 }
@@ -559,6 +569,7 @@ float removal_of(const Scene& scene, const Local& s, unsigned all_rows, const fl
     for (unsigned rows = all_rows; rows; rows &= rows - 1, stored += stored_rows(kind) * kTile) {
         const int i = __builtin_ctz(rows);
         const Reals q = Reals::load(stored + kAlpha * kTile), t = Reals::load(stored + kTransmittance * kTile);
+        if (a.tries) (opacity * q).store(a.alpha[i].v);
         for (int channel = 0; channel < 4; ++channel) {
             const float tint = channel < 3 ? painted * s.tint[channel] : 1.0f;
             Reals colour = tint * q;
@@ -577,17 +588,20 @@ float removal_of(const Scene& scene, const Local& s, unsigned all_rows, const fl
     return total(cost);
 }
 
-// The sums of a trial (see blend.h). `transmittance`: above it, for each of its rows; null on top of the stack.
+// The sums of a trial (see blend.h). `transmittance`: above what it replaces, for each of its rows; unused on top.
 template <Colour kind, int levels>
-void try_out(const Scene& scene, const Local& s, unsigned rows, int columns, const float* transmittance,
+void try_out(const Scene& scene, const Local& s, unsigned rows, int columns, Place place, const float* transmittance,
              const Appraisal& a, PairTrial& out) {
+    const bool on_top = place == Place::on_top, at_bottom = place == Place::at_bottom;
+    const Planes& behind = on_top ? a.picture : at_bottom ? a.bare : a.behind;
     const float own = share_of_bitmap<kind>(scene), painted = 1.0f - own;
     const Reals all = choose(ascending() < static_cast<float>(columns), Reals(1.0f), 0.0f);
     Trial<Reals> sums{};
     for (; rows; rows &= rows - 1) {
         const int i = __builtin_ctz(rows);
         Reals t = all;
-        if (transmittance) t = Reals::load(transmittance), transmittance += kTile;
+        if (!on_top) t = Reals::load(transmittance), transmittance += kTile;
+        if (at_bottom) t = t * Reals::load(a.clear[i].v);
         const Sight<levels> sight = look<levels>(s, i, t, scene.stop);
         Reals q, p[3];
         if constexpr (kShowsBitmap<kind>) {
@@ -599,8 +613,7 @@ void try_out(const Scene& scene, const Local& s, unsigned rows, int columns, con
         }
         for (int channel = 0; channel < 4; ++channel) {
             const Reals part = Reals::load(a.part[channel][i].v);
-            const Reals back = transmittance ? Reals::load(a.behind[channel][i].v)
-                                             : Reals::load(a.picture[channel][i].v) - part;
+            const Reals under = Reals::load(behind[channel][i].v), back = on_top ? under - part : under;
             const Reals wanted = part - Reals::load(a.error[channel][i].v);
             const Reals given = channel == 3 ? q : kShowsBitmap<kind> ? p[channel] : Reals(0.0f);
             sums.add<kind>(channel, painted * t * q, t * (given - q * back), wanted);
@@ -615,7 +628,7 @@ void try_out(const Scene& scene, const Local& s, unsigned rows, int columns, con
     for (int i = 0; i < 3; ++i) out.cross[i] = sum(sums.cross[i]), out.tint[i] = sum(sums.tint[i]);
 }
 
-// Walks down the stack of sprites, and keeps the light that reaches the trials in their places in it.
+// Walks down the stack of sprites, and keeps the light that reaches what trials would replace.
 template <Colour kind>
 std::int64_t down_past_trials(const Scene& scene, const Plan& plan, int tile, const TileArea& area, const Role* roles,
                               State& state, Row (*colour)[kTile], Scratch& scratch) {
@@ -635,7 +648,7 @@ std::int64_t down_past_trials(const Scene& scene, const Plan& plan, int tile, co
         if (scratch.values.size() < needed) scratch.values.resize(std::max(needed, 2 * scratch.values.size()));
         float* stored = scratch.values.data() + scratch.used;
         scratch.used = needed;
-        if (place == Place::in_stack) {
+        if (place != Place::drawn) {
             for (unsigned left = rows; left; left &= left - 1, stored += kTile)
                 Reals::load(state.transmittance[__builtin_ctz(left)].v).store(stored);
             continue;
@@ -655,7 +668,7 @@ void appraise_as(const Scene& scene, const Plan& plan, int tile, const float* go
     const TileArea area = area_of(scene, plan, tile);
     const std::int64_t first = plan.tile_start[tile], last = plan.tile_start[tile + 1];
     State state;
-    Appraisal a;
+    Appraisal a(roles != nullptr);
     open(state, area);
     const unsigned all_rows = state.open_rows;
     std::memset(a.error, 0, sizeof a.error);
@@ -676,6 +689,10 @@ void appraise_as(const Scene& scene, const Plan& plan, int tile, const float* go
             }
         }
     }
+    if (a.tries) {
+        std::memcpy(a.bare, a.behind, sizeof a.bare);
+        for (Row& row : a.clear) std::fill(std::begin(row.v), std::end(row.v), 1.0f);
+    }
     for (std::int64_t at = first; at < last; ++at) {
         const std::uint32_t pair = plan.tile_pair[at];
         const std::int32_t k = plan.pair_sprite[pair];
@@ -694,11 +711,10 @@ void appraise_as(const Scene& scene, const Plan& plan, int tile, const float* go
             continue;
         }
         if (role.replaces != a.sprite) settle(a);  // the sprite that it would replace does not reach this tile
-        const float* const transmittance = on_top ? nullptr : stored;
         if (s.fraction > 0.0f)
-            try_out<kind, 2>(scene, s, rows, area.columns, transmittance, a, trials[pair]);
+            try_out<kind, 2>(scene, s, rows, area.columns, role.place, stored, a, trials[pair]);
         else
-            try_out<kind, 1>(scene, s, rows, area.columns, transmittance, a, trials[pair]);
+            try_out<kind, 1>(scene, s, rows, area.columns, role.place, stored, a, trials[pair]);
     }
 }
 

@@ -39,7 +39,7 @@ struct Goal {
 };
 
 // What a sprite of a scene that is appraised is there for: it is drawn, or it is a trial, which is not.
-enum class Place : std::int32_t { drawn = 0, in_stack = 1, on_top = 2 };
+enum class Place : std::int32_t { drawn = 0, in_stack = 1, on_top = 2, at_bottom = 3 };
 
 struct Role {
     Place place = Place::drawn;

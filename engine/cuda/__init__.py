@@ -365,7 +365,7 @@ def appraise(scene: Scene, goal: Tensor, trials: Trials) -> Appraisal:
     """See `smalti.engine.raster.appraise`."""
     both = listed(scene, trials)
     drawn = _Drawn(both.scene)
-    count, device = len(both.place), drawn.launcher.device
+    count, device = len(both.position), drawn.launcher.device
     numbers = drawn.bins.numbers(1 + SUMS)
     found = torch.empty(count, 1 + SUMS, dtype=torch.float64, device=device)
     drawn.run("appraise", _picture(goal, device), both.roles.to(device), numbers)
@@ -379,7 +379,7 @@ def appraise(scene: Scene, goal: Tensor, trials: Trials) -> Appraisal:
         numbers,
         found,
     )
-    ordered = (found / goal.numel()).to(scene.affine.device)[both.place]
+    ordered = (found / goal.numel()).to(scene.affine.device)[both.position]
     sprites = len(scene.affine)
     return Appraisal(ordered[:sprites, 0], ordered[sprites:, 1:])
 

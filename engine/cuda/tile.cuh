@@ -27,7 +27,7 @@ constexpr int kReduced = 16;  // the next power of two
 constexpr int kAppraisalNumbers = 10;
 
 // What a sprite of a list is there for, as `Place` in engine/cpu/tiles.h.
-constexpr int kDrawn = 0, kOnTop = 2;
+constexpr int kDrawn = 0, kOnTop = 2, kAtBottom = 3;
 
 enum class Pass { draw, differentiate, step, removal, appraise };
 
@@ -167,16 +167,18 @@ __device__ inline void stage(const Lists& lists, int from, int count, Record* st
 
 // What a pixel knows while sprites and trials are appraised, from the bottom of the stack upwards. What the sprite at hand
 // adds to `behind` (`more`) and to the picture (`part`) joins `behind` only when the next sprite comes, because the trials
-// that would replace it see what it sees.
+// that would replace it see what it sees. The same holds for how much it leaves (`left`) of what shows through those below
+// it from under all sprites (`clear`).
 struct AtHand {
     int sprite = -1;  // the same for the whole block
+    float clear = 1.0f, left = 1.0f;
     float more[4] = {0.0f, 0.0f, 0.0f, 0.0f}, part[4] = {0.0f, 0.0f, 0.0f, 0.0f};
 
     __device__ void settle(float (&behind)[4], int next) {
 #pragma unroll
         for (int channel = 0; channel < 4; ++channel)
             behind[channel] += more[channel], more[channel] = part[channel] = 0.0f;
-        sprite = next;
+        clear *= left, left = 1.0f, sprite = next;
     }
 };
 
@@ -306,19 +308,24 @@ __device__ void tile_of(const Canvas& canvas, const Lists& lists, const Comparis
                 // A trial may reach tiles that the sprite which it would replace does not reach.
                 if (place == kDrawn || replaces != at_hand.sprite) at_hand.settle(behind, place == kDrawn ? k : -1);
             }
-            const bool touched = within && (from + i >= end || place == kOnTop) && fabs(u) <= r.view.extent_u &&
-                                 fabs(v) <= r.view.extent_v;
+            // The light that reaches a trial.
+            const float reaching = place == kOnTop ? 1.0f : place == kAtBottom ? light * at_hand.clear : light;
+            const bool open_here =
+                place == kOnTop || (from + i >= end && (place != kAtBottom || reaching >= canvas.stop));
+            const bool touched = within && open_here && fabs(u) <= r.view.extent_u && fabs(v) <= r.view.extent_v;
             float numbers[kReduced] = {};
             if (touched && kAppraises && place != kDrawn) {
                 const ColourSample c = seen<kind>(canvas, r, u, v);
-                const float q = kTexelScale * c.a.value, t = place == kOnTop ? 1.0f : light;
+                const float q = kTexelScale * c.a.value;
                 const float own_colour[4] = {c.r.value, c.g.value, c.b.value, 0.0f};
                 Trial<float> trial{};
 #pragma unroll
                 for (int channel = 0; channel < 4; ++channel) {
-                    const float back = place == kOnTop ? picture[channel] - at_hand.part[channel] : behind[channel];
+                    const float back = place == kOnTop      ? picture[channel] - at_hand.part[channel]
+                                       : place == kAtBottom ? under[channel]
+                                                            : behind[channel];
                     const float given = channel == 3 ? q : own * kTexelScale * own_colour[channel];
-                    trial.add<kind>(channel, painted * t * q, t * (given - q * back),
+                    trial.add<kind>(channel, painted * reaching * q, reaching * (given - q * back),
                                     at_hand.part[channel] - gradient[channel]);
                 }
                 numbers[1] = trial.squares, numbers[5] = trial.own, numbers[9] = trial.match;
@@ -343,6 +350,7 @@ __device__ void tile_of(const Canvas& canvas, const Lists& lists, const Comparis
                         else
                             behind[channel] += found.more;
                     }
+                    at_hand.left = left;
                 } else {
                     const float tinted =
                         painted * (gradient[0] * r.tint[0] + gradient[1] * r.tint[1] + gradient[2] * r.tint[2]);

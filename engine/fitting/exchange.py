@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Other bitmaps, poses and places in the stack: tried exactly, and taken where they make the picture better.
 
-Gradients move a sprite downhill; they cannot swap its bitmap, turn it by half, or lift it over its neighbour. So now
-and then each sprite is offered a few alternatives. `appraise` says what each would do to the error, painted with the
-opacity and the tint that suit it best. The best are taken at once, as far as they do not touch each other: then their
-effects add up.
+Gradients move a sprite downhill; they cannot swap its bitmap, turn it by half, or lift it over its neighbour.
+So now and then each sprite is offered a few alternatives. `appraise` says what each would do to the error,
+painted with the opacity and the tint that suit it best. The best are taken at once, as far as they do not touch each
+other: then their effects add up.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..raster import IN_STACK, ON_TOP
 from .optimiser import Optimiser
 from .start import Floats, Placer, Sprites, joined
 from .worth import squared_error, try_out
@@ -74,27 +75,28 @@ def exchange(optimiser: Optimiser, placers: Sequence[Placer], tries: int, rng: n
     for placer in placers:
         own = placer.group.members(now["template"])
         some = {name: values[own] for name, values in now.items()}
-        offered, of_own, raised = alternatives(some, placer, tries, optimiser.settings.lock_scale, rng)
-        offers.append((offered, own[of_own], raised))
+        offered, of_own, places = alternatives(some, placer, tries, optimiser.settings.lock_scale, rng)
+        offers.append((offered, own[of_own], places))
     sprites = joined([offered for offered, _, _ in offers])
-    of, on_top = (np.concatenate([offer[i] for offer in offers]) for i in (1, 2))
-    trial = try_out(optimiser, sprites, of, on_top)
+    of, place = (np.concatenate([offer[i] for offer in offers]) for i in (1, 2))
+    trial = try_out(optimiser, sprites, of, place)
     sprites |= {"opacity": np.minimum(trial.opacity, OPAQUE * optimiser.settings.alpha_max), "tint": trial.tint}
     chosen = _apart(now, sprites, of, trial.gain, optimiser.size)
     if optimiser.settings.blend_space == "linear" and len(chosen):
-        chosen = _proven(optimiser, now, sprites, of, on_top, chosen)
+        chosen = _proven(optimiser, now, sprites, of, place, chosen)
     if len(chosen):
-        _take(optimiser, sprites, of, on_top, chosen)
+        _take(optimiser, sprites, of, place, chosen)
     return len(chosen)
 
 
 def alternatives(
     now: Sprites, placer: Placer, tries: int, lock_scale: bool, rng: np.random.Generator
-) -> tuple[Sprites, NDArray[np.int64], NDArray[np.bool_]]:
+) -> tuple[Sprites, NDArray[np.int64], NDArray[np.int64]]:
     """`tries` for each of N sprites, all of the placer's group.
 
     Returns:
-        M = N * tries sprites without their paint, [M] which sprite each would replace, and [M] whether it comes on top.
+        M = N * tries sprites without their paint, [M] which sprite each would replace, and [M] where it comes, see
+        `smalti.engine.raster.Trials`.
     """
     of = np.tile(np.arange(len(now["template"])), tries)
     count = len(of)
@@ -104,8 +106,8 @@ def alternatives(
     def share(of_all: float) -> NDArray[np.bool_]:
         return rng.uniform(size=count) < of_all
 
-    on_top = share(RAISED)
-    changed = ~(on_top & share(PLAIN))
+    place = np.where(share(RAISED), ON_TOP, IN_STACK)
+    changed = (place == IN_STACK) | ~share(PLAIN)
     row, column = (
         np.clip(places.astype(np.int64), 0, length - 1) for places, length in zip((y, x), placer.target.shape[:2])
     )
@@ -131,13 +133,13 @@ def alternatives(
         "aspect": np.where(changed, 0.0, now["aspect"][of]),
         "theta": np.zeros(count) if placer.upright else theta,
     }
-    return sprites, of, on_top
+    return sprites, of, place
 
 
 def _take(
-    optimiser: Optimiser, sprites: Sprites, of: NDArray[np.int64], on_top: NDArray[np.bool_], chosen: NDArray[np.int64]
+    optimiser: Optimiser, sprites: Sprites, of: NDArray[np.int64], place: NDArray[np.int64], chosen: NDArray[np.int64]
 ) -> None:
-    optimiser.exchange(of[chosen], {name: values[chosen] for name, values in sprites.items()}, on_top[chosen])
+    optimiser.exchange(of[chosen], {name: values[chosen] for name, values in sprites.items()}, place[chosen])
 
 
 def _proven(
@@ -145,7 +147,7 @@ def _proven(
     now: Sprites,
     sprites: Sprites,
     of: NDArray[np.int64],
-    on_top: NDArray[np.bool_],
+    place: NDArray[np.int64],
     chosen: NDArray[np.int64],
 ) -> NDArray[np.int64]:
     """Those of the alternatives `chosen` about which the error falls for the eye.
@@ -154,7 +156,7 @@ def _proven(
     a finely chequered target would turn pale.
     """
     before, state = squared_error(optimiser), optimiser.state()
-    _take(optimiser, sprites, of, on_top, chosen)
+    _take(optimiser, sprites, of, place, chosen)
     change = squared_error(optimiser) - before
     optimiser.restore(state)
     sums = np.pad(change.astype(np.float64).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))

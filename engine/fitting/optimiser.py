@@ -18,7 +18,7 @@ from smalti.bridge.job import BlendSpace
 
 from ..cpu import threads_to_torch
 from ..geometry import affine_maps, half_sizes
-from ..raster import Atlas, Step, composite, fused_step, image_loss
+from ..raster import AT_BOTTOM, ON_TOP, Atlas, Step, composite, fused_step, image_loss
 from .adam import Adam
 from .canvas import over, reduced_canvas, seen
 from .losses import MSE, Aim, Loss
@@ -244,10 +244,12 @@ class Optimiser:
             torch.cat([self._aspect[order[: len(kept)]], torch.from_numpy(sprites["aspect"])]),
         )
 
-    def exchange(
-        self, which: NDArray[np.int64], sprites: Mapping[str, NDArray[Any]], on_top: NDArray[np.bool_]
-    ) -> None:
-        """Let M others take the places of the sprites `which` [M], each once; those `on_top` [M] go up the stack."""
+    def exchange(self, which: NDArray[np.int64], sprites: Mapping[str, NDArray[Any]], place: NDArray[np.int64]) -> None:
+        """Let M others take the places of the sprites `which` [M], each once; some move in the stack.
+
+        `place` [M] says where they go, see `smalti.engine.raster.Trials`. Several on top, or at the bottom, lie among
+        themselves as in `which`.
+        """
         self._fetch()
         self._bound = False
         places = torch.from_numpy(which)
@@ -259,8 +261,9 @@ class Optimiser:
         template[places] = torch.from_numpy(sprites["template"])
         aspect[places] = torch.from_numpy(sprites["aspect"].astype(np.float64))
         self._adam.begin_anew(places)
-        raised = which[on_top]
-        order = torch.from_numpy(np.concatenate([np.setdiff1d(np.arange(len(template)), raised), raised]))
+        lowered, raised = which[place == AT_BOTTOM], which[place == ON_TOP]
+        staying = np.setdiff1d(np.arange(len(template)), np.concatenate([lowered, raised]))
+        order = torch.from_numpy(np.concatenate([lowered, staying, raised]))
         with torch.no_grad():
             for parameter in self.parameters.values():
                 parameter.copy_(parameter[order])

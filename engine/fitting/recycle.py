@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ..raster import ON_TOP
 from .optimiser import Optimiser
 from .start import Placer, Sprites, box_mean, joined
 from .worth import contributions, removal_costs, squared_error, try_out
@@ -109,7 +110,7 @@ def revive(optimiser: Optimiser, placers: Sequence[Placer], rng: np.random.Gener
         density = placer.target[..., 3] * (error / max(error.mean(), 1e-12) + 1) + 1e-9
         row, column = placer.draw(density, PLACES * len(hardly), rng)
         tried = placer.at(row, column, rng.choice(visible, len(row)) * rng.uniform(0.5, 1, len(row)), rng)
-        nothing, on_top = np.full(len(row), -1), np.ones(len(row), bool)
+        nothing, on_top = np.full(len(row), -1), np.full(len(row), ON_TOP)
         trial = try_out(optimiser, tried, nothing, on_top, PLAIN * optimiser.settings.alpha_max)
         tried |= {"opacity": trial.opacity, "tint": trial.tint}
         chosen = _apart(tried, trial.gain, len(hardly))
@@ -118,7 +119,7 @@ def revive(optimiser: Optimiser, placers: Sequence[Placer], rng: np.random.Gener
     if not moved:
         return 0
     which = np.concatenate(moved)
-    optimiser.exchange(which, joined(fresh), np.ones(len(which), bool))
+    optimiser.exchange(which, joined(fresh), np.full(len(which), ON_TOP))
     return len(which)
 
 

@@ -132,7 +132,7 @@ def try_out(
     optimiser: Optimiser,
     sprites: Mapping[str, NDArray[Any]],
     of: NDArray[np.int64],
-    on_top: NDArray[np.bool_],
+    place: NDArray[np.int64],
     alpha_min: float = 0.0,
 ) -> Trial:
     """What M others would do, one at a time. Measured as `removal_costs` are.
@@ -140,7 +140,7 @@ def try_out(
     Args:
         sprites: ``template``, ``x``, ``y``, ``scale``, ``aspect``, ``theta``, see `start`.
         of: [M] which sprite each would replace, or -1.
-        on_top: [M] whether it would come on top of the stack instead of in the place of that one.
+        place: [M] where in the stack it would come, see `smalti.engine.raster.Trials`.
         alpha_min: least opacity.
     """
     template = torch.from_numpy(sprites["template"])
@@ -155,7 +155,7 @@ def try_out(
             appraise(
                 *optimiser.drawn(),
                 goal,
-                Trials(affine, template, replaces, torch.from_numpy(on_top)),
+                Trials(affine, template, replaces, torch.from_numpy(place)),
                 background,
                 settings.colour_mix,
                 back_end=settings.back_end,

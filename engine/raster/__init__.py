@@ -13,10 +13,13 @@ from torch import Tensor
 
 from .atlas import Atlas, build_atlas
 from .scene import FusedStep, Scene, Step
-from .trials import Appraisal, Trials, best_paint
+from .trials import AT_BOTTOM, IN_STACK, ON_TOP, Appraisal, Trials, best_paint
 
 __all__ = [
+    "AT_BOTTOM",
     "BACK_ENDS",
+    "IN_STACK",
+    "ON_TOP",
     "Appraisal",
     "Atlas",
     "FusedStep",
@@ -172,7 +175,7 @@ def appraise(
     stop: float = 1e-4,
     back_end: str = "cpu",
 ) -> Appraisal:
-    """What each sprite is worth, and what others would be worth in its place or on top. Exact, not a slope.
+    """What each sprite is worth, and what others would be in its place, on top or at the bottom. Exact, not a slope.
 
     Args:
         trials: what to try. Each is tried alone.
@@ -182,20 +185,22 @@ def appraise(
         See `Appraisal`; float64 from the CPU, the type of `affine` from the reference.
 
     Raises:
-        ValueError: as `image_loss`, or a trial that replaces a sprite that does not exist.
+        ValueError: as `image_loss`, or a trial in no place, or one that replaces a sprite that does not exist.
     """
     if goal.dim() != 3 or goal.shape[2] != 4:
         raise ValueError(f"the goal must have shape [height, width, 4], not {tuple(goal.shape)}")
     size = (goal.shape[0], goal.shape[1])
     scene = _checked(affine, opacity, tint, template, atlas, size, background, mix, 0.0, stop)
     m = len(trials)
-    if trials.affine.shape != (m, 6) or trials.replaces.shape != (m,) or trials.on_top.shape != (m,):
-        raise ValueError("trials need affine [M, 6], template [M], replaces [M], on_top [M]")
+    if trials.affine.shape != (m, 6) or trials.replaces.shape != (m,) or trials.place.shape != (m,):
+        raise ValueError("trials need affine [M, 6], template [M], replaces [M], place [M]")
     if m and (int(trials.template.min()) < 0 or int(trials.template.max()) >= atlas.count):
         raise ValueError(f"a trial refers to a template outside 0 .. {atlas.count - 1}")
     if m and (int(trials.replaces.min()) < -1 or int(trials.replaces.max()) >= len(affine)):
         raise ValueError(f"a trial replaces a sprite outside 0 .. {len(affine) - 1}")
-    if bool(((trials.replaces < 0) & ~trials.on_top).any()):
+    if m and (int(trials.place.min()) < IN_STACK or int(trials.place.max()) > AT_BOTTOM):
+        raise ValueError("a trial's place is none of IN_STACK, ON_TOP and AT_BOTTOM")
+    if bool(((trials.replaces < 0) & (trials.place != ON_TOP)).any()):
         raise ValueError("a trial that replaces nothing comes on top")
     function: Callable[[Scene, Tensor, Trials], Appraisal] = _module(back_end).appraise
     return function(scene, goal, trials)

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..colour import encoded as display_encoded
 from .atlas import LOD_OFFSET, MARGIN, TEXEL_ONE
 from .scene import Scene
-from .trials import SUMS, Appraisal, Trials
+from .trials import AT_BOTTOM, IN_STACK, ON_TOP, SUMS, Appraisal, Trials
 
 
 def _sample(texels: Tensor, level: Tensor, u: Tensor, v: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ def appraise(scene: Scene, goal: Tensor, trials: Trials) -> Appraisal:
             trials.template[j : j + 1],
         )
         gone = int(trials.replaces[j])
-        at = count if trials.on_top[j] else gone + 1
+        at = {IN_STACK: gone + 1, ON_TOP: count, AT_BOTTOM: 0}[int(trials.place[j])]
 
         def inserted(values: Tensor, value: Tensor) -> Tensor:
             return torch.cat([values[:at], value.to(values.dtype), values[at:]])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sprites that are not there: what each would do to the picture if it came, in place of another or on top."""
+"""Sprites that are not there: what each would do if it came, in place of another, on top or at the bottom."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor
 
 from .scene import Scene
 
-DRAWN, IN_STACK, ON_TOP = 0, 1, 2
-"""What a sprite of a list is there for, as the kernels count."""
+DRAWN, IN_STACK, ON_TOP, AT_BOTTOM = 0, 1, 2, 3
+"""What a sprite of a list is there for, as the kernels count: it is drawn, or tried in one of three places."""
 
 SUMS = 9
 """Numbers of a trial: squares, cross (3), own, tint (3), match."""
@@ -28,13 +28,14 @@ class Trials:
         affine: [M, 6], see `smalti.engine.raster.composite`.
         template: [M] index into the atlas.
         replaces: [M] index of the sprite that goes when this one comes, or -1.
-        on_top: [M] bool: it comes on top of the stack, not in the place of the one that goes. Without one it must.
+        place: [M] where it comes: `IN_STACK` (in the place of the one that goes), `ON_TOP` of the stack or `AT_BOTTOM`.
+            One that replaces nothing comes on top.
     """
 
     affine: Tensor
     template: Tensor
     replaces: Tensor
-    on_top: Tensor
+    place: Tensor
 
     def __len__(self) -> int:
         return len(self.template)
@@ -62,13 +63,13 @@ class Listed:
 
     Attributes:
         scene: the list. Its trials have the opacity 1 and a black tint, which play no part.
-        roles: [N + M, 2] int32: what each is there for, and the place in the list of what it replaces, or -1.
-        place: [N + M] where in the list the sprites (first) and the trials are.
+        roles: [N + M, 2] int32: what each is there for, and the position in the list of what it replaces, or -1.
+        position: [N + M] where in the list the sprites (first) and the trials are.
     """
 
     scene: Scene
     roles: Tensor
-    place: Tensor
+    position: Tensor
 
 
 def listed(scene: Scene, trials: Trials) -> Listed:
@@ -77,12 +78,11 @@ def listed(scene: Scene, trials: Trials) -> Listed:
     replaces, nothing = trials.replaces.long(), trials.replaces < 0
     own = torch.arange(count)
     order = torch.cat([own, torch.where(nothing, count, replaces)]).argsort(stable=True)
-    place = torch.empty(count + new, dtype=torch.int64)
-    place[order] = torch.arange(count + new)
-    kind = torch.where(trials.on_top, ON_TOP, IN_STACK)
-    gone = torch.where(nothing, -1, place[:count][replaces.clamp(min=0)]) if count else torch.full((new,), -1)
+    position = torch.empty(count + new, dtype=torch.int64)
+    position[order] = torch.arange(count + new)
+    gone = torch.where(nothing, -1, position[:count][replaces.clamp(min=0)]) if count else torch.full((new,), -1)
     roles = torch.stack(
-        [torch.cat([torch.full((count,), DRAWN), kind]), torch.cat([torch.full((count,), -1), gone])], dim=1
+        [torch.cat([torch.full((count,), DRAWN), trials.place]), torch.cat([torch.full((count,), -1), gone])], dim=1
     )
     return Listed(
         replace(
@@ -93,7 +93,7 @@ def listed(scene: Scene, trials: Trials) -> Listed:
             template=torch.cat([scene.template, trials.template.to(scene.template.dtype)])[order],
         ),
         roles[order].to(torch.int32).contiguous(),
-        place,
+        position,
     )
 
 

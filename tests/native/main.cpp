@@ -46,12 +46,12 @@ struct Result {
     std::vector<double> affine, opacity, tint;
 };
 
-// Of each three sprites one is drawn, one is tried in its place and one on top instead of it.
+// Of each four sprites one is drawn, and one each is tried instead of it in its place, on top and at the bottom.
 std::vector<smalti::Role> roles_of(std::int64_t sprites) {
     std::vector<smalti::Role> roles(static_cast<std::size_t>(sprites));
     for (std::int64_t k = 0; k < sprites; ++k) {
-        roles[k].place = static_cast<smalti::Place>(k % 3);
-        roles[k].replaces = k % 3 ? static_cast<std::int32_t>(k - k % 3) : -1;
+        roles[k].place = static_cast<smalti::Place>(k % 4);
+        roles[k].replaces = k % 4 ? static_cast<std::int32_t>(k - k % 4) : -1;
     }
     return roles;
 }
