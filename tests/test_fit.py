@@ -146,7 +146,7 @@ def changed(target: Path, templates: list[Template], name: str, **settings: Any)
 
 def test_full_mix_leaves_the_tint_alone(ramp_file: Path, templates: list[Template]) -> None:
     one, many = (np.sort(tint, axis=0) for tint in changed(ramp_file, templates, "tint", colour_mix=1.0))
-    np.testing.assert_array_equal(one, many)  # but for their order: some were raised
+    np.testing.assert_array_equal(one, many)  # but for their order: some were raised or lowered
     one, many = changed(ramp_file, templates, "tint", colour_mix=0.9)
     assert abs(one - many).max() > 0.01
 

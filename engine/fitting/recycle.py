@@ -36,6 +36,8 @@ REVIVE = 0.95
 """Share of the steps after which sprites that are hardly seen are placed for the last time; rates are low by then."""
 HARDLY = 0.06
 """Share of the median contribution below which a sprite is hardly seen."""
+AGAIN = 4
+"""Rounds of placing them, at most: some come to lie over others, which are hardly seen then."""
 PLACES = 24
 """Places that are tried for each of them."""
 PLAIN = 0.3
@@ -96,6 +98,17 @@ def revive(optimiser: Optimiser, placers: Sequence[Placer], rng: np.random.Gener
     """
     if optimiser.settings.lock_scale:
         return 0
+    total = 0
+    for _ in range(AGAIN):
+        moved = _revive(optimiser, placers, rng)
+        total += moved
+        if not moved:
+            break
+    return total
+
+
+def _revive(optimiser: Optimiser, placers: Sequence[Placer], rng: np.random.Generator) -> int:
+    """One round of `revive`."""
     seen, now = contributions(optimiser), optimiser.sprites()
     error = box_mean(squared_error(optimiser).astype(np.float64), 2)
     moved, fresh = [], []
