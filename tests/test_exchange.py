@@ -34,8 +34,13 @@ def placer_for(o: Optimiser, mix: float) -> Placer:
     return Placer(target, shapes, mix, Group(40, range(3), o.settings.size_range), False)
 
 
+@pytest.mark.parametrize(("raised", "lowered"), [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.3, 0.3)])
 @pytest.mark.parametrize("mix", [0.0, 0.5, 1.0])
-def test_changes_that_do_not_touch_bring_what_they_promise(mix: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changes_that_do_not_touch_bring_what_they_promise(
+    mix: float, raised: float, lowered: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "RAISED", raised)
+    monkeypatch.setattr(exchange, "LOWERED", lowered)
     monkeypatch.setattr(exchange, "REACH", 2.0)  # beyond every corner: nothing that is changed overlaps
     monkeypatch.setattr(exchange, "OPAQUE", 1.0)
     promised = []

@@ -178,11 +178,11 @@ def sheet(rows: list[list[Pixels]], path: Path) -> None:
 
 @contextmanager
 def switched_off(parts: list[str]) -> Iterator[None]:
-    """Within, fits go without recycling, choice (of bitmaps and poses) or order (raising in the stack)."""
+    """Within, fits go without recycling, choice (of bitmaps and poses) or order (in the stack)."""
     changes: dict[str, list[tuple[object, str, object]]] = {
         "recycling": [(recycle, "is_due", lambda done, steps: False)],
-        "choice": [(exchange, "RAISED", 1.0), (exchange, "PLAIN", 1.0)],
-        "order": [(exchange, "RAISED", 0.0)],
+        "choice": [(exchange, "RAISED", 0.5), (exchange, "LOWERED", 0.5), (exchange, "PLAIN", 1.0)],
+        "order": [(exchange, "RAISED", 0.0), (exchange, "LOWERED", 0.0)],
     }
     if "choice" in parts and "order" in parts:
         changes["order"] = [(exchange, "is_due", lambda done, steps, effort: False)]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Other bitmaps, poses and places in the stack: tried exactly, and taken where they make the picture better.
 
-Gradients move a sprite downhill; they cannot swap its bitmap, turn it by half, or lift it over its neighbour.
-So now and then each sprite is offered a few alternatives. `appraise` says what each would do to the error,
+Gradients move a sprite downhill; they cannot swap its bitmap, turn it by half, lift it over its neighbour or slip it
+under. So now and then each sprite is offered a few alternatives. `appraise` says what each would do to the error,
 painted with the opacity and the tint that suit it best. The best are taken at once, as far as they do not touch each
 other: then their effects add up.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..raster import IN_STACK, ON_TOP
+from ..raster import AT_BOTTOM, IN_STACK, ON_TOP
 from .optimiser import Optimiser
 from .start import Floats, Placer, Sprites, joined
 from .worth import squared_error, try_out
@@ -40,8 +40,10 @@ ROUNDS = 250
 """Rounds in one fit, at most."""
 RAISED = 0.1
 """Share of the alternatives that come on top of the stack."""
+LOWERED = 0.05
+"""Share of those that come at its bottom."""
 PLAIN = 0.5
-"""Share of those that are not changed otherwise."""
+"""Share of both that are not changed otherwise."""
 LIKELY = 0.25
 """Share of the alternatives whose bitmap is drawn as at the start, by its colour; of the others half keep theirs."""
 TURNED = 0.5
@@ -100,7 +102,8 @@ def alternatives(
     def share(of_all: float) -> NDArray[np.bool_]:
         return rng.uniform(size=count) < of_all
 
-    place = np.where(share(RAISED), ON_TOP, IN_STACK)
+    height = rng.uniform(size=count)
+    place = np.where(height < RAISED, ON_TOP, np.where(height < RAISED + LOWERED, AT_BOTTOM, IN_STACK))
     changed = (place == IN_STACK) | ~share(PLAIN)
     row, column = (
         np.clip(places.astype(np.int64), 0, length - 1) for places, length in zip((y, x), placer.target.shape[:2])
