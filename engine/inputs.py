@@ -516,13 +516,15 @@ def _background(job: JobSpec, target: Floats, templates: Sequence[Template]) -> 
     if asked == "auto":
         if float(target[..., 3].min()) < 1 - 1 / 255:
             return "transparent", None
-        if job.colour_mix == 0 or job.preset == "published":
+        palette = None if job.palette is None else palette_colours(job.palette, job.blend_space)
+        if (job.colour_mix == 0 and palette is None) or job.preset == "published":
             return hex_of(target[..., :3].mean(axis=(0, 1))), None
         thumbnails = [t.rgba[:: max(1, t.height // THUMBNAIL), :: max(1, t.width // THUMBNAIL)] for t in templates]
         colour = ground_colour(
             into_space(target, job.blend_space).astype(np.float64),
             [into_space(premultiply(rgba), job.blend_space) for rgba in thumbnails],
             job.colour_mix,
+            palette,
         )
         return hex_of(out_of_space(np.append(colour, 1).astype(np.float32), job.blend_space)[:3]), None
     if asked == "transparent" or asked.startswith("#"):
