@@ -231,7 +231,7 @@ def read_inputs(
     """
     job = job.checked()
     device = usable_device(job.device)
-    frames = _frames(Path(job.target))
+    frames = frames_of(Path(job.target))
     first = read_image(frames[0], MAX_SIZE)
     width, height = canvas_size(first.shape[1], first.shape[0], job.size)
     if min(first.shape[:2]) < 2 or min(width, height) < 4:
@@ -480,7 +480,8 @@ def _loaded(job: JobSpec) -> list[Template]:
     return bitmaps + text
 
 
-def _frames(target: Path) -> list[Path]:
+def frames_of(target: Path) -> list[Path]:
+    """The pictures of a target, one or a folder of them. Raises SmaltiError as `list_images`."""
     if target.is_dir():
         return list_images(target)
     return [target]
