@@ -183,18 +183,19 @@ class Inputs:
         Raises:
             SmaltiError: a picture cannot be read; nothing is left, or nothing of the target.
         """
-        result = np.ones((FINER * self.height, FINER * self.width), bool)
-        for path, white_is_inside in ((self.job.keep_in, True), (self.job.keep_out, False)):
-            if path is not None:
-                grey = _at_both_sizes(read_image(Path(path), MAX_SIZE), _grey_of, self.width, self.height)
-                result &= (grey if white_is_inside else 1 - grey).min(axis=0) >= 0.5
+        result = _let_by_masks(self.job, self.width, self.height)
         if self.job.inside_outline:
             result &= self._outline(frame)
         visible = self.target(frame)[..., 3].repeat(FINER, axis=0).repeat(FINER, axis=1) * result
         if visible.max() < 1 / 255:
-            asked = ", ".join(name for name in ("keep_in", "keep_out", "inside_outline") if getattr(self.job, name))
+            job = self.job
+            asked = ", ".join(name for name in ("keep_in", "keep_out", "inside_outline") if getattr(job, name))
+            mask = job.keep_in or job.keep_out
+            what = f"{self.frames[frame]}: nothing of the target"
+            if mask is not None:
+                what = f"{mask}: nothing of the target ({self.frames[frame].name})"
             raise SmaltiError(
-                f"{self.frames[frame]}: nothing of the target lies where sprites may draw ({asked}).",
+                f"{what} lies where sprites may draw ({asked}).",
                 "White marks where sprites may draw in keep_in, and where they may not in keep_out.",
                 "region_empty",
             )
@@ -231,7 +232,7 @@ def read_inputs(
     """
     job = job.checked()
     device = usable_device(job.device)
-    frames = _frames(Path(job.target))
+    frames = frames_of(Path(job.target))
     first = read_image(frames[0], MAX_SIZE)
     width, height = canvas_size(first.shape[1], first.shape[0], job.size)
     if min(first.shape[:2]) < 2 or min(width, height) < 4:
@@ -272,13 +273,14 @@ def read_inputs(
             "Choose another picture.",
             "target_transparent",
         )
-    _check_regions(job, masks, target[..., 3])
+    drawable = _whole_pixels(_let_by_masks(job, width, height))
+    _check_regions(job, masks, drawable, target[..., 3])
     given = _bitmaps(job, templates) if shares is None else _split(templates or [], shares)
     chosen = uniquely_named(template for own in given for template in own)
     if not all(given):
         raise SmaltiError("There are no bitmaps to work with.", "Give at least one.", "no_bitmaps")
     background, image = _background(job, target, chosen)
-    groups = _groups(job, [len(own) for own in given], inside, masks, (width, height))
+    groups = _groups(job, [len(own) for own in given], inside, masks, drawable, (width, height))
     steps = job.steps or PRESETS[job.preset].steps(sum(group.count for group in groups))
     return Inputs(
         job,
@@ -316,8 +318,25 @@ def _whole_pixels(fine: Bools) -> Bools:
     return np.asarray(fine.reshape(height, FINER, width, FINER).all(axis=(1, 3)))
 
 
-def _check_regions(job: JobSpec, masks: Sequence[Bools], alpha: Floats) -> None:
-    """See that something of the target, of which `alpha` [H, W] is shown, lies in each region and outside of all."""
+def _let_by_masks(job: JobSpec, width: int, height: int) -> Bools:
+    """[2 height, 2 width]: where `keep_in` and `keep_out` let sprites draw, as `Inputs.inside` says."""
+    result = np.ones((FINER * height, FINER * width), bool)
+    for path, white_is_inside in ((job.keep_in, True), (job.keep_out, False)):
+        if path is not None:
+            grey = _at_both_sizes(read_image(Path(path), MAX_SIZE), _grey_of, width, height)
+            result &= (grey if white_is_inside else 1 - grey).min(axis=0) >= 0.5
+    return result
+
+
+def _check_regions(job: JobSpec, masks: Sequence[Bools], drawable: Bools, alpha: Floats) -> None:
+    """See that something of the target lies in each region and outside of all, and where sprites may draw.
+
+    Args:
+        masks: [H, W] of each region.
+        drawable: [H, W], where the job's other masks let sprites draw.
+        alpha: [H, W], how much of the target is shown.
+    """
+    others = [f"{name}: {path}" for name in ("keep_in", "keep_out") if (path := getattr(job, name)) is not None]
     for region, mask in zip(job.regions, masks):
         if (alpha * mask).max() < 1 / 255:
             raise SmaltiError(
@@ -325,10 +344,18 @@ def _check_regions(job: JobSpec, masks: Sequence[Bools], alpha: Floats) -> None:
                 "White marks the region; choose one where the target is not transparent.",
                 "region_mask_empty",
             )
-    if job.count and job.regions and (alpha * ~np.logical_or.reduce(masks)).max() < 1 / 255:
+        if (alpha * mask * drawable).max() < 1 / 255:
+            raise SmaltiError(
+                f"{region.mask}: nothing of this region lies where sprites may draw ({', '.join(others)}).",
+                f"Change one of the {'two' if len(others) == 1 else 'three'} masks.",
+                "region_empty",
+            )
+    rest = alpha * ~np.logical_or.reduce(masks) if masks else alpha
+    if job.count and masks and (rest * drawable).max() < 1 / 255:
+        both = f" and {' and '.join(others)}" if rest.max() >= 1 / 255 else ""
         raise SmaltiError(
-            f"count is {job.count}, but the regions leave nothing of the target to sprites of no region.",
-            "Set count to 0, or make the masks smaller.",
+            f"count is {job.count}, but the regions{both} leave nothing of the target to sprites of no region.",
+            "Set count to 0, or make the masks smaller." if not both else "Set count to 0, or change one of the masks.",
             "regions_cover_all",
         )
 
@@ -356,7 +383,12 @@ def _split(templates: Sequence[Template], shares: Sequence[int]) -> list[list[Te
 
 
 def _groups(
-    job: JobSpec, shares: Sequence[int], inside: Sequence[Bools], masks: Sequence[Bools], size: tuple[int, int]
+    job: JobSpec,
+    shares: Sequence[int],
+    inside: Sequence[Bools],
+    masks: Sequence[Bools],
+    drawable: Bools,
+    size: tuple[int, int],
 ) -> tuple[Group, ...]:
     """The groups of a job's sprites, from the bottom of the stack.
 
@@ -364,21 +396,23 @@ def _groups(
         shares: how many templates each has.
         inside: [2 H, 2 W] of each region.
         masks: [H, W] of each region.
+        drawable: [H, W], where the job's other masks let sprites draw.
         size: width and height of the canvas.
     """
     ends = np.cumsum(shares).tolist()
     templates = [range(end - share, end) for end, share in zip(ends, shares)]
     result = []
     if job.count:
-        rest = ~np.logical_or.reduce(masks) if masks else None
+        rest = ~np.logical_or.reduce(masks) & drawable if masks else None
         result.append(Group(job.count, templates[0], _size_range(job, rest, size), rest))
     for number, region in enumerate(job.regions):
+        mask = masks[number] & drawable
         result.append(
             Group(
                 region.count,
                 templates[len(result)],
-                _size_range(region, masks[number], size, f" of region {number + 1}"),
-                masks[number],
+                _size_range(region, mask, size, f" of region {number + 1}"),
+                mask,
                 inside[number] if region.confine else None,
                 f"the region of {region.mask}",
             )
@@ -480,7 +514,8 @@ def _loaded(job: JobSpec) -> list[Template]:
     return bitmaps + text
 
 
-def _frames(target: Path) -> list[Path]:
+def frames_of(target: Path) -> list[Path]:
+    """The pictures of a target, one or a folder of them. Raises SmaltiError as `list_images`."""
     if target.is_dir():
         return list_images(target)
     return [target]

@@ -32,8 +32,9 @@ from .cpu import threads_to_kernels
 from .drawing import picture
 from .fitting.sequence import Fitting
 from .images import premultiply, write_png
-from .inputs import Inputs, read_inputs
+from .inputs import Inputs, frames_of, read_inputs
 from .lock import held
+from .sources import Sources
 from .templates import Template, read_template, save_template
 
 logger = logging.getLogger("smalti")
@@ -109,15 +110,16 @@ def run_job(
             clear(out)
             log.truncate(0)
             _say_what_was_chosen(inputs)
+            sources = Sources(job, inputs.frames)
             with threads_to_kernels():
                 fitting = inputs.fitting()
-            _write_start(out, inputs, fitting)
+            _write_start(out, inputs, fitting, sources)
             job_file.write_job(out / job_file.FILE_NAME, job)
         except BaseException:
             with suppress(SmaltiError):
                 clear(out)
             raise
-        return _work(inputs, fitting, out, listener or Silent(), should_stop, spent=0.0)
+        return _work(inputs, fitting, sources, out, listener or Silent(), should_stop, spent=0.0)
 
 
 def resume_job(
@@ -129,7 +131,8 @@ def resume_job(
     """Go on with the job in the folder `out` from its last checkpoint, to the same result as without the interruption.
 
     Raises:
-        SmaltiError: there is no job, it is finished, or a file that it needs is missing or damaged.
+        SmaltiError: there is no job, it is finished, or a file that it needs is missing, damaged, or another than the
+            one that it began with.
     """
     path = out / CHECKPOINT
     if not (out / job_file.FILE_NAME).is_file():
@@ -149,6 +152,8 @@ def resume_job(
             if shares is not None and (len(shares), sum(shares)) != (len(job.regions) + bool(job.count), len(names)):
                 raise ValueError("it has other regions")
             began_with = [*state["canvas"].tolist(), str(state["background"])]
+            sources = Sources(job, frames_of(Path(job.target)))
+            sources.check(state)
         except (KeyError, TypeError, ValueError) as fault:
             raise _damaged(path, fault) from fault
         templates = [read_template(out / _template_file(i), name) for i, name in enumerate(names)]
@@ -166,7 +171,7 @@ def resume_job(
         except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as fault:
             raise _damaged(path, fault) from fault
         logger.info("Resumed at step %d of %d.", fitting.steps_done, fitting.steps)
-        return _work(inputs, fitting, out, listener or Silent(), should_stop, spent)
+        return _work(inputs, fitting, sources, out, listener or Silent(), should_stop, spent)
 
 
 def absolute(job: JobSpec) -> JobSpec:
@@ -290,22 +295,24 @@ def _template_file(index: int) -> str:
     return f"{TEMPLATE_FOLDER}/{index + 1:04d}.png"
 
 
-def _write_start(out: Path, inputs: Inputs, fitting: Fitting) -> None:
+def _write_start(out: Path, inputs: Inputs, fitting: Fitting, sources: Sources) -> None:
     """The files that a resume needs."""
     _make_folder(out / TEMPLATE_FOLDER)
     for i, template in enumerate(inputs.templates):
         save_template(template, out / _template_file(i))
     if inputs.background_image is not None:
         write_png(out / inputs.background, inputs.background_image)
-    _write_checkpoint(out, inputs, fitting, 0.0)
+    _write_checkpoint(out, inputs, fitting, sources, 0.0)
 
 
-def _write_checkpoint(out: Path, inputs: Inputs, fitting: Fitting, seconds: float) -> None:
+def _write_checkpoint(out: Path, inputs: Inputs, fitting: Fitting, sources: Sources, seconds: float) -> None:
+    sources.read(fitting.frame)
     names = np.array([t.name for t in inputs.templates])
     write_arrays(
         out / CHECKPOINT,
         {
             **fitting.state(),
+            **sources.state(),
             "names": names,
             "shares": np.array([len(group.templates) for group in inputs.groups]),
             "seconds": np.array(seconds),
@@ -374,6 +381,7 @@ def _at_work(folder: Path) -> Iterator[IO[str]]:
 def _work(
     inputs: Inputs,
     fitting: Fitting,
+    sources: Sources,
     out: Path,
     listener: Listener,
     should_stop: Callable[[], bool],
@@ -390,6 +398,7 @@ def _work(
                 cancelled = True
                 break
             last = fitting.step()
+            sources.read(fitting.frame)
             now = time.monotonic()
             if now - looked > LOOK_SECONDS or fitting.finished:  # looking waits for a GPU
                 looked, loss = now, float(last)
@@ -408,14 +417,15 @@ def _work(
                 listener.preview(out / PREVIEW)
                 shown = time.monotonic()
             if now - saved > CHECKPOINT_SECONDS:
-                _write_checkpoint(out, inputs, fitting, spent + now - began)
+                _write_checkpoint(out, inputs, fitting, sources, spent + now - began)
                 saved = time.monotonic()
-        return _finish(inputs, fitting, out, listener, cancelled, spent, began)
+        return _finish(inputs, fitting, sources, out, listener, cancelled, spent, began)
 
 
 def _finish(
     inputs: Inputs,
     fitting: Fitting,
+    sources: Sources,
     out: Path,
     listener: Listener,
     cancelled: bool,
@@ -424,7 +434,7 @@ def _finish(
 ) -> Outcome:
     """Write the result; the checkpoint goes only when all else is in place."""
     if cancelled:
-        _write_checkpoint(out, inputs, fitting, spent + time.monotonic() - began)
+        _write_checkpoint(out, inputs, fitting, sources, spent + time.monotonic() - began)
     composition = _composition(inputs, fitting)
     psnrs = []
     for frame in range(composition.frames):

@@ -35,7 +35,12 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bitmaps(folder / "marks")
     bitmaps(folder / "petals")
     y, x = np.mgrid[0:64, 0:96]
-    for name, white in (("face", np.hypot(x - 30, y - 34) < 20), ("sky", (x > 56) & (y < 30)), ("all", x >= 0)):
+    for name, white in (
+        ("face", np.hypot(x - 30, y - 34) < 20),
+        ("sky", (x > 56) & (y < 30)),
+        ("all", x >= 0),
+        ("left", x < 40),
+    ):
         save(folder / f"{name}.png", (255 * white).astype(np.uint8))
     return folder
 
@@ -182,6 +187,39 @@ def test_keep_out_holds_for_a_confined_region_too(pictures: Path, templates: lis
     alpha = alone(composition, of_region(composition, "face"))
     assert 255 * alpha[~white(pictures, "face", composition)].max() < 0.5
     assert alpha.max() > 0.5
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"confine": True}, {"min_visibility": 0.2}, {"lock_scale": True}, {"steps": 1}, {"target": "frames"}],
+    ids=str,
+)
+def test_centres_stay_in_what_keep_in_leaves_of_a_region(
+    pictures: Path, templates: list[Template], settings: dict[str, Any]
+) -> None:
+    """Of the face the right quarter, and of the rest what lies to the right of it."""
+    right = np.zeros((64, 96), np.uint8)
+    right[:, 40:] = 255
+    film(pictures / "frames")
+    settings = {**settings}
+    region = {"mask": "face", "count": 40, "confine": settings.pop("confine", False)}
+    composition = quick(
+        pictures,
+        templates,
+        region,
+        keep_in=save(pictures / "right.png", right),
+        background="transparent",
+        frame_steps=20,
+        **settings,
+    )
+    face, left = white(pictures, "face", composition), white(pictures, "right", composition)
+    own = of_region(composition, "face")
+    assert own.sum() == 40
+    for frame in range(composition.frames):
+        assert centred(composition, own, face & left, frame) == 40
+        assert centred(composition, ~own, left & ~inner(face), frame) == 30
+        assert 255 * render(composition, frame)[..., 3][~left].max() < 0.5
+    assert alone(composition, own)[face & left].mean() > 0.3
 
 
 def test_bitmaps_of_a_region_are_its_own(tmp_path: Path, pictures: Path) -> None:
@@ -356,6 +394,73 @@ def test_a_confined_region_without_room_is_named(pictures: Path, templates: list
     fault = refusal(pictures, templates, {"mask": "face", "count": 5, "min_size": 70, "confine": True})
     assert fault.code == "region_too_small"
     assert "face.png, not even 70 pixels" in fault.message
+
+
+@pytest.fixture
+def edge(pictures: Path) -> Path:
+    """A mask that is white along the right edge, where neither of the regions is."""
+    mask = np.zeros((64, 96), np.uint8)
+    mask[36:, 60:] = 255
+    return save(pictures / "edge.png", mask)
+
+
+@pytest.mark.parametrize("confine", [False, True])
+def test_a_region_that_keep_in_excludes_is_named(
+    pictures: Path, templates: list[Template], edge: Path, confine: bool
+) -> None:
+    fault = refusal(pictures, templates, {"mask": "face", "count": 5, "confine": confine}, keep_in=edge)
+    assert fault.code == "region_empty"
+    assert fault.message == (
+        f"{pictures / 'face.png'}: nothing of this region lies where sprites may draw (keep_in: {edge})."
+    )
+    assert fault.hint == "Change one of the two masks."
+
+
+def test_a_region_that_keep_out_excludes_is_named(pictures: Path, templates: list[Template]) -> None:
+    mask = pictures / "sky.png"
+    fault = refusal(pictures, templates, {"mask": "sky", "count": 5}, keep_out=mask)
+    assert fault.message == f"{mask}: nothing of this region lies where sprites may draw (keep_out: {mask})."
+
+
+def test_a_region_excluded_by_two_masks_is_named(pictures: Path, templates: list[Template], edge: Path) -> None:
+    fault = refusal(pictures, templates, {"mask": "all", "count": 5}, count=0, keep_in=edge, keep_out=edge)
+    assert f"(keep_in: {edge}, keep_out: {edge})" in fault.message
+    assert "three masks" in fault.hint
+
+
+def test_nothing_is_made_where_keep_in_excludes_a_region(tmp_path: Path, pictures: Path, edge: Path) -> None:
+    job = small_job(tmp_path, regions=(RegionSpec(str(pictures / "face.png"), 5),), keep_in=str(edge))
+    with pytest.raises(SmaltiError):
+        run_job(job, tmp_path / "job")
+    assert not (tmp_path / "job").exists()
+
+
+def test_a_keep_in_that_leaves_nothing_outside_the_regions_is_named(pictures: Path, templates: list[Template]) -> None:
+    mask = pictures / "face.png"
+    fault = refusal(pictures, templates, {"mask": "face", "count": 5}, keep_in=mask)
+    assert fault.code == "regions_cover_all"
+    assert f"the regions and keep_in: {mask} leave nothing" in fault.message
+
+
+def test_a_region_beyond_a_frames_outline_is_named(tmp_path: Path, pictures: Path, templates: list[Template]) -> None:
+    """What is shown moves out of the region."""
+    for frame, shift in enumerate((0, 48)):
+        rgba = np.zeros((64, 96, 4), np.uint8)
+        rgba[10:58, shift : shift + 48] = 200
+        rgba[10:58, shift : shift + 48, 3] = 255
+        save(tmp_path / "film" / f"{frame}.png", rgba)
+    with pytest.raises(SmaltiError) as caught:
+        fit(
+            tmp_path / "film",
+            templates,
+            count=5,
+            steps=4,
+            frame_steps=4,
+            inside_outline=True,
+            regions=[{"mask": pictures / "left.png", "count": 5}],
+        )
+    assert caught.value.code == "region_empty"
+    assert "left.png in frame 2 lies where sprites may draw" in caught.value.message
 
 
 def test_a_missing_mask_is_named(pictures: Path, templates: list[Template]) -> None:

@@ -9,7 +9,7 @@ in a checkpoint.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -132,15 +132,9 @@ class Keeper:
         for group in groups:
             parts = [inside for inside in (common, group.inside) if inside is not None]
             if parts:
-                region = Region(
-                    np.logical_and.reduce(parts),
-                    atlas_of,
-                    shapes,
-                    (0.5 * group.size_range[0], 0.5 * group.size_range[1]),
-                    0.0 if settings.lock_rotation else self._turn,
-                    group.templates,
-                    group.name,
-                )
+                turn = 0.0 if settings.lock_rotation else self._turn
+                named = replace(group, name=f"{group.name} in frame {frame + 1}") if frame else group
+                region = Region(np.logical_and.reduce(parts), named, atlas_of, shapes, turn)
                 self._regions.append((group, region))
 
     def masked(self, target: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -21,6 +21,7 @@ from smalti.bridge.errors import SmaltiError
 from ..geometry import affine_maps, half_sizes
 from ..raster import Atlas, composite
 from ..raster.atlas import texels_for
+from .groups import Group
 from .start import Sprites, box_mean
 
 Bools = NDArray[np.bool_]
@@ -52,29 +53,26 @@ class Region:
     Args:
         inside: [2 H, 2 W], where sprites may draw, in pixels of half the canvas's. A pixel of the canvas is inside if
             all four of its quarters are. Beyond the canvas a sprite may be wherever it likes.
+        group: of the sprites.
         atlas_of: function of a number of texels: the templates (see `smalti.engine.raster.build_atlas`).
         shapes: [T, 2] width and height of each template.
-        scales: half the longer side of the smallest and of the largest sprite, canvas pixels.
         turn: angles are multiples of this, radians; 0 allows 0 alone, None every angle.
-        templates: those of the sprites.
-        name: what messages call it.
 
     Attributes:
         inside: [H, W].
 
     Raises:
-        SmaltiError: no bitmap fits in anywhere at its smallest (code ``"region_too_small"``).
+        SmaltiError: no pixel is inside where the group's centres may be (code ``"region_empty"``), or no bitmap fits
+            in anywhere at its smallest (``"region_too_small"``).
     """
 
     def __init__(
         self,
         inside: Bools,
+        group: Group,
         atlas_of: Callable[[int], Atlas],
         shapes: Floats,
-        scales: tuple[float, float],
         turn: float | None,
-        templates: range,
-        name: str,
     ) -> None:
         height, width = inside.shape[0] // FINER, inside.shape[1] // FINER
         self.inside: Bools = np.asarray(inside.reshape(height, FINER, width, FINER).all(axis=(1, 3)))
@@ -82,15 +80,21 @@ class Region:
         # How many pixels outside lie above and left of each corner: a rectangle holds none if four of these agree.
         self._counts = np.pad(np.cumsum(np.cumsum(~self.inside, axis=0), axis=1), ((1, 0), (1, 0)))
         self._atlas_of, self._shapes = atlas_of, torch.from_numpy(shapes)
-        self._atlas = atlas_of(texels_for(2 * scales[1]))
+        smallest, largest = group.size_range
+        self._atlas = atlas_of(texels_for(largest))
         self._longer = shapes.max(axis=1)
-        self._smallest = scales[0]
+        self._smallest = 0.5 * smallest
         self._turn = turn
-        self._templates = templates
-        self._homes = self._find_homes()
+        self._group = group
+        allowed = np.flatnonzero(group.within(self.inside.astype(np.float64)))
+        if not len(allowed):
+            raise SmaltiError(
+                f"Nothing of {group.name} lies where sprites may draw.", "Change one of the masks.", "region_empty"
+            )
+        self._homes = self._find_homes(allowed)
         if not self._homes:
             raise SmaltiError(
-                f"No bitmap fits into {name}, not even {2 * scales[0]:.3g} pixels large (min_size).",
+                f"No bitmap fits into {group.name}, not even {smallest:.3g} pixels large (min_size).",
                 "Choose a smaller min_size, or a larger part.",
                 "region_too_small",
             )
@@ -125,8 +129,8 @@ class Region:
     def settle(self, sprites: Mapping[str, NDArray[Any]]) -> Sprites:
         """Sprites from anywhere, inside, as near to where they are and as large as can be found at little cost.
 
-        In the end one takes the smallest size at a place where its bitmap is known to fit. One whose bitmap fits in
-        nowhere gets another bitmap.
+        Centres that are where the group's may be stay there. In the end one takes the smallest size at a place where
+        its bitmap is known to fit. One whose bitmap fits in nowhere gets another bitmap.
         """
         result = _copied(sprites)
         known: dict[int, Atlas] | None = None
@@ -138,11 +142,19 @@ class Region:
                 bad = self._push(result, bad, atlases)
                 if not len(bad):
                     break
+                self._recall(result, bad, sprites)
                 smallest = np.minimum(self._smallest, result["scale"][bad])
                 result["scale"][bad] = np.maximum(SHRINK * result["scale"][bad], smallest)
             for k in bad[self._spilling(_some(result, bad), atlases)].tolist():
                 self._send_home(result, k, atlases)
         return result
+
+    def _recall(self, sprites: Sprites, which: NDArray[np.int64], before: Mapping[str, NDArray[Any]]) -> None:
+        """Put those of the sprites `which` back where they were `before` whose centres their group no longer holds."""
+        now, then = _some(sprites, which), _some(before, which)
+        lost = which[self._group.holds(then["x"], then["y"]) & ~self._group.holds(now["x"], now["y"])]
+        for name in ("x", "y"):
+            sprites[name][lost] = before[name][lost]
 
     def _send_home(self, sprites: Sprites, k: int, atlases: Mapping[int, Atlas]) -> None:
         """Put a sprite, at the smallest size, where its bitmap fits; where none does, its opacity becomes 0."""
@@ -249,21 +261,23 @@ class Region:
         drawn, *by_place = (slope.numpy() for slope in slopes)
         return drawn, {name: slope / FAINT for name, slope in zip(leaves, by_place)}
 
-    def _find_homes(self) -> dict[int, Floats]:
-        """For each template that fits in somewhere at the smallest size, [K, 3] x, y and theta where it does."""
+    def _find_homes(self, allowed: NDArray[np.int64]) -> dict[int, Floats]:
+        """For each template that fits in somewhere at the smallest size, [K, 3] x, y and theta where it does.
+
+        Centres are tried at the pixels `allowed` [A], row * width + column.
+        """
         width = self.inside.shape[1]
         room = box_mean(self.inside.astype(np.float64), int(self._smallest)) * self.inside
-        allowed = np.flatnonzero(self.inside)
-        each = max(64, CANDIDATES // len(self._templates))
+        each = max(64, CANDIDATES // len(self._group.templates))
         # Half of them where there is most room, half all over.
         roomiest = allowed[np.argsort(-room.ravel()[allowed], kind="stable")]
-        spread = np.linspace(0, len(allowed) - 1, each // 2).astype(int) if len(allowed) else allowed
+        spread = np.linspace(0, len(allowed) - 1, each // 2).astype(int)
         pixel = np.concatenate([roomiest[: each // 2], allowed[spread]])
         row, column = np.divmod(pixel, width)
         turn = 2 * np.pi / ANGLES if self._turn is None else self._turn
         turns = max(1, round(2 * np.pi / turn)) if turn else 1
         homes = {}
-        for template in self._templates if len(allowed) else ():
+        for template in self._group.templates:
             places = np.stack([column + 0.5, row + 0.5, turn * (np.arange(len(pixel)) % turns)], axis=1)
             good = ~self._spilling(self._at_home(template, places), dict.fromkeys((1, FINER), self._atlas))
             if good.any():

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files that a fit reads on its way, so that it is not resumed with others in their place."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.bridge.errors import SmaltiError
+from smalti.bridge.job import JobSpec
+
+from .faults import unreadable
+
+
+class Sources:
+    """A job's files by their contents.
+
+    Bitmaps and fonts are not among them: a job that has begun keeps templates of its own. Each frame of a film is read
+    when its turn comes, so that one that was damaged can be repaired until then.
+
+    Args:
+        job: the job.
+        frames: its target's frames.
+
+    Raises:
+        SmaltiError: a file is missing or cannot be read.
+    """
+
+    def __init__(self, job: JobSpec, frames: Sequence[Path]) -> None:
+        self._target = Path(job.target)
+        self._frames = frames
+        self._paths = {
+            name: path
+            for name, path in job.paths.items()
+            if name not in ("target", "font") and not name.startswith("primitives")
+        }
+        self._hashes = {name: _hash_of(Path(path)) for name, path in self._paths.items()}
+        self._frame_hashes: list[str] = []
+
+    def read(self, frame: int) -> None:
+        """Look at the frames up to this index, each the first time that it is asked for. Raises as the class does."""
+        for path in self._frames[len(self._frame_hashes) : frame + 1]:
+            self._frame_hashes.append(_hash_of(path))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """What `check` needs: names of all frames, and contents of those that were read and of the other files."""
+        return {
+            "sources.frames": np.array([path.name for path in self._frames]),
+            "sources.frame_hashes": np.array(self._frame_hashes, np.str_),
+            "sources.files": np.array(list(self._hashes), np.str_),
+            "sources.hashes": np.array(list(self._hashes.values()), np.str_),
+        }
+
+    def check(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """See that the files are those of a `state`. One from before there were any says nothing, and is good.
+
+        Raises:
+            SmaltiError: code ``"target_changed"`` or ``"input_changed"``; or a file is missing or cannot be read.
+            KeyError, ValueError: the state is damaged.
+        """
+        if not any(name.startswith("sources.") for name in state):
+            return
+        if self._target.is_dir():
+            self._check_names([str(name) for name in state["sources.frames"]])
+        hashes = [str(value) for value in state["sources.frame_hashes"]]
+        self.read(len(hashes) - 1)
+        for index, (before, now) in enumerate(zip(hashes, self._frame_hashes, strict=True)):
+            if now != before:
+                raise _changed(self._frames[index], "target_changed")
+        files = dict(zip(map(str, state["sources.files"]), map(str, state["sources.hashes"]), strict=True))
+        for name in files | self._hashes:
+            if files.get(name) != self._hashes.get(name):
+                raise _changed(self._paths.get(name, name), "input_changed")
+
+    def _check_names(self, before: Sequence[str]) -> None:
+        """See that a folder has the frames that it had: they are counted, so one more or less is another film."""
+        now = [path.name for path in self._frames]
+        if missing := sorted(set(before) - set(now)):
+            raise SmaltiError(
+                f"{self._target / missing[0]}: is missing, but was a frame when the job began.",
+                "Restore it, or start the job anew.",
+                "target_changed",
+            )
+        if new := sorted(set(now) - set(before)):
+            raise SmaltiError(
+                f"{self._target / new[0]}: was no frame when the job began.",
+                "Move it elsewhere, or start the job anew.",
+                "target_changed",
+            )
+
+
+def _changed(what: Path | str, code: str) -> SmaltiError:
+    return SmaltiError(f"{what}: has changed since the job began.", "Restore it, or start the job anew.", code)
+
+
+def _hash_of(path: Path) -> str:
+    """32 hexadecimal digits that stand for a file's bytes."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except FileNotFoundError as fault:
+        raise SmaltiError(f"{path}: does not exist.", "Check the path.", "picture_missing") from fault
+    except OSError as fault:
+        raise unreadable(path, fault, "picture_unreadable") from fault
