@@ -38,6 +38,8 @@ HARDLY = 0.06
 """Share of the median contribution below which a sprite is hardly seen."""
 AGAIN = 4
 """Rounds of placing them, at most: some come to lie over others, which are hardly seen then."""
+FEWER = 0.8
+"""Share of a round's that may be hardly seen after it, for another one."""
 PLACES = 24
 """Places that are tried for each of them."""
 PLAIN = 0.3
@@ -98,42 +100,47 @@ def revive(optimiser: Optimiser, placers: Sequence[Placer], rng: np.random.Gener
     """
     if optimiser.settings.lock_scale:
         return 0
-    total = 0
+    total, before = 0, np.inf
     for _ in range(AGAIN):
-        moved = _revive(optimiser, placers, rng)
-        total += moved
-        if not moved:
+        seen, now = contributions(optimiser), optimiser.sprites()
+        members = [placer.group.members(now["template"]) for placer in placers]
+        hardly = [own[seen[own] < HARDLY * np.median(seen[own])] if len(own) else own for own in members]
+        count = sum(len(which) for which in hardly)
+        # Where there is no room for all, each that comes hides another.
+        if not 0 < count <= FEWER * before:
             break
+        before = count
+        error = box_mean(squared_error(optimiser).astype(np.float64), 2)
+        moved, fresh = [], []
+        for placer, own, which in zip(placers, members, hardly):
+            if len(which):
+                visible = now["scale"][own[seen[own] >= np.median(seen[own])]]
+                fresh.append(_places(optimiser, placer, error, visible, len(which), rng))
+                moved.append(which[: len(fresh[-1]["x"])])
+        gone = np.concatenate(moved)
+        optimiser.exchange(gone, joined(fresh), np.full(len(gone), ON_TOP))
+        total += len(gone)
     return total
 
 
-def _revive(optimiser: Optimiser, placers: Sequence[Placer], rng: np.random.Generator) -> int:
-    """One round of `revive`."""
-    seen, now = contributions(optimiser), optimiser.sprites()
-    error = box_mean(squared_error(optimiser).astype(np.float64), 2)
-    moved, fresh = [], []
-    for placer in placers:
-        own = placer.group.members(now["template"])
-        median = np.median(seen[own]) if len(own) else 0.0
-        hardly = own[seen[own] < HARDLY * median]
-        if not len(hardly):
-            continue
-        visible = now["scale"][own[seen[own] >= median]]
-        # Anywhere that the target is, and more where the error is.
-        density = placer.target[..., 3] * (error / max(error.mean(), 1e-12) + 1) + 1e-9
-        row, column = placer.draw(density, PLACES * len(hardly), rng)
-        tried = placer.at(row, column, rng.choice(visible, len(row)) * rng.uniform(0.5, 1, len(row)), rng)
-        nothing, on_top = np.full(len(row), -1), np.full(len(row), ON_TOP)
-        trial = try_out(optimiser, tried, nothing, on_top, PLAIN * optimiser.settings.alpha_max)
-        tried |= {"opacity": trial.opacity, "tint": trial.tint}
-        chosen = _apart(tried, trial.gain, len(hardly))
-        moved.append(hardly[: len(chosen)])
-        fresh.append({name: values[chosen] for name, values in tried.items()})
-    if not moved:
-        return 0
-    which = np.concatenate(moved)
-    optimiser.exchange(which, joined(fresh), np.full(len(which), ON_TOP))
-    return len(which)
+def _places(
+    optimiser: Optimiser,
+    placer: Placer,
+    error: NDArray[np.float64],
+    scales: NDArray[np.floating],
+    count: int,
+    rng: np.random.Generator,
+) -> Sprites:
+    """Up to `count` sprites on top, apart from each other, that do most good or least harm; as large as `scales`."""
+    # Anywhere that the target is, and more where the error is.
+    density = placer.target[..., 3] * (error / max(error.mean(), 1e-12) + 1) + 1e-9
+    row, column = placer.draw(density, PLACES * count, rng)
+    tried = placer.at(row, column, rng.choice(scales, len(row)) * rng.uniform(0.5, 1, len(row)), rng)
+    nothing, on_top = np.full(len(row), -1), np.full(len(row), ON_TOP)
+    trial = try_out(optimiser, tried, nothing, on_top, PLAIN * optimiser.settings.alpha_max)
+    tried |= {"opacity": trial.opacity, "tint": trial.tint}
+    chosen = _apart(tried, trial.gain, count)
+    return {name: values[chosen] for name, values in tried.items()}
 
 
 def _apart(sprites: Sprites, gain: NDArray[np.float64], most: int) -> NDArray[np.int64]:
