@@ -368,6 +368,7 @@ def _watched(work: Callable[[Listener, Callable[[], bool]], Outcome]) -> Outcome
 
 
 def _render(options: argparse.Namespace) -> int:
+    _ends_in(".png", options.out, "pictures are written as PNG")
     from .composition import load_composition
     from .drawing import MAX_SIZE as LARGEST
     from .drawing import picture
@@ -397,6 +398,8 @@ def _export(options: argparse.Namespace) -> int:
         raise SmaltiError(
             "--out names one file, but several formats are asked for.", "Export one at a time.", "bad_setting"
         )
+    for name in options.formats:
+        _ends_in(Path(FORMATS[name].file_name).suffix, options.out, f"--{name} writes another kind of file")
     frame = _frame(options.frame, load_composition(options.job).frames)
     for name in options.formats:
         print(export(options.job, name, options.out, frame))
@@ -416,6 +419,7 @@ def _bench(options: argparse.Namespace) -> int:
     from .bench import report
 
     _can_write(options.json, options.plot)
+    _ends_in(".png", options.plot, "pictures are written as PNG")
     given = {name: getattr(options, name) for name in _ONE_CASE if getattr(options, name) is not None}
     if not given:
         rows = report.run(report.all_cases(), options.json)
@@ -452,6 +456,12 @@ def _circles(options: argparse.Namespace) -> int:
     steps = circles.STEPS if options.steps is None else options.steps
     circles.run(options.images, options.out, steps, options.seed, options.json, usable_device(options.device))
     return 0
+
+
+def _ends_in(ending: str, path: Path | None, why: str) -> None:
+    """Say that a file's name promises another kind of file than the one that is written."""
+    if path is not None and path.suffix.lower() != ending:
+        raise SmaltiError(f"{path}: {why}.", f"Give a name that ends in {ending}.", "bad_setting")
 
 
 def _can_write(*files: Path | None) -> None:

@@ -684,6 +684,10 @@ def test_a_composition_that_cannot_be(
 
 # Render and export.
 
+WRITERS = pytest.mark.parametrize(
+    ("command", "ending"), [(("render",), ".png"), (("export", "--psd"), ".psd")], ids=["render", "export"]
+)
+
 
 def test_render_writes_the_size_that_is_asked_for(job: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert smalti("render", job, "--size", 200) == 0
@@ -716,25 +720,48 @@ def test_a_picture_of_a_size_that_cannot_be(job: Path, complaint: Complaint, siz
     assert f"--size is {size}" in complaint("render", job, "--size", size)
 
 
-@pytest.mark.parametrize("command", [("render",), ("export", "--psd")], ids=["render", "export"])
+@WRITERS
 def test_an_output_file_that_cannot_be(
-    job: Path, tmp_path: Path, complaint: Complaint, command: tuple[str, ...]
+    job: Path, tmp_path: Path, complaint: Complaint, command: tuple[str, ...], ending: str
 ) -> None:
-    assert "nowhere/file: cannot be written" in complaint(*command, job, "--out", tmp_path / "nowhere" / "file")
-    assert f"{tmp_path}: is not a file that can be replaced" in complaint(*command, job, "--out", tmp_path)
+    name = f"file{ending}"
+    assert f"nowhere/{name}: cannot be written" in complaint(*command, job, "--out", tmp_path / "nowhere" / name)
+    (tmp_path / name).mkdir()
+    assert f"{name}: is not a file that can be replaced" in complaint(*command, job, "--out", tmp_path / name)
     with mounted(tmp_path / "disk", "size=64k") as disk:
         fill(disk)
-        assert "No space left" in complaint(*command, job, "--out", disk / "file")
+        assert "No space left" in complaint(*command, job, "--out", disk / name)
+
+
+@WRITERS
+@pytest.mark.parametrize("name", ["picture.jpg", "picture", "picture.psd.png.tif"])
+def test_an_output_file_named_like_another_format(
+    job: Path, tmp_path: Path, complaint: Complaint, command: tuple[str, ...], ending: str, name: str
+) -> None:
+    line = complaint(*command, job, "--out", tmp_path / name)
+    assert f"{name}: " in line
+    assert f"Give a name that ends in {ending}." in line
+    assert not (tmp_path / name).exists()
+
+
+@WRITERS
+def test_the_ending_of_an_output_file_may_be_in_capitals(
+    job: Path, tmp_path: Path, command: tuple[str, ...], ending: str
+) -> None:
+    path = tmp_path / f"PICTURE{ending.upper()}"
+    assert smalti(*command, job, "--out", path) == 0
+    assert path.stat().st_size
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-@pytest.mark.parametrize("command", [("render",), ("export", "--psd")], ids=["render", "export"])
+@WRITERS
 def test_a_device_is_not_replaced_by_a_file(
-    job: Path, tmp_path: Path, complaint: Complaint, command: tuple[str, ...]
+    job: Path, tmp_path: Path, complaint: Complaint, command: tuple[str, ...], ending: str
 ) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    assert "pipe: is not a file that can be replaced" in complaint(*command, job, "--out", tmp_path / "pipe")
-    assert (tmp_path / "pipe").is_fifo()
+    pipe = tmp_path / f"pipe{ending}"
+    os.mkfifo(pipe)
+    assert f"{pipe}: is not a file that can be replaced" in complaint(*command, job, "--out", pipe)
+    assert pipe.is_fifo()
 
 
 def test_export_without_a_format(job: Path, complaint: Complaint) -> None:
@@ -811,8 +838,23 @@ def test_doctor_tells_of_kernels_that_do_not_run(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("smalti.engine.cpu._native.forward", broken)
+    monkeypatch.setattr(doctor, "available_devices", lambda: ("cpu", "reference"))
+    monkeypatch.setattr(doctor, "default_device", lambda: "cpu")
     assert smalti("doctor") == 1
-    assert "MISSING CPU kernels: do not run" in capfd.readouterr().out
+    out = capfd.readouterr().out
+    assert "MISSING CPU kernels: do not run" in out
+    assert "MISSING devices: reference; auto means cpu, which does not work" in out
+    assert out.count("pip install --force-reinstall --no-deps .\n") == 2
+
+
+def test_doctor_does_not_count_the_cpu_among_the_devices_where_only_the_gpu_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("smalti.engine.cpu._native.forward", broken)
+    monkeypatch.setattr(doctor, "available_devices", lambda: ("cuda", "cpu", "reference"))
+    monkeypatch.setattr(doctor, "default_device", lambda: "cuda")
+    (devices,) = (check for check in doctor.checks() if check.name == "devices")
+    assert (devices.good, devices.found) == (True, "cuda, reference; auto means cuda")
 
 
 def test_doctor_tells_of_a_disk_that_is_nearly_full(monkeypatch: pytest.MonkeyPatch) -> None:
