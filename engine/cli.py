@@ -7,6 +7,7 @@ import argparse
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -117,7 +118,8 @@ def _parser() -> argparse.ArgumentParser:
         "estimate",
         _estimate,
         "how long a job would take",
-        "Say how long `smalti fit` with the same settings would take here. Writes nothing.",
+        "Say how long `smalti fit` with the same settings would take here: with the given --preset, or with each of "
+        "draft, balanced and best. Writes nothing.",
     )
     _add_inputs(estimate)
     _add_settings(estimate)
@@ -280,7 +282,34 @@ def _job_of(options: argparse.Namespace) -> JobSpec:
         )
     if job.device not in ("auto", "cpu", "cuda", "reference"):
         raise SmaltiError(f"--device is {job.device!r}, but must be auto, cpu, cuda or reference.", code="bad_setting")
-    return job.checked()
+    if options.text_split is not None and job.text is None:
+        rule = "left out where no text is given"
+        raise SmaltiError(f"--text-split is {job.text_split!r}, but must be {rule}.", code="bad_setting")
+    try:
+        return job.checked()
+    except SmaltiError as fault:
+        raise SmaltiError(_as_typed(fault.message), fault.hint, fault.code) from fault
+
+
+_OPTIONS = {field.name: f"--{field.name.replace('_', '-')}" for field in fields(JobSpec) if field.name != "target"} | {
+    "colour_mix": "--mix",
+    "loss_weights_file": "--vgg-weights",
+    "regions": "--region",
+}
+"""What sets a field of `JobSpec`."""
+_OF_REGION = {"min_size": "min", "max_size": "max"}
+"""What sets a field of `RegionSpec` where it has another name there."""
+
+
+def _as_typed(message: str) -> str:
+    """A message of `JobSpec.checked`, ``"NAME is VALUE, but must be RULE."``, with the options that a user typed."""
+    name, _, rest = message.partition(" is ")
+    value, but, rule = rest.rpartition(", but must be ")
+    field, _, region = name.partition(" of region ")
+    names = _OF_REGION if region else _OPTIONS
+    # In a rule, names of one word may be plain words.
+    rule = re.sub(r"\b[a-z]+(_[a-z]+)+\b", lambda found: names.get(found[0], found[0]), rule)
+    return f"{name.replace(field, names.get(field, field), 1)} is {value}{but}{rule}"
 
 
 def _fit(options: argparse.Namespace) -> int:
@@ -298,9 +327,9 @@ def _fit(options: argparse.Namespace) -> int:
 
 def _estimate(options: argparse.Namespace) -> int:
     job = _job_of(options)
-    from .estimate import estimates
+    from .estimate import PRESETS, estimates
 
-    for found in estimates(job):
+    for found in estimates(job, PRESETS if options.preset is None else (job.preset,)):
         seconds = found.seconds
         told = (
             f"{seconds / 60:.0f} minutes"
@@ -309,7 +338,8 @@ def _estimate(options: argparse.Namespace) -> int:
             if seconds > 10
             else f"{seconds:.1f} s"
         )
-        print(f"{found.preset:10} {found.steps:6} steps   about {told}")
+        first = f" ({found.first_steps} for the first frame)" if found.steps > found.first_steps else ""
+        print(f"{found.preset:10} {found.steps:6} steps{first}   about {told}")
     return 0
 
 
