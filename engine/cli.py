@@ -61,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.verbose:
                 raise
             known.hint = "This is a fault in Smalti: run it again with --verbose and report what it says."
+        elif options.command in ("fit", "estimate"):
+            known.message = _as_typed(known.message)
         print(f"smalti: {' '.join(str(known).splitlines())}", file=sys.stderr)
         return BAD_INPUT
     finally:
@@ -285,10 +287,7 @@ def _job_of(options: argparse.Namespace) -> JobSpec:
     if options.text_split is not None and job.text is None:
         rule = "left out where no text is given"
         raise SmaltiError(f"--text-split is {job.text_split!r}, but must be {rule}.", code="bad_setting")
-    try:
-        return job.checked()
-    except SmaltiError as fault:
-        raise SmaltiError(_as_typed(fault.message), fault.hint, fault.code) from fault
+    return job.checked()
 
 
 _OPTIONS = {field.name: f"--{field.name.replace('_', '-')}" for field in fields(JobSpec) if field.name != "target"} | {
@@ -302,13 +301,15 @@ _OF_REGION = {"min_size": "min", "max_size": "max"}
 
 
 def _as_typed(message: str) -> str:
-    """A message of `JobSpec.checked`, ``"NAME is VALUE, but must be RULE."``, with the options that a user typed."""
+    """A message ``"SETTING is VALUE, but must be RULE."``, with the options that a user typed; any other as it is."""
     name, _, rest = message.partition(" is ")
-    value, but, rule = rest.rpartition(", but must be ")
     field, _, region = name.partition(" of region ")
     names = _OF_REGION if region else _OPTIONS
-    # In a rule, names of one word may be plain words.
-    rule = re.sub(r"\b[a-z]+(_[a-z]+)+\b", lambda found: names.get(found[0], found[0]), rule)
+    if field not in {*_OPTIONS, *_OF_REGION}:
+        return message
+    value, but, rule = rest.rpartition(", but must be ")
+    if but:  # in a rule, names of one word may be plain words
+        rule = re.sub(r"\b[a-z]+(_[a-z]+)+\b", lambda found: names.get(found[0], found[0]), rule)
     return f"{name.replace(field, names.get(field, field), 1)} is {value}{but}{rule}"
 
 
