@@ -143,7 +143,7 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         items=(
             ('DRAFT', "Draft", "A first look, in about a third of the time"),
             ('BALANCED', "Balanced", "The usual way"),
-            ('BEST', "Best", "A closer match, in about four times the time"),
+            ('BEST', "Best", "A closer match, in about three times the time"),
         ),
         default='BALANCED',
     )
@@ -226,9 +226,13 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
             (
                 'STRUCTURE',
                 "Colour and Structure",
-                "The colours, and the contrasts that their means wash out; ten times slower",
+                "The colours, and the contrasts that their means wash out; in about five times the time",
             ),
-            ('OUTLINE', "Colour and Outline", "The colours, and where a transparent target ends; three times slower"),
+            (
+                'OUTLINE',
+                "Colour and Outline",
+                "The colours, and where a transparent target ends; in about twice the time",
+            ),
         ),
     )
     weight_map: _path("Weight Map", "A grey picture: white matters, black does not")
@@ -318,7 +322,7 @@ def job_of(settings: Any) -> JobSpec:
         raise SmaltiError("The background is an image, and none is chosen.", "Choose one, or another background.")
     return JobSpec(
         target=absolute(settings.target, "The target"),
-        primitives=absolute(settings.primitives, "The folder of primitives") or None,
+        primitives=absolute(settings.primitives, "The folder of bitmaps") or None,
         count=settings.count,
         size=settings.size or None,
         preset=settings.preset.lower(),

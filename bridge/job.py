@@ -268,9 +268,20 @@ class JobSpec:
 def _require(settings: object, good: bool, name: str, rule: str, of: str = "") -> None:
     """Raise SmaltiError (code ``"bad_setting"``) where the setting `name` is not `good`; `of` is put after its name."""
     if not good:
-        value = repr(getattr(settings, name))
-        shown = value if len(value) <= 200 else f"{value[:200]}..."
+        shown = _shown(getattr(settings, name))
+        shown = shown if len(shown) <= 200 else f"{shown[:200]}..."
         raise SmaltiError(f"{name}{of} is {shown}, but must be {rule}.", code="bad_setting")
+
+
+def _shown(value: object) -> str:
+    """A setting's value in a message."""
+    if value is None:
+        return "missing"
+    if value == ():
+        return "empty"
+    if isinstance(value, tuple):
+        return ", ".join(value) if all(isinstance(v, str) for v in value) else f"a list of {len(value)}"
+    return repr(value)
 
 
 def _check_sizes(settings: JobSpec | RegionSpec, require: Callable[[bool, str, str], None]) -> None:

@@ -7,6 +7,7 @@ import argparse
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -60,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.verbose:
                 raise
             known.hint = "This is a fault in Smalti: run it again with --verbose and report what it says."
+        elif options.command in ("fit", "estimate"):
+            known.message = _as_typed(known.message)
         print(f"smalti: {' '.join(str(known).splitlines())}", file=sys.stderr)
         return BAD_INPUT
     finally:
@@ -117,7 +120,8 @@ def _parser() -> argparse.ArgumentParser:
         "estimate",
         _estimate,
         "how long a job would take",
-        "Say how long `smalti fit` with the same settings would take here. Writes nothing.",
+        "Say how long `smalti fit` with the same settings would take here: with the given --preset, or with each of "
+        "draft, balanced and best. Writes nothing.",
     )
     _add_inputs(estimate)
     _add_settings(estimate)
@@ -280,7 +284,33 @@ def _job_of(options: argparse.Namespace) -> JobSpec:
         )
     if job.device not in ("auto", "cpu", "cuda", "reference"):
         raise SmaltiError(f"--device is {job.device!r}, but must be auto, cpu, cuda or reference.", code="bad_setting")
+    if options.text_split is not None and job.text is None:
+        rule = "left out where no text is given"
+        raise SmaltiError(f"--text-split is {job.text_split!r}, but must be {rule}.", code="bad_setting")
     return job.checked()
+
+
+_OPTIONS = {field.name: f"--{field.name.replace('_', '-')}" for field in fields(JobSpec) if field.name != "target"} | {
+    "colour_mix": "--mix",
+    "loss_weights_file": "--vgg-weights",
+    "regions": "--region",
+}
+"""What sets a field of `JobSpec`."""
+_OF_REGION = {"min_size": "min", "max_size": "max"}
+"""What sets a field of `RegionSpec` where it has another name there."""
+
+
+def _as_typed(message: str) -> str:
+    """A message ``"SETTING is VALUE, but must be RULE."``, with the options that a user typed; any other as it is."""
+    name, _, rest = message.partition(" is ")
+    field, _, region = name.partition(" of region ")
+    names = _OF_REGION if region else _OPTIONS
+    if field not in {*_OPTIONS, *_OF_REGION}:
+        return message
+    value, but, rule = rest.rpartition(", but must be ")
+    if but:  # in a rule, names of one word may be plain words
+        rule = re.sub(r"\b[a-z]+(_[a-z]+)+\b", lambda found: names.get(found[0], found[0]), rule)
+    return f"{name.replace(field, names.get(field, field), 1)} is {value}{but}{rule}"
 
 
 def _fit(options: argparse.Namespace) -> int:
@@ -298,9 +328,9 @@ def _fit(options: argparse.Namespace) -> int:
 
 def _estimate(options: argparse.Namespace) -> int:
     job = _job_of(options)
-    from .estimate import estimates
+    from .estimate import PRESETS, estimates
 
-    for found in estimates(job):
+    for found in estimates(job, PRESETS if options.preset is None else (job.preset,)):
         seconds = found.seconds
         told = (
             f"{seconds / 60:.0f} minutes"
@@ -309,7 +339,8 @@ def _estimate(options: argparse.Namespace) -> int:
             if seconds > 10
             else f"{seconds:.1f} s"
         )
-        print(f"{found.preset:10} {found.steps:6} steps   about {told}")
+        first = f" ({found.first_steps} for the first frame)" if found.steps > found.first_steps else ""
+        print(f"{found.preset:10} {found.steps:6} steps{first}   about {told}")
     return 0
 
 
@@ -368,6 +399,7 @@ def _watched(work: Callable[[Listener, Callable[[], bool]], Outcome]) -> Outcome
 
 
 def _render(options: argparse.Namespace) -> int:
+    _ends_in(".png", options.out, "pictures are written as PNG")
     from .composition import load_composition
     from .drawing import MAX_SIZE as LARGEST
     from .drawing import picture
@@ -397,6 +429,8 @@ def _export(options: argparse.Namespace) -> int:
         raise SmaltiError(
             "--out names one file, but several formats are asked for.", "Export one at a time.", "bad_setting"
         )
+    for name in options.formats:
+        _ends_in(Path(FORMATS[name].file_name).suffix, options.out, f"--{name} writes another kind of file")
     frame = _frame(options.frame, load_composition(options.job).frames)
     for name in options.formats:
         print(export(options.job, name, options.out, frame))
@@ -416,6 +450,7 @@ def _bench(options: argparse.Namespace) -> int:
     from .bench import report
 
     _can_write(options.json, options.plot)
+    _ends_in(".png", options.plot, "pictures are written as PNG")
     given = {name: getattr(options, name) for name in _ONE_CASE if getattr(options, name) is not None}
     if not given:
         rows = report.run(report.all_cases(), options.json)
@@ -452,6 +487,12 @@ def _circles(options: argparse.Namespace) -> int:
     steps = circles.STEPS if options.steps is None else options.steps
     circles.run(options.images, options.out, steps, options.seed, options.json, usable_device(options.device))
     return 0
+
+
+def _ends_in(ending: str, path: Path | None, why: str) -> None:
+    """Say that a file's name promises another kind of file than the one that is written."""
+    if path is not None and path.suffix.lower() != ending:
+        raise SmaltiError(f"{path}: {why}.", f"Give a name that ends in {ending}.", "bad_setting")
 
 
 def _can_write(*files: Path | None) -> None:

@@ -16,6 +16,7 @@ from smalti.bridge.errors import SmaltiError
 from smalti.bridge.version import VERSION
 
 from .devices import Gpu, available_devices, cuda_obstacle, default_device, nvidia_gpu
+from .faults import REINSTALL
 
 FREE_DISK_MB = 500
 """A job's folder with its PSD rarely needs more."""
@@ -48,10 +49,20 @@ def checks() -> Iterator[Check]:
         ("tqdm", "tqdm"),
     ):
         yield _package(package, module)
-    yield _kernels()
+    kernels = _kernels()
+    yield kernels
     yield from _cuda()
-    yield Check("devices", True, f"{', '.join(available_devices())}; auto means {default_device()}")
+    yield _devices(kernels)
     yield _disk()
+
+
+def _devices(kernels: Check) -> Check:
+    """The devices, of which the CPU is one only where its `kernels` are good."""
+    names = [name for name in available_devices() if kernels.good or name != "cpu"]
+    chosen = default_device()
+    if chosen in names:
+        return Check("devices", True, f"{', '.join(names)}; auto means {chosen}")
+    return Check("devices", False, f"{', '.join(names)}; auto means {chosen}, which does not work", kernels.hint)
 
 
 def _disk() -> Check:
@@ -86,11 +97,9 @@ def _kernels() -> Check:
 
         good = draws("cpu")
         found = f"{cpu.instruction_set()}, {torch.get_num_threads()} of {os.cpu_count()} threads"
-        return Check("CPU kernels", good, found if good else "give a wrong result", "" if good else "Reinstall Smalti.")
+        return Check("CPU kernels", good, found if good else "give a wrong result", "" if good else REINSTALL)
     except Exception as fault:  # whatever it is, the user wants to read it rather than a traceback
-        return Check(
-            "CPU kernels", False, f"do not run ({fault})", "Reinstall Smalti: pip install --force-reinstall smalti"
-        )
+        return Check("CPU kernels", False, f"do not run ({fault})", REINSTALL)
 
 
 def _cuda() -> Iterator[Check]:

@@ -4,56 +4,80 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from smalti.bridge.job import JobSpec, Preset
 
 from .cpu import threads_to_kernels
-from .fitting.exchange import steps_apart
+from .drawing import picture
+from .fitting.exchange import FIRST, LAST, steps_apart
 from .fitting.presets import PRESETS as EFFORTS
-from .inputs import read_inputs
+from .fitting.sequence import Fitting
+from .inputs import Inputs, read_inputs
+from .run import PREVIEW_SECONDS, compose
 
 PRESETS: tuple[Preset, ...] = ("draft", "balanced", "best")
-SAMPLES = (0.0, 0.15, 0.4, 0.7)
-"""Shares of the steps at which some are timed: later ones are on larger canvases."""
+SAMPLES = (FIRST, 0.15, 0.4, 0.7, LAST)
+"""Shares of the steps at which some are timed: later ones are on larger canvases, and the last without exchanges."""
 AT_LEAST = 20
 """Steps that are timed there, at least."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a job would take with a preset: steps of the first frame, and seconds for all frames."""
+    """What a job would take with a preset: steps of all frames and of the first alone, and seconds for all."""
 
     preset: Preset
     steps: int
+    first_steps: int
     seconds: float
 
 
-def estimates(job: JobSpec) -> Iterator[Estimate]:
-    """What a job would take with each preset. Nothing is written.
+def estimates(job: JobSpec, presets: Sequence[Preset] = PRESETS) -> Iterator[Estimate]:
+    """What a job would take with each of the presets. Nothing is written.
 
     Raises:
         SmaltiError: as `smalti.engine.inputs.read_inputs`.
     """
-    templates = None
-    for preset in PRESETS:
-        inputs = read_inputs(replace(job, preset=preset), templates)
-        templates = inputs.templates
+    templates, shares, reading = None, None, 0.0
+    for preset in presets:
+        began = time.perf_counter()
+        inputs = read_inputs(replace(job, preset=preset), templates, shares)
+        reading = reading or time.perf_counter() - began  # with the bitmaps, which are read but once
+        templates, shares = inputs.templates, [len(group.templates) for group in inputs.groups]
         with threads_to_kernels():
+            began = time.perf_counter()
             fitting = inputs.fitting()
             float(fitting.step())  # the first makes room in memory
-            pace = []
-            for share in SAMPLES:
-                # From one round of exchanges to the next, so that rounds have their part in each sample.
-                apart = steps_apart(inputs.steps, EFFORTS[preset].effort)
-                count = -(-AT_LEAST // apart) * apart
-                fitting.optimiser.done = int(share * inputs.steps) // apart * apart
-                count = min(count, inputs.steps - fitting.optimiser.done)
-                began = time.perf_counter()
-                loss = [fitting.step() for _ in range(count)]
-                float(loss[-1])
-                pace.append((time.perf_counter() - began) / count)
-        widths = [b - a for a, b in zip(SAMPLES, (*SAMPLES[1:], 1.0))]
-        seconds = inputs.steps * sum(width * each for width, each in zip(widths, pace))
-        yield Estimate(preset, inputs.steps, seconds + (len(inputs.frames) - 1) * inputs.frame_steps * pace[-1])
+            seconds = reading + time.perf_counter() - began
+            pace = _pace(inputs, fitting)
+            shown = _seconds_of_picture(inputs, fitting)
+        ends = (*SAMPLES[1:], 1.0)
+        seconds += inputs.steps * sum((end - begin) * each for begin, end, each in zip((0.0, *ends), ends, pace))
+        seconds += (fitting.steps - inputs.steps) * pace[-1]
+        seconds += shown * (seconds / PREVIEW_SECONDS + len(inputs.frames))
+        yield Estimate(preset, fitting.steps, inputs.steps, seconds)
+
+
+def _pace(inputs: Inputs, fitting: Fitting) -> list[float]:
+    """Seconds of a step of the first frame, at each of `SAMPLES`."""
+    pace = []
+    for share in SAMPLES:
+        # From one round of exchanges to the next, so that rounds have their part in each sample.
+        apart = steps_apart(inputs.steps, EFFORTS[inputs.job.preset].effort)
+        first = -(-int(share * inputs.steps) // apart) * apart
+        fitting.optimiser.done = min(first, (inputs.steps - 1) // apart * apart)
+        count = min(-(-AT_LEAST // apart) * apart, inputs.steps - fitting.optimiser.done)
+        began = time.perf_counter()
+        loss = [fitting.step() for _ in range(count)]
+        float(loss[-1])
+        pace.append((time.perf_counter() - began) / count)
+    return pace
+
+
+def _seconds_of_picture(inputs: Inputs, fitting: Fitting) -> float:
+    """How long a picture of the job takes, of which there is one every `PREVIEW_SECONDS`, and one of each frame."""
+    began = time.perf_counter()
+    picture(compose(inputs, fitting.result()))
+    return time.perf_counter() - began

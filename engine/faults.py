@@ -9,6 +9,9 @@ from pathlib import Path
 
 from smalti.bridge.errors import SmaltiError
 
+REINSTALL = "Reinstall Smalti, from the folder of its source: pip install --force-reinstall --no-deps ."
+"""The hint where a part of Smalti itself is missing or does not work."""
+
 _NO_MEMORY = re.compile("out of memory|allocate memory|not enough memory", re.IGNORECASE)  # what torch's errors say
 
 

@@ -316,7 +316,7 @@ def list_images(folder: Path, *, more: frozenset[str] = frozenset()) -> list[Pat
     endings = {ending for ending, kind in Image.registered_extensions().items() if kind in kinds & set(Image.OPEN)}
     pictures = [e for e in entries if e.suffix.lower() in endings | more and not e.name.startswith(".") and e.is_file()]
     if not pictures:
-        raise SmaltiError(
-            f"{folder}: holds no pictures.", "Choose a folder of PNG, JPEG, WebP, TIFF or GIF files.", "no_pictures"
-        )
+        usual = ["PNG", "JPEG", "WebP", "TIFF", "GIF"] + ["SVG"] * (".svg" in more)
+        hint = f"Choose a folder of {', '.join(usual[:-1])} or {usual[-1]} files."
+        raise SmaltiError(f"{folder}: holds no pictures.", hint, "no_pictures")
     return sorted(pictures, key=lambda entry: (_natural(entry.name), entry.name))

@@ -63,11 +63,11 @@ def text_templates(text: str, font: Path | str | None = None, *, split: TextSpli
     sizes = {piece: size for piece in pieces if (size := typeface.size(piece)) is not None}
     if not sizes:
         raise SmaltiError(
-            f"The text {_short(text)!r} has no character that {typeface.name} can show.",
+            f"The text {_quoted(_short(text))} has no character that {typeface.name} can show.",
             "Choose another font, or another text.",
             "no_glyphs",
         )
-    missing = [repr(piece) for piece in pieces if piece not in sizes]
+    missing = [_quoted(piece) for piece in pieces if piece not in sizes]
     if missing:
         logger.warning("Left out: %s, for which %s has no glyphs.", _short(" ".join(missing)), typeface.name)
     font_at_size = typeface.at(_largest_em(sizes.values()))
@@ -76,15 +76,25 @@ def text_templates(text: str, font: Path | str | None = None, *, split: TextSpli
 
 def _pieces(text: str, split: TextSplit) -> list[str]:
     """The different glyphs or words in order, composed alike however they were typed, without those that are blank."""
-    text = "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in unicodedata.normalize("NFC", text))
+    text = _without_controls(unicodedata.normalize("NFC", text))
     pieces: Iterable[str] = text.split() if split == "words" else iter_graphemes(text)
     return [piece for piece in dict.fromkeys(pieces) if any(map(_visible, piece))]
+
+
+def _without_controls(text: str) -> str:
+    """The text with blanks for what is no character to be seen or joined."""
+    return "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
 
 
 def _visible(character: str) -> bool:
     """Whether a font should have a glyph for it: no space, and nothing that only tells how to join or vary others."""
     variation = "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
     return unicodedata.category(character) not in ("Cc", "Cf", "Zs", "Zl", "Zp") and not variation
+
+
+def _quoted(text: str) -> str:
+    """The text in quotes, on one line, as a reader sees it: an emoji of several parts in one piece."""
+    return f"'{' '.join(_without_controls(text).split())}'"
 
 
 def _short(text: str) -> str:

@@ -8,29 +8,39 @@ from pathlib import Path
 
 from smalti.bridge.errors import SmaltiError
 
-_HEX = re.compile("#?([0-9a-fA-F]{6})")
+_HEX = re.compile("#?([0-9a-fA-F]{6})|#([0-9a-fA-F]{3})")
+"""Three digits want the "#": without it "add" is rather the name of a file."""
 _GIMP_ROW = re.compile(r"(\d{1,3})\s+(\d{1,3})\s+(\d{1,3})(\s.*)?")
 
 
 def read_palette(given: str) -> tuple[str, ...]:
-    """The colours, ``"#rrggbb"``, of a list with commas (``"#112233,#aabbcc"``) or of a file.
+    """The colours, ``"#rrggbb"``, of a list with commas (``"#112233,#abc"``) or of a file.
 
     A file is a palette of GIMP's (.gpl: a first line "GIMP Palette", then rows of red, green, blue from 0 to 255), or a
-    text with one colour a line, as six hexadecimal digits with or without "#". Empty lines, and in texts whatever comes
-    after ";" or "//", are left out.
+    text with one colour a line, as six hexadecimal digits with or without "#", or three with it. Empty lines, and in
+    texts whatever comes after ";" or "//", are left out.
 
     Raises:
         SmaltiError: there is no such file (code ``"palette_missing"``), it cannot be read, or it holds a line that is
             no colour or no colour at all (code ``"bad_palette"``).
     """
-    entries = [entry.strip() for entry in given.split(",")]
-    colours = [_HEX.fullmatch(entry) for entry in entries]
+    entries = [entry.strip() for entry in given.strip().removesuffix(",").split(",")]
+    colours = [_colour(entry) for entry in entries]
     if all(colours):
-        return tuple(f"#{colour[1].lower()}" for colour in colours if colour)
+        return tuple(colour for colour in colours if colour)
     if len(entries) > 1 or given.startswith("#"):
         wrong = next(entry for entry, colour in zip(entries, colours) if not colour)
         raise SmaltiError(f"--palette: {wrong!r} is no colour.", "Write colours as #rrggbb.", "bad_palette")
     return _read(Path(given))
+
+
+def _colour(text: str) -> str | None:
+    """A colour as ``"#rrggbb"``, or None where the text is none."""
+    found = _HEX.fullmatch(text)
+    if found is None:
+        return None
+    digits = found[1] or "".join(2 * digit for digit in found[2])
+    return f"#{digits.lower()}"
 
 
 def _read(path: Path) -> tuple[str, ...]:
@@ -72,10 +82,10 @@ def _hex_colour(line: str) -> str | None:
     line = re.split(";|//", line)[0].strip()
     if not line:
         return None
-    colour = _HEX.fullmatch(line)
+    colour = _colour(line)
     if colour is None:
         raise ValueError(line)
-    return f"#{colour[1].lower()}"
+    return colour
 
 
 def _gimp_colour(line: str) -> str | None:

@@ -34,6 +34,18 @@ def templates(tmp_path: Path) -> list[Template]:
     return load_templates(bitmaps(tmp_path / "marks"))
 
 
+def test_a_folder_of_the_same_name_does_not_hide_the_package(tmp_path: Path) -> None:
+    (tmp_path / "smalti" / "engine").mkdir(parents=True)
+    (tmp_path / "smalti" / "engine" / "__init__.py").write_text("raise ImportError('a clone in the current folder')\n")
+    # PathFinder alone, since an editable installation also has a finder of its own, which comes first.
+    script = "import smalti.engine, importlib.machinery as m; print(m.PathFinder.find_spec('smalti').origin)"
+    ended = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    found = Path(ended.stdout.strip())
+    assert found.name == "__init__.py"
+    assert tmp_path not in found.parents
+
+
 def documented() -> str:
     """The example in the package's docstring, with a smaller job."""
     assert smalti.engine.__doc__ is not None

@@ -186,6 +186,7 @@ def test_memory_is_what_is_taken_beyond_inputs_and_outputs() -> None:
         (("--threads", "two"), "--threads: invalid int value: 'two'"),
         (("--sprites", 10, "--plot", "plot.png"), "--plot shows the whole table"),
         (("--json", "nowhere/numbers.json"), "nowhere/numbers.json: its folder does not exist."),
+        (("--plot", "plot.svg"), "plot.svg: pictures are written as PNG. Give a name that ends in .png."),
         (("--plot", "nowhere/plot.png"), "nowhere/plot.png: its folder does not exist."),
         (("squares",), "invalid choice: 'squares'"),
     ],

@@ -122,6 +122,28 @@ def test_an_estimate_says_how_long_each_preset_takes_and_writes_nothing(
     assert "none.png" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("preset", ["draft", "balanced", "published"])
+def test_an_estimate_for_one_preset_says_nothing_of_the_others(
+    here: Path, capfd: pytest.CaptureFixture[str], preset: str
+) -> None:
+    settings = ("target.png", "--primitives", "marks", "--count", "12", "--steps", "40", "--preset", preset)
+    assert smalti("estimate", *settings) == 0
+    assert re.fullmatch(rf"{preset} +40 steps +about [\d.]+ s\n", capfd.readouterr().out)
+
+
+def test_an_estimate_for_a_film_tells_the_steps_that_the_fit_takes(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = (film(here / "film"), "--primitives", "marks", "--count", "12", "--preset", "draft")
+    assert smalti("estimate", *settings) == 0
+    told = capfd.readouterr().out
+    assert smalti("fit", *settings, "--out", "out") == 0
+    steps = json.loads((here / "out" / "report.json").read_text())["steps"]
+    assert re.search(r"(\d+) steps \((\d+) for the first frame\) +about", told)
+    total, first = map(int, re.findall(r"\d+", told)[:2])
+    assert total == steps > first
+
+
 def test_an_estimate_is_about_what_the_fit_then_takes(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     settings = ["target.png", "--primitives", "marks", "--count", "200", "--size", "128", "--steps", "200"]
     assert cli.main(["estimate", *settings]) == 0
@@ -318,7 +340,10 @@ def test_an_empty_folder_of_primitives(here: Path, complaint: Complaint) -> None
 def test_a_folder_with_only_text(here: Path, complaint: Complaint) -> None:
     (here / "texts").mkdir()
     (here / "texts" / "poem.txt").write_text("O rose")
-    assert "texts: holds no pictures" in fit_complaint(complaint, primitives="texts")
+    wanted = "texts: holds no pictures. Choose a folder of PNG, JPEG, WebP, TIFF, GIF or SVG files."
+    assert wanted in fit_complaint(complaint, primitives="texts")
+    wanted = "texts: holds no pictures. Choose a folder of PNG, JPEG, WebP, TIFF or GIF files."
+    assert wanted in fit_complaint(complaint, target="texts")
 
 
 def test_an_empty_folder_as_target(here: Path, complaint: Complaint) -> None:
@@ -359,12 +384,15 @@ def test_a_drawing_as_target(here: Path, complaint: Complaint) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--text", " \n"), "text is ' \\n', but must be at most 10,000 characters, not all of them blank"),
+        (("--text", " \n"), "--text is ' \\n', but must be at most 10,000 characters, not all of them blank"),
         (("--text", "a" * 10_001), "but must be at most 10,000 characters"),
         (("--text", "猫"), "The text '猫' has no character that the built-in font can show"),
         (("--text", "a", "--font", "none.ttf"), "none.ttf: does not exist"),
         (("--text", "a", "--font", "target.png"), "target.png: is no font"),
-        (("--font", "font.ttf"), "font is 'font.ttf', but must be left out where no text is given"),
+        (("--font", "font.ttf"), "--font is 'font.ttf', but must be left out where no text is given"),
+        (("--text-split", "words"), "--text-split is 'words', but must be left out where no text is given"),
+        (("--text-split", "glyphs"), "--text-split is 'glyphs', but must be left out where no text is given"),
+        (("--text", "👨\u200d👩\u200d👧\n猫"), "The text '👨\u200d👩\u200d👧 猫' has no character"),
         (("--text", "a", "--text-split", "lines"), "invalid choice: 'lines'"),
     ],
 )
@@ -407,43 +435,45 @@ def test_a_file_that_holds_no_weights(here: Path, complaint: Complaint) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "named"),
     [
-        ("--count", "0", "count is 0"),
-        ("--count", "-5", "count is -5"),
-        ("--count", "1000000000", "count is 1000000000"),
+        ("--count", "0", "--count is 0"),
+        ("--count", "-5", "--count is -5"),
+        ("--count", "1000000000", "--count is 1000000000"),
         ("--count", "many", "--count: invalid int value: 'many'"),
-        ("--size", "15", "size is 15"),
-        ("--size", "20000", "size is 20000"),
-        ("--steps", "0", "steps is 0"),
-        ("--mix", "1.5", "colour_mix is 1.5"),
-        ("--mix", "nan", "colour_mix is nan"),
-        ("--min-size", "0", "min_size is 0"),
-        ("--min-size", "1e308", "min_size is 1e+308"),
-        ("--max-size", "inf", "max_size is inf"),
-        ("--alpha-max", "0", "alpha_max is 0"),
-        ("--background", "#fff", "background is '#fff'"),
+        ("--size", "15", "--size is 15"),
+        ("--size", "20000", "--size is 20000"),
+        ("--steps", "0", "--steps is 0"),
+        ("--mix", "1.5", "--mix is 1.5"),
+        ("--mix", "nan", "--mix is nan"),
+        ("--min-size", "0", "--min-size is 0"),
+        ("--min-size", "1e308", "--min-size is 1e+308"),
+        ("--max-size", "inf", "--max-size is inf"),
+        ("--alpha-max", "0", "--alpha-max is 0"),
+        ("--background", "#fff", "--background is '#fff'"),
         ("--background", "white", "white: does not exist"),
         ("--target-mask", "missing.png", "missing.png: does not exist"),
-        ("--loss", "mse+psnr", "loss is 'mse+psnr', but must be a sum of terms"),
-        ("--loss", "vgg", "loss_weights_file is None, but must be the path of VGG16's weights"),
-        ("--vgg-weights", "vgg16.pth", "loss_weights_file is 'vgg16.pth', but must be left out"),
+        ("--loss", "mse+psnr", "--loss is 'mse+psnr', but must be a sum of terms"),
+        ("--loss", "vgg", "--vgg-weights is missing, but must be the path of VGG16's weights"),
+        ("--vgg-weights", "vgg16.pth", "--vgg-weights is 'vgg16.pth', but must be left out"),
         ("--weight-map", "missing.png", "missing.png: does not exist"),
-        ("--detail-weight", "1.5", "detail_weight is 1.5"),
-        ("--frame-rate", "0", "frame_rate is 0"),
-        ("--frame-steps", "-1", "frame_steps is -1"),
-        ("--seed", "-1", "seed is -1"),
+        ("--detail-weight", "1.5", "--detail-weight is 1.5"),
+        ("--frame-rate", "0", "--frame-rate is 0"),
+        ("--frame-steps", "-1", "--frame-steps is -1"),
+        ("--seed", "-1", "--seed is -1"),
         ("--device", "abacus", "--device is 'abacus'"),
-        ("--device", "cuda", "device is 'cuda'"),
+        ("--device", "cuda", "--device is 'cuda'"),
         ("--mask", "chroma", "--mask: invalid choice: 'chroma'"),
         ("--palette", "#102030,red", "--palette: 'red' is no colour"),
         ("--palette", "#12345", "--palette: '#12345' is no colour"),
+        ("--palette", "#102030,,#405060", "--palette: '' is no colour"),
+        ("--palette", "add", "add: does not exist"),
         ("--palette", "missing.gpl", "missing.gpl: does not exist"),
         ("--palette", "target.png", "target.png: is not a text"),
         ("--palette", "marks", "marks: cannot be read"),
-        ("--rotation-steps", "0", "rotation_steps is 0"),
-        ("--min-visibility", "0.95", "min_visibility is 0.95, but must be from 0 to 0.9 times alpha_max (1)"),
-        ("--min-visibility", "nan", "min_visibility is nan"),
-        ("--max-overlap", "0", "max_overlap is 0"),
-        ("--even-coverage", "2", "even_coverage is 2.0"),
+        ("--rotation-steps", "0", "--rotation-steps is 0"),
+        ("--min-visibility", "0.95", "--min-visibility is 0.95, but must be from 0 to 0.9 times --alpha-max (1)"),
+        ("--min-visibility", "nan", "--min-visibility is nan"),
+        ("--max-overlap", "0", "--max-overlap is 0"),
+        ("--even-coverage", "2", "--even-coverage is 2.0"),
         ("--keep-in", "missing.png", "missing.png: does not exist"),
         ("--keep-out", "missing.png", "missing.png: does not exist"),
         ("--region", "", "--region : '' is no setting of a region. Write it as mask=FILE,count=N"),
@@ -455,7 +485,8 @@ def test_a_file_that_holds_no_weights(here: Path, complaint: Complaint) -> None:
         ("--region", "mask=face.png,count=5,count=6", "count is given twice"),
         ("--region", "count=5,size=6,mask=face.png", "'size=6' is no setting of a region"),
         ("--region", "mask=face.png,count=0", "count of region 1 is 0"),
-        ("--region", "mask=face.png,count=5,min=nan", "min_size of region 1 is nan"),
+        ("--region", "mask=face.png,count=5,min=nan", "min of region 1 is nan"),
+        ("--region", "mask=face.png,count=5,min=9,max=4", "min of region 1 is 9.0, but must be at most max (4.0)"),
         ("--region", "mask=missing.png,count=5", "missing.png: does not exist"),
         ("--region", "mask=target.png,count=5,primitives=missing", "missing: does not exist"),
         ("--blend-space", "cmyk", "--blend-space: invalid choice: 'cmyk'"),
@@ -470,19 +501,19 @@ def test_a_setting_that_cannot_be(
 
 
 def test_a_palette_and_the_bitmaps_own_colours(here: Path, complaint: Complaint) -> None:
-    assert "palette is ('#102030',), but must be left out with colour_mix 1" in fit_complaint(
+    assert "--palette is #102030, but must be left out with --mix 1" in fit_complaint(
         complaint, "--palette", "#102030", "--mix", "1"
     )
 
 
 def test_upright_and_turned_at_once(here: Path, complaint: Complaint) -> None:
-    assert "rotation_steps is 4, but must be left out with lock_rotation" in fit_complaint(
+    assert "--rotation-steps is 4, but must be left out with --lock-rotation" in fit_complaint(
         complaint, "--rotation-steps", "4", "--lock-rotation"
     )
 
 
 def test_a_smallest_size_above_the_largest(here: Path, complaint: Complaint) -> None:
-    assert "min_size is 20.0, but must be at most max_size" in fit_complaint(
+    assert "--min-size is 20.0, but must be at most --max-size (10.0)" in fit_complaint(
         complaint, "--min-size", "20", "--max-size", "10"
     )
 
@@ -684,6 +715,10 @@ def test_a_composition_that_cannot_be(
 
 # Render and export.
 
+WRITERS = pytest.mark.parametrize(
+    ("command", "ending"), [(("render",), ".png"), (("export", "--psd"), ".psd")], ids=["render", "export"]
+)
+
 
 def test_render_writes_the_size_that_is_asked_for(job: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert smalti("render", job, "--size", 200) == 0
@@ -716,25 +751,48 @@ def test_a_picture_of_a_size_that_cannot_be(job: Path, complaint: Complaint, siz
     assert f"--size is {size}" in complaint("render", job, "--size", size)
 
 
-@pytest.mark.parametrize("command", [("render",), ("export", "--psd")], ids=["render", "export"])
+@WRITERS
 def test_an_output_file_that_cannot_be(
-    job: Path, tmp_path: Path, complaint: Complaint, command: tuple[str, ...]
+    job: Path, tmp_path: Path, complaint: Complaint, command: tuple[str, ...], ending: str
 ) -> None:
-    assert "nowhere/file: cannot be written" in complaint(*command, job, "--out", tmp_path / "nowhere" / "file")
-    assert f"{tmp_path}: is not a file that can be replaced" in complaint(*command, job, "--out", tmp_path)
+    name = f"file{ending}"
+    assert f"nowhere/{name}: cannot be written" in complaint(*command, job, "--out", tmp_path / "nowhere" / name)
+    (tmp_path / name).mkdir()
+    assert f"{name}: is not a file that can be replaced" in complaint(*command, job, "--out", tmp_path / name)
     with mounted(tmp_path / "disk", "size=64k") as disk:
         fill(disk)
-        assert "No space left" in complaint(*command, job, "--out", disk / "file")
+        assert "No space left" in complaint(*command, job, "--out", disk / name)
+
+
+@WRITERS
+@pytest.mark.parametrize("name", ["picture.jpg", "picture", "picture.psd.png.tif"])
+def test_an_output_file_named_like_another_format(
+    job: Path, tmp_path: Path, complaint: Complaint, command: tuple[str, ...], ending: str, name: str
+) -> None:
+    line = complaint(*command, job, "--out", tmp_path / name)
+    assert f"{name}: " in line
+    assert f"Give a name that ends in {ending}." in line
+    assert not (tmp_path / name).exists()
+
+
+@WRITERS
+def test_the_ending_of_an_output_file_may_be_in_capitals(
+    job: Path, tmp_path: Path, command: tuple[str, ...], ending: str
+) -> None:
+    path = tmp_path / f"PICTURE{ending.upper()}"
+    assert smalti(*command, job, "--out", path) == 0
+    assert path.stat().st_size
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-@pytest.mark.parametrize("command", [("render",), ("export", "--psd")], ids=["render", "export"])
+@WRITERS
 def test_a_device_is_not_replaced_by_a_file(
-    job: Path, tmp_path: Path, complaint: Complaint, command: tuple[str, ...]
+    job: Path, tmp_path: Path, complaint: Complaint, command: tuple[str, ...], ending: str
 ) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    assert "pipe: is not a file that can be replaced" in complaint(*command, job, "--out", tmp_path / "pipe")
-    assert (tmp_path / "pipe").is_fifo()
+    pipe = tmp_path / f"pipe{ending}"
+    os.mkfifo(pipe)
+    assert f"{pipe}: is not a file that can be replaced" in complaint(*command, job, "--out", pipe)
+    assert pipe.is_fifo()
 
 
 def test_export_without_a_format(job: Path, complaint: Complaint) -> None:
@@ -811,8 +869,23 @@ def test_doctor_tells_of_kernels_that_do_not_run(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("smalti.engine.cpu._native.forward", broken)
+    monkeypatch.setattr(doctor, "available_devices", lambda: ("cpu", "reference"))
+    monkeypatch.setattr(doctor, "default_device", lambda: "cpu")
     assert smalti("doctor") == 1
-    assert "MISSING CPU kernels: do not run" in capfd.readouterr().out
+    out = capfd.readouterr().out
+    assert "MISSING CPU kernels: do not run" in out
+    assert "MISSING devices: reference; auto means cpu, which does not work" in out
+    assert out.count("pip install --force-reinstall --no-deps .\n") == 2
+
+
+def test_doctor_does_not_count_the_cpu_among_the_devices_where_only_the_gpu_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("smalti.engine.cpu._native.forward", broken)
+    monkeypatch.setattr(doctor, "available_devices", lambda: ("cuda", "cpu", "reference"))
+    monkeypatch.setattr(doctor, "default_device", lambda: "cuda")
+    (devices,) = (check for check in doctor.checks() if check.name == "devices")
+    assert (devices.good, devices.found) == (True, "cuda, reference; auto means cuda")
 
 
 def test_doctor_tells_of_a_disk_that_is_nearly_full(monkeypatch: pytest.MonkeyPatch) -> None:

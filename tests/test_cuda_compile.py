@@ -495,7 +495,7 @@ def test_asking_for_a_gpu_that_cannot_be_used_is_one_line_and_2(
     arguments = ["fit", str(tmp_path / "target.png"), "--primitives", str(tmp_path), "--out", str(tmp_path / "out")]
     assert cli.main([*arguments, "--device", "cuda"]) == 2
     assert capfd.readouterr().err == (
-        "smalti: device is 'cuda', but: No NVIDIA driver was found on this machine. Choose the device cpu or auto.\n"
+        "smalti: --device is 'cuda', but: No NVIDIA driver was found on this machine. Choose the device cpu or auto.\n"
     )
     assert not (tmp_path / "out").exists()
 

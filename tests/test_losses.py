@@ -133,7 +133,7 @@ def test_what_is_wrong_with_a_loss_is_named(text: str, why: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"loss": "mse+vgg"}, "loss_weights_file is None, but must be the path of VGG16's weights"),
+        ({"loss": "mse+vgg"}, "loss_weights_file is missing, but must be the path of VGG16's weights"),
         ({"loss": "vgg", "loss_weights_file": ""}, "loss_weights_file is '', but must be"),
         ({"loss_weights_file": "vgg16.pth"}, "loss_weights_file is 'vgg16.pth', but must be left out"),
         ({"detail_weight": -0.1}, "detail_weight is -0.1, but must be from 0"),

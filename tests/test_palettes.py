@@ -30,6 +30,7 @@ def written(path: Path, text: str | bytes) -> Path:
 def test_a_list_of_colours() -> None:
     assert read_palette("#112233, AABBCC,#000000") == ("#112233", "#aabbcc", "#000000")
     assert read_palette("102030") == ("#102030",)
+    assert read_palette("#f00, #0Bc,#112233,") == ("#ff0000", "#00bbcc", "#112233")
 
 
 def test_a_palette_of_gimps(tmp_path: Path) -> None:
@@ -39,7 +40,7 @@ def test_a_palette_of_gimps(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_one_colour_a_line(tmp_path: Path, ends: str, mark: str) -> None:
-    text = mark + ends.join(["; a comment", "#112233", "", "aabbcc // sea", "#112233 ; again"])
+    text = mark + ends.join(["; a comment", "#112233", "", "aabbcc // sea", "#123 ; again"])
     assert read_palette(str(written(tmp_path / "sea.hex", text))) == ("#112233", "#aabbcc")
 
 

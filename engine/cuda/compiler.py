@@ -20,6 +20,7 @@ from typing import Any
 from smalti.bridge.errors import SmaltiError
 
 from ..atomic import write_atomic
+from ..faults import REINSTALL
 
 logger = logging.getLogger("smalti")
 
@@ -105,7 +106,7 @@ def compile_kernels(architecture: str, source: Path = SOURCE, options: Mapping[s
     except OSError as fault:
         raise SmaltiError(
             f"{fault.filename or source}: cannot be read ({fault.strerror or fault}).",
-            "Reinstall Smalti: pip install --force-reinstall smalti",
+            REINSTALL,
             "cuda_compile",
         ) from fault
     return Compiled(architecture, cubin, log, found is not None, time.perf_counter() - start)
@@ -219,7 +220,7 @@ def _compile(architecture: str, source: Path, options: Mapping[str, Any]) -> tup
         logger.info("NVRTC, %s: %s", architecture, fault)
         raise SmaltiError(
             f"The CUDA kernels do not compile for {architecture}: {_first_error(str(fault))}.",
-            'Bring the compiler up to date: pip install --upgrade "smalti[cuda]". Until then choose the device cpu.',
+            "Bring the compiler up to date: pip install --upgrade nvidia-cuda-nvrtc. Until then choose the device cpu.",
             "cuda_compile",
         ) from fault
     return cubin, log.getvalue().replace("\0", "")
