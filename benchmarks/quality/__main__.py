@@ -31,7 +31,7 @@ from torchmetrics.functional.image import (
 from smalti.engine.api import fit
 from smalti.engine.composition import Composition
 from smalti.engine.drawing import picture
-from smalti.engine.fitting import exchange, recycle
+from smalti.engine.fitting import exchange, recycle, sequence
 from smalti.engine.images import read_image
 from smalti.engine.templates import Template, load_templates
 
@@ -179,10 +179,11 @@ def sheet(rows: list[list[Pixels]], path: Path) -> None:
 
 @contextmanager
 def switched_off(parts: list[str]) -> Iterator[None]:
-    """Within, fits go without recycling, choice (of bitmaps and poses) or order (in the stack)."""
+    """Within, fits go without recycling, choice (of bitmaps and poses), order or fading (of sprites that do harm)."""
     changes: dict[str, list[tuple[object, str, object]]] = {
         "recycling": [(recycle, "is_due", lambda done, steps: False)],
         "choice": [(exchange, "RAISED", 0.5), (exchange, "LOWERED", 0.5), (exchange, "PLAIN", 1.0)],
+        "fading": [(sequence, "sprites_to_show", lambda optimiser: optimiser.sprites())],
         "order": [(exchange, "RAISED", 0.0), (exchange, "LOWERED", 0.0)],
     }
     if "choice" in parts and "order" in parts:
@@ -244,6 +245,8 @@ def main() -> int:
                     for preset in presets:
                         began = time.monotonic()
                         base, *without = preset.split("-")
+                        if base == "published":  # ours alone: it would end as a bare canvas where it does worse
+                            without.append("fading")
                         with switched_off(without):
                             composition = fit(
                                 image,

@@ -29,11 +29,13 @@ class Effort:
     Attributes:
         tries: alternatives that each sprite is offered in one round where bitmaps keep their colours; where they are
             tinted, which gains little by more, half as many. 0 for none at all.
-        every: steps between two rounds, unless there would be more than `ROUNDS`.
+        every: steps between two rounds, unless there would be more than so many.
+        rounds: in one fit, at most.
     """
 
     tries: int = 4
     every: int = 5
+    rounds: int = 250
 
     def tries_at(self, mix: float) -> int:
         """Alternatives in one round at a colour mix, 0 to 1."""
@@ -42,12 +44,10 @@ class Effort:
 
 FIRST, LAST = 0.02, 0.9
 """Part of the steps in which bitmaps are exchanged."""
-ROUNDS = 300
-"""Rounds in one fit, at most."""
 RAISED = 0.1
 """Share of the alternatives that come on top of the stack."""
 LOWERED = 0.05
-"""Share of those that come at its bottom."""
+"""Share of the alternatives that come at its bottom."""
 PLAIN = 0.5
 """Share of both that are not changed otherwise."""
 LIKELY = 0.25
@@ -62,7 +62,7 @@ OPAQUE = 0.97
 
 def steps_apart(steps: int, effort: Effort) -> int:
     """Steps from one round to the next."""
-    return max(effort.every, round((LAST - FIRST) * steps / ROUNDS))
+    return max(effort.every, round((LAST - FIRST) * steps / effort.rounds))
 
 
 def is_due(done: int, steps: int, effort: Effort) -> bool:

@@ -35,6 +35,6 @@ def usual_steps(count: int, times: float = 1.0) -> int:
 PRESETS: dict[Preset, Work] = {
     "draft": Work(lambda count: usual_steps(count, 0.3), Effort(tries=2, every=5)),
     "balanced": Work(usual_steps, Effort()),
-    "best": Work(lambda count: usual_steps(count, 2.0), Effort(tries=4, every=3)),
+    "best": Work(lambda count: usual_steps(count, 2.0), Effort(tries=4, every=3, rounds=300)),
     "published": Work(lambda count: published.STEPS, Effort(tries=0)),
 }

@@ -38,8 +38,8 @@ HARDLY = 0.06
 """Share of the median contribution below which a sprite is hardly seen."""
 AGAIN = 4
 """Rounds of placing them, at most: some come to lie over others, which are hardly seen then."""
-FEWER = 0.8
-"""Share of a round's that may be hardly seen after it, for another one."""
+FEW = 0.05
+"""Share of the sprites that may be hardly seen after a round, for another one."""
 PLACES = 24
 """Places that are tried for each of them."""
 PLAIN = 0.3
@@ -100,16 +100,15 @@ def revive(optimiser: Optimiser, placers: Sequence[Placer], rng: np.random.Gener
     """
     if optimiser.settings.lock_scale:
         return 0
-    total, before = 0, np.inf
-    for _ in range(AGAIN):
+    total = 0
+    for turn in range(AGAIN):
         seen, now = contributions(optimiser), optimiser.sprites()
         members = [placer.group.members(now["template"]) for placer in placers]
         hardly = [own[seen[own] < HARDLY * np.median(seen[own])] if len(own) else own for own in members]
         count = sum(len(which) for which in hardly)
         # Where there is no room for all, each that comes hides another.
-        if not 0 < count <= FEWER * before:
+        if not count or (turn and count > FEW * len(seen)):
             break
-        before = count
         error = box_mean(squared_error(optimiser).astype(np.float64), 2)
         moved, fresh = [], []
         for placer, own, which in zip(placers, members, hardly):

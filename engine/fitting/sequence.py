@@ -157,8 +157,7 @@ class Fitting:
     def _sprites(self) -> dict[str, NDArray[Any]]:
         """The sprites of the frame at hand, as they may be shown."""
         if self._keeper is None:
-            shown = self.optimiser.finished and not self._published  # that recipe keeps them all
-            return sprites_to_show(self.optimiser) if shown else self.optimiser.sprites()
+            return sprites_to_show(self.optimiser) if self.optimiser.finished else self.optimiser.sprites()
         rng = np.random.default_rng((self._seed, self.optimiser.done, 3))
         return self._keeper.shown(self.optimiser, self._placers, rng)
 

@@ -16,7 +16,7 @@ DRAWN, IN_STACK, ON_TOP, AT_BOTTOM = 0, 1, 2, 3
 SUMS = 9
 """Numbers of a trial: squares, cross (3), own, tint (3), match."""
 
-SECTIONS = 14
+SECTIONS = 18
 GOLDEN = 0.5 * (5**0.5 - 1)
 
 
@@ -119,10 +119,16 @@ def best_paint(sums: Tensor, alpha_max: float, alpha_min: float = 0.0) -> tuple[
     # A sum of squares is convex in opacity and premultiplied tint, so the least over the tints (0 <= s <= o) is convex
     # in the opacity: golden sections close in on it.
     low, high = torch.full_like(own, alpha_min), torch.full_like(own, alpha_max)
+    left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+    at_left, at_right = at(left)[1], at(right)[1]
     for _ in range(SECTIONS):
-        left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
-        falls = at(left)[1] > at(right)[1]
+        falls = at_left > at_right
         low, high = torch.where(falls, left, low), torch.where(falls, high, right)
+        # One of the two is where the next section needs it.
+        new = torch.where(falls, low + GOLDEN * (high - low), high - GOLDEN * (high - low))
+        at_new = at(new)[1]
+        left, right = torch.where(falls, right, new), torch.where(falls, new, left)
+        at_left, at_right = torch.where(falls, at_right, at_new), torch.where(falls, at_new, at_left)
     opacity = 0.5 * (low + high)
     painted, change = at(opacity)
     return opacity.squeeze(1), painted / opacity.clamp(min=floor), change.squeeze(1)
