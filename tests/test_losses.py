@@ -594,13 +594,15 @@ def test_a_fit_is_better_where_the_weight_map_is_white(loss: str, tmp_path: Path
     grey = np.full((32, 48), 20, np.uint8)
     grey[:, 24:36] = 255
     weight_map = save(tmp_path / "map.png", grey)
-    with_it, without = (
-        shown(fit(target, templates, count=60, steps=120, loss=loss, weight_map=chosen)).numpy()[..., :3]
-        for chosen in (weight_map, None)
-    )
     wanted = pixels_of(target)[..., :3]
     white = np.s_[:, 48:72]
-    assert decibels(with_it[white], wanted[white]) > decibels(without[white], wanted[white]) + 0.3
+
+    def reached(seed: int, chosen: Path | None) -> float:
+        found = fit(target, templates, count=60, steps=120, loss=loss, weight_map=chosen, seed=seed)
+        return decibels(shown(found).numpy()[..., :3][white], wanted[white])
+
+    # One seed differs from another by more than a decibel.
+    assert np.mean([reached(seed, weight_map) - reached(seed, None) for seed in range(8)]) > 0.3
 
 
 @pytest.mark.parametrize(
