@@ -238,7 +238,7 @@ def steps(options: argparse.Namespace) -> list[Line]:
     from smalti.engine.bench.memory import _of_gpu
     from smalti.engine.bench.scene import Case, covered_pairs, random_sprites
     from smalti.engine.bench.speed import optimiser_for
-    from smalti.engine.geometry import affine_maps
+    from smalti.engine.raster.geometry import affine_maps
 
     card = torch.cuda.get_device_properties(0)
     cores = 64 if (card.major, card.minor) == (8, 0) else CORES.get(card.major, 128)
@@ -321,8 +321,8 @@ def bench(options: argparse.Namespace) -> list[Line]:
 def fits(options: argparse.Namespace) -> list[Line]:
     """The starry night from 1,000 and 10,000 flowers, and on the CPU for comparison."""
     from smalti.engine.api import fit
-    from smalti.engine.drawing import picture
-    from smalti.engine.images import read_image
+    from smalti.engine.composition.render import picture
+    from smalti.engine.files.images import read_image
     from smalti.engine.templates import load_templates
 
     target = options.data / "paintings" / "starry.jpg"

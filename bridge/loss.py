@@ -2,7 +2,7 @@
 """What a fit minimises, as a text: a sum of terms such as ``mse+0.3*ms_ssim``.
 
 A term is a name, or a factor, an asterisk and a name; blanks do not matter. What the terms are stands in
-`smalti.engine.fitting.losses`, which scales each so that a factor of 1 pulls about as hard as mse.
+`smalti.engine.fitting.objective.losses`, which scales each so that a factor of 1 pulls about as hard as mse.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ PROTOCOL = 1
 
 @dataclass(frozen=True)
 class Fit:
-    """Start a job. `job` is the mapping of a `JobSpec`; `out` the folder to create (see `run_job` in engine/run.py)."""
+    """Start a job. `job` is the mapping of a `JobSpec`; `out` the folder to create (see `run_job`)."""
 
     id: str
     job: dict[str, Any]

@@ -24,8 +24,15 @@ import skimage
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from smalti.engine import Composition, Template, fit, load_templates, picture, text_templates
-from smalti.engine.images import canvas_size, read_image
+from smalti.engine import (
+    Composition,
+    Template,
+    fit,
+    load_templates,
+    picture,
+    text_templates,
+)
+from smalti.engine.files.images import canvas_size, read_image
 
 Pixels = NDArray[np.uint8]
 

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .api import fit
     from .composition import Composition, load_composition
-    from .drawing import picture, render
-    from .lettering import text_templates
-    from .run import resume_job, run_job
+    from .composition.render import picture, render
+    from .job.run import resume_job, run_job
     from .templates import Template, load_templates
+    from .templates.text import text_templates
 
 __all__ = [
     "Composition",
@@ -41,11 +41,11 @@ _HOME = {
     "fit": "api",
     "load_composition": "composition",
     "load_templates": "templates",
-    "picture": "drawing",
-    "render": "drawing",
-    "resume_job": "run",
-    "run_job": "run",
-    "text_templates": "lettering",
+    "picture": "composition.render",
+    "render": "composition.render",
+    "resume_job": "job.run",
+    "run_job": "job.run",
+    "text_templates": "templates.text",
 }
 
 

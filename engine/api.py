@@ -12,8 +12,8 @@ from smalti.bridge.schema import from_mapping, to_mapping
 
 from .composition import Composition
 from .cpu import threads_to_kernels
-from .inputs import read_inputs
-from .run import compose
+from .job.inputs import read_inputs
+from .job.run import compose
 from .templates import Template
 
 

@@ -21,13 +21,13 @@ from smalti.bridge.job import MAX_COUNT, MAX_SIZE, JobSpec, Preset
 from smalti.bridge.loss import TERMS
 from smalti.bridge.version import VERSION
 
+from .errors import explained
 from .export import FORMATS
-from .faults import explained
 from .palettes import read_palette
 from .regions import read_region
 
 if TYPE_CHECKING:
-    from .run import Listener, Outcome
+    from .job.run import Listener, Outcome
 
 logger = logging.getLogger("smalti")
 
@@ -315,7 +315,7 @@ def _as_typed(message: str) -> str:
 
 def _fit(options: argparse.Namespace) -> int:
     job = _job_of(options)
-    from .run import run_job
+    from .job.run import run_job
 
     return _tell(
         _watched(
@@ -328,7 +328,7 @@ def _fit(options: argparse.Namespace) -> int:
 
 def _estimate(options: argparse.Namespace) -> int:
     job = _job_of(options)
-    from .estimate import PRESETS, estimates
+    from .job.estimate import PRESETS, estimates
 
     for found in estimates(job, PRESETS if options.preset is None else (job.preset,)):
         seconds = found.seconds
@@ -345,7 +345,7 @@ def _estimate(options: argparse.Namespace) -> int:
 
 
 def _resume(options: argparse.Namespace) -> int:
-    from .run import resume_job
+    from .job.run import resume_job
 
     return _tell(_watched(lambda listener, stop: resume_job(options.job, listener=listener, should_stop=stop)))
 
@@ -401,9 +401,9 @@ def _watched(work: Callable[[Listener, Callable[[], bool]], Outcome]) -> Outcome
 def _render(options: argparse.Namespace) -> int:
     _ends_in(".png", options.out, "pictures are written as PNG")
     from .composition import load_composition
-    from .drawing import MAX_SIZE as LARGEST
-    from .drawing import picture
-    from .images import write_png
+    from .composition.render import MAX_SIZE as LARGEST
+    from .composition.render import picture
+    from .files.images import write_png
 
     composition = load_composition(options.job)
     if options.size is not None and not 1 <= options.size <= LARGEST:
@@ -477,7 +477,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 def _circles(options: argparse.Namespace) -> int:
     from .bench import circles
-    from .inputs import usable_device
+    from .job.inputs import usable_device
 
     unused = [name for name in (*_ONE_CASE, "plot") if getattr(options, name) is not None]
     if unused:

@@ -16,7 +16,7 @@ from smalti.bridge.errors import SmaltiError
 from smalti.bridge.version import VERSION
 
 from .devices import Gpu, available_devices, cuda_obstacle, default_device, nvidia_gpu
-from .faults import REINSTALL
+from .errors import REINSTALL
 
 FREE_DISK_MB = 500
 """A job's folder with its PSD rarely needs more."""
@@ -93,7 +93,7 @@ def _kernels() -> Check:
         import torch
 
         from . import cpu
-        from .selfcheck import draws
+        from .raster.self_check import draws
 
         good = draws("cpu")
         found = f"{cpu.instruction_set()}, {torch.get_num_threads()} of {os.cpu_count()} threads"
@@ -132,7 +132,7 @@ def _gpu_draws() -> Check:
         if reason := _why_no_cuda():
             obstacle = cuda_obstacle()
             return Check("GPU drawing", obstacle is not None and not obstacle.fixable, f"not used: {reason}")
-        from .selfcheck import draws
+        from .raster.self_check import draws
 
         good = draws("cuda")
         return Check("GPU drawing", good, "works" if good else "gives a wrong result", "" if good else _CPU_HINT)

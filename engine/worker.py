@@ -50,10 +50,10 @@ from smalti.bridge.schema import from_mapping
 from smalti.bridge.version import VERSION
 
 from .devices import available_devices, default_device
-from .faults import explained
+from .errors import explained
 
 if TYPE_CHECKING:
-    from .run import Outcome
+    from .job.run import Outcome
 
 LEAVE_LIMIT = 1.5
 """Seconds from the end of the conversation to the end of the process, whatever the job does."""
@@ -238,7 +238,7 @@ class Worker:
 
         match task.request:
             case Fit() as fit:
-                from .run import run_job
+                from .job.run import run_job
 
                 job = from_mapping(JobSpec, fit.job, "job").checked()
                 _require_absolute(out=fit.out, **job.paths)
@@ -246,7 +246,7 @@ class Worker:
                 outcome = run_job(job, out, overwrite=fit.overwrite, listener=listener, should_stop=should_stop)
                 return _told(fit.id, outcome)
             case Resume() as resume:
-                from .run import resume_job
+                from .job.run import resume_job
 
                 _require_absolute(out=resume.out)
                 return _told(resume.id, resume_job(Path(resume.out), listener=listener, should_stop=should_stop))

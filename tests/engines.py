@@ -23,7 +23,7 @@ sys.path[:] = {sys.path!r}
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 import fake_run
-sys.modules["smalti.engine.run"] = fake_run
+sys.modules["smalti.engine.job.run"] = fake_run
 from smalti.engine.worker import main
 raise SystemExit(main())
 """
@@ -32,8 +32,8 @@ raise SystemExit(main())
 REAL_WORKER = f"""
 import sys
 sys.path[:] = {sys.path!r}
-import smalti.engine.run
-smalti.engine.run.CHECKPOINT_SECONDS = 0.02
+import smalti.engine.job.run
+smalti.engine.job.run.CHECKPOINT_SECONDS = 0.02
 from smalti.engine.worker import main
 raise SystemExit(main())
 """

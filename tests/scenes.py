@@ -9,7 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smalti.engine.raster import AT_BOTTOM, IN_STACK, ON_TOP, Atlas, Trials, build_atlas, composite
+from smalti.engine.raster import (
+    AT_BOTTOM,
+    IN_STACK,
+    ON_TOP,
+    Atlas,
+    Trials,
+    build_atlas,
+    composite,
+)
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import JobSpec
 from smalti.engine.api import fit
 from smalti.engine.composition import load_composition
-from smalti.engine.drawing import picture
-from smalti.engine.run import run_job
+from smalti.engine.composition.render import picture
+from smalti.engine.job.run import run_job
 from smalti.engine.templates import Template, load_templates
 
 
@@ -56,7 +56,7 @@ def documented() -> str:
     return example
 
 
-@pytest.mark.parametrize("before", ["", "import smalti.engine.run, smalti.engine.worker\n"], ids=["first", "later"])
+@pytest.mark.parametrize("before", ["", "import smalti.engine.job.run, smalti.engine.worker\n"], ids=["first", "later"])
 def test_the_documented_example_works_as_written(tmp_path: Path, before: str) -> None:
     save(tmp_path / "portrait.jpg", ramp(96, 64))
     bitmaps(tmp_path / "leaves")

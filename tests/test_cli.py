@@ -40,9 +40,10 @@ from PIL import Image, ImageFont
 
 from smalti.bridge.job import RegionSpec, read_job
 from smalti.bridge.version import VERSION
-from smalti.engine import cli, doctor, run
+from smalti.engine import cli, doctor
 from smalti.engine.composition import load_composition, read_arrays
-from smalti.engine.run import run_job
+from smalti.engine.job import run
+from smalti.engine.job.run import run_job
 
 QUICK = ("--count", "12", "--steps", "3")
 
@@ -496,7 +497,7 @@ def test_a_file_that_holds_no_weights(here: Path, complaint: Complaint) -> None:
 def test_a_setting_that_cannot_be(
     here: Path, complaint: Complaint, option: str, value: str, named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smalti.engine.inputs.available_devices", lambda: ("cpu", "reference"))
+    monkeypatch.setattr("smalti.engine.job.inputs.available_devices", lambda: ("cpu", "reference"))
     assert named in fit_complaint(complaint, option, value)
 
 

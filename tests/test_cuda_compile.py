@@ -24,8 +24,10 @@ from jobs import ramp
 from PIL import Image
 
 from smalti.bridge.errors import SmaltiError
-from smalti.engine import cli, devices, doctor, inputs, selfcheck
+from smalti.engine import cli, devices, doctor
 from smalti.engine.cuda import compiler, driver
+from smalti.engine.job import inputs
+from smalti.engine.raster import self_check as selfcheck
 
 SMALL = """
 #include "twice.h"

@@ -20,9 +20,10 @@ from optimisers import optimiser, settings
 from torch import Tensor
 
 from scenes import Scene, random_scene, random_trials, stacked_scene
-from smalti.engine import cuda, inputs
+from smalti.engine import cuda
 from smalti.engine.api import fit
-from smalti.engine.drawing import picture
+from smalti.engine.composition.render import picture
+from smalti.engine.job import inputs
 from smalti.engine.raster import BACK_ENDS, appraise, image_loss, removal_costs
 from smalti.engine.templates import load_templates
 

@@ -13,12 +13,12 @@ from optimisers import SIZE, optimiser, settings
 from PIL import Image
 
 from smalti.engine.api import fit
-from smalti.engine.drawing import picture
-from smalti.engine.fitting import exchange
+from smalti.engine.composition.render import picture
 from smalti.engine.fitting.groups import Group
+from smalti.engine.fitting.initialise import Placer, shape_of
 from smalti.engine.fitting.optimiser import Optimiser
-from smalti.engine.fitting.start import Placer, shape_of
-from smalti.engine.fitting.worth import squared_error
+from smalti.engine.fitting.strategy import exchange
+from smalti.engine.fitting.strategy.importance import squared_error
 from smalti.engine.raster import AT_BOTTOM, IN_STACK, ON_TOP
 from smalti.engine.templates import Template
 

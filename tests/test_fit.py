@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 
 from smalti.engine.api import fit
 from smalti.engine.composition import Composition
-from smalti.engine.drawing import picture
-from smalti.engine.fitting import published, recycle
+from smalti.engine.composition.render import picture
+from smalti.engine.files.images import premultiply
 from smalti.engine.fitting.adam import Adam
 from smalti.engine.fitting.groups import Group
-from smalti.engine.fitting.start import Placer, _hilbert, box_mean, shape_of
-from smalti.engine.geometry import affine_maps
-from smalti.engine.images import premultiply
+from smalti.engine.fitting.initialise import Placer, _hilbert, box_mean, shape_of
+from smalti.engine.fitting.strategy import diffbmp as published
+from smalti.engine.fitting.strategy import relocate as recycle
+from smalti.engine.job.run import run_job
 from smalti.engine.raster import build_atlas, composite
-from smalti.engine.run import run_job
+from smalti.engine.raster.geometry import affine_maps
 from smalti.engine.templates import Template, load_templates
 
 

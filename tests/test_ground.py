@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smalti.engine.fitting.ground import _distance, ground_colour
+from smalti.engine.fitting.initialise.background import _distance, ground_colour
 
 
 def plain(*colour: float) -> np.ndarray:

@@ -19,13 +19,13 @@ from smalti.bridge.composition import PER_FRAME
 from smalti.engine.api import fit
 from smalti.engine.colour import into_space
 from smalti.engine.composition import Composition
-from smalti.engine.drawing import picture
+from smalti.engine.composition.render import picture
+from smalti.engine.files.images import premultiply
+from smalti.engine.fitting.fit import is_new_scene
 from smalti.engine.fitting.optimiser import Optimiser
-from smalti.engine.fitting.sequence import is_new_scene
-from smalti.engine.fitting.worth import try_out
-from smalti.engine.images import premultiply
+from smalti.engine.fitting.strategy.importance import try_out
+from smalti.engine.job.run import resume_job, run_job
 from smalti.engine.raster import ON_TOP, build_atlas
-from smalti.engine.run import resume_job, run_job
 from smalti.engine.templates import Template, load_templates
 
 SIDE = 64

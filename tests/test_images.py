@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from smalti.bridge.errors import SmaltiError
-from smalti.engine import images
-from smalti.engine.atomic import write_atomic
-from smalti.engine.images import (
+from smalti.engine.files import images
+from smalti.engine.files.atomic import write_atomic
+from smalti.engine.files.images import (
     canvas_size,
     list_images,
     premultiply,

@@ -15,13 +15,13 @@ from psd_tools import PSDImage
 
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import read_job
-from smalti.engine import lettering
 from smalti.engine.composition import load_composition
 from smalti.engine.export import export
-from smalti.engine.lettering import EM, text_templates
-from smalti.engine.matte import connected
-from smalti.engine.run import resume_job, run_job
+from smalti.engine.job.run import resume_job, run_job
 from smalti.engine.templates import MAX_SIDE, Template
+from smalti.engine.templates import text as lettering
+from smalti.engine.templates.matte import connected
+from smalti.engine.templates.text import EM, text_templates
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 THUMB = "\U0001f44d\U0001f3fd"

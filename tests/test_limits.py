@@ -16,9 +16,9 @@ from smalti.bridge.errors import SmaltiError
 from smalti.engine.api import fit
 from smalti.engine.colour import srgb_from_linear
 from smalti.engine.composition import Composition, load_composition
-from smalti.engine.drawing import picture, render, sprite_bitmaps
-from smalti.engine.images import straight_from_premultiplied
-from smalti.engine.run import Silent, resume_job, run_job
+from smalti.engine.composition.render import picture, render, sprite_bitmaps
+from smalti.engine.files.images import straight_from_premultiplied
+from smalti.engine.job.run import Silent, resume_job, run_job
 from smalti.engine.templates import Template, load_templates
 
 PALETTE = ("#000000", "#ffffff", "#d02010", "#1040c0", "#7f8081", "#20a060")

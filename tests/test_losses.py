@@ -20,12 +20,21 @@ from smalti.bridge.job import JobSpec, read_job
 from smalti.bridge.loss import TERMS, parse_loss
 from smalti.engine.api import fit
 from smalti.engine.composition import Composition
-from smalti.engine.drawing import render
-from smalti.engine.fitting import losses
-from smalti.engine.fitting.losses import FLAT, HUBER, MSE, STABLE, TOE, Aim, Features, Loss
-from smalti.engine.fitting.worth import squared_error
-from smalti.engine.network import read_features
-from smalti.engine.run import resume_job, run_job
+from smalti.engine.composition.render import render
+from smalti.engine.fitting.objective import losses
+from smalti.engine.fitting.objective.losses import (
+    FLAT,
+    HUBER,
+    MSE,
+    STABLE,
+    TOE,
+    Aim,
+    Features,
+    Loss,
+)
+from smalti.engine.fitting.strategy.importance import squared_error
+from smalti.engine.job.run import resume_job, run_job
+from smalti.engine.job.vgg_weights import read_features
 from smalti.engine.templates import Template, load_templates
 
 Planes = NDArray[np.float64]

@@ -11,8 +11,8 @@ import torch
 from optimisers import SIZE, optimiser, settings
 
 from smalti.engine.fitting import optimiser as module
-from smalti.engine.fitting.canvas import GROWTH, ROOM, growth, reduced_canvas
-from smalti.engine.fitting.noise import key_of, noise_picture
+from smalti.engine.fitting.objective.canvas import GROWTH, ROOM, growth, reduced_canvas
+from smalti.engine.fitting.objective.noise import key_of, noise_picture
 
 
 @pytest.mark.parametrize("background", [True, False])

@@ -22,7 +22,7 @@ from smalti.bridge.composition import ARRAYS_NAME, Header, TemplateFile, write_h
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import BlendSpace
 from smalti.engine.composition import load_composition
-from smalti.engine.drawing import render
+from smalti.engine.composition.render import render
 from smalti.engine.export import FORMATS, export
 
 Floats = NDArray[np.floating[Any]]

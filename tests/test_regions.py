@@ -18,9 +18,9 @@ from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import RegionSpec
 from smalti.engine.api import fit
 from smalti.engine.composition import Composition, load_composition
-from smalti.engine.drawing import render
+from smalti.engine.composition.render import render
 from smalti.engine.export import export
-from smalti.engine.run import Silent, resume_job, run_job
+from smalti.engine.job.run import Silent, resume_job, run_job
 from smalti.engine.templates import Template, load_templates
 
 PALETTE = ("#000000", "#ffffff", "#d02010", "#1040c0", "#7f8081", "#20a060")

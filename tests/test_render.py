@@ -17,9 +17,9 @@ from smalti.bridge.composition import Header, TemplateFile
 from smalti.engine.api import fit
 from smalti.engine.colour import linear_from_srgb, srgb_from_linear
 from smalti.engine.composition import Composition, load_composition
-from smalti.engine.drawing import MAX_SIZE, picture, render, sprite_bitmaps
-from smalti.engine.geometry import affine_maps, half_sizes
-from smalti.engine.run import run_job
+from smalti.engine.composition.render import MAX_SIZE, picture, render, sprite_bitmaps
+from smalti.engine.job.run import run_job
+from smalti.engine.raster.geometry import affine_maps, half_sizes
 from smalti.engine.templates import Template, load_templates
 
 

@@ -36,10 +36,13 @@ from PIL import Image
 
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import JobSpec, RegionSpec, read_job, write_job
-from smalti.engine import atomic, cli, run, sources
+from smalti.engine import cli
 from smalti.engine.composition import load_composition, read_arrays, write_arrays
-from smalti.engine.fitting.sequence import Fitting
-from smalti.engine.run import Outcome, Silent, resume_job, run_job
+from smalti.engine.files import atomic
+from smalti.engine.fitting.fit import Fitting
+from smalti.engine.job import fingerprints as sources
+from smalti.engine.job import run
+from smalti.engine.job.run import Outcome, Silent, resume_job, run_job
 
 FINISHED = {"composition.json", "engine.log", "frames.npz", "job.json", "render.png", "report.json"}
 

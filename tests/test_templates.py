@@ -14,8 +14,8 @@ from PIL import Image
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import Mask
 from smalti.engine import templates
-from smalti.engine.matte import border_colour, connected
 from smalti.engine.templates import Template, bled, load_templates, read_template, save_template
+from smalti.engine.templates.matte import border_colour, connected
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "primitives"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared primitives are not here")

@@ -21,11 +21,12 @@ from PIL import Image
 
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import Mask
-from smalti.engine import templates, vector
+from smalti.engine import templates
 from smalti.engine.composition import load_composition
-from smalti.engine.run import resume_job, run_job
+from smalti.engine.job.run import resume_job, run_job
 from smalti.engine.templates import Template, load_templates
-from smalti.engine.vector import read_drawing
+from smalti.engine.templates import svg as vector
+from smalti.engine.templates.svg import read_drawing
 
 SVG = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 SIDE = 256

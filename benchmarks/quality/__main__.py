@@ -30,9 +30,11 @@ from torchmetrics.functional.image import (
 
 from smalti.engine.api import fit
 from smalti.engine.composition import Composition
-from smalti.engine.drawing import picture
-from smalti.engine.fitting import exchange, recycle, sequence
-from smalti.engine.images import read_image
+from smalti.engine.composition.render import picture
+from smalti.engine.files.images import read_image
+from smalti.engine.fitting import fit as sequence
+from smalti.engine.fitting.strategy import exchange
+from smalti.engine.fitting.strategy import relocate as recycle
 from smalti.engine.templates import Template, load_templates
 
 Pixels = NDArray[np.uint8]

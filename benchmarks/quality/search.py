@@ -20,11 +20,14 @@ from unittest.mock import patch
 import numpy as np
 import skimage
 
-from smalti.engine import inputs
 from smalti.engine.api import fit
-from smalti.engine.drawing import picture
-from smalti.engine.fitting import exchange, optimiser, recycle, sequence
-from smalti.engine.fitting.start import FLATNESS, OVERLAP, start
+from smalti.engine.composition.render import picture
+from smalti.engine.fitting import fit as sequence
+from smalti.engine.fitting import optimiser
+from smalti.engine.fitting.initialise import FLATNESS, OVERLAP, start
+from smalti.engine.fitting.strategy import exchange
+from smalti.engine.fitting.strategy import relocate as recycle
+from smalti.engine.job import inputs
 
 HELD_OUT = ("retina.jpg", "ihc.png", "motorcycle_left.png", "moon.png", "coins.png", "clock_motion.png")
 CASES = (("flowers", 0.0), ("strokes", 0.0), ("letters", 1.0), ("marks", 0.5))

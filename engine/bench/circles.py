@@ -21,15 +21,15 @@ from PIL import Image
 
 from smalti.bridge.errors import SmaltiError
 
-from ..atomic import write_atomic
 from ..cpu import threads_to_kernels
+from ..files.atomic import write_atomic
+from ..files.images import premultiply, read_image, write_png
 from ..fitting.groups import Group
+from ..fitting.initialise import Placer, shape_of, start
 from ..fitting.optimiser import Optimiser, Settings
-from ..fitting.recycle import is_due, recycle
-from ..fitting.start import Placer, shape_of, start
-from ..geometry import affine_maps
-from ..images import premultiply, read_image, write_png
+from ..fitting.strategy.relocate import is_due, recycle
 from ..raster import build_atlas, composite
+from ..raster.geometry import affine_maps
 from .scene import TEXELS, disc
 
 Pixels = NDArray[np.float32]
@@ -54,7 +54,7 @@ PUBLISHED = {
 (281 s), both with 4,096 steps on its author's GPU."""
 
 FLATNESS, OVERLAP = 0.05, 3.0
-"""How the discs start, see `smalti.engine.fitting.start.start`: closer to the detail than sprites usually do."""
+"""How the discs start, see `smalti.engine.fitting.initialise.start`: closer to the detail than sprites usually do."""
 BLUR = 1.0
 GAP = 8
 """Pixels between the three panels of the picture."""

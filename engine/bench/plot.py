@@ -12,8 +12,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..atomic import write_atomic
-from .report import SIZES, SPRITES, Row, by_scene, fastest, line_through, linear_rows, thread_counts
+from ..files.atomic import write_atomic
+from .report import (
+    SIZES,
+    SPRITES,
+    Row,
+    by_scene,
+    fastest,
+    line_through,
+    linear_rows,
+    thread_counts,
+)
 
 FINER = 3
 """Drawn so many times larger and then reduced, which smooths lines and letters."""

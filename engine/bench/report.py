@@ -14,9 +14,9 @@ import torch
 
 from smalti.bridge.version import VERSION
 
-from ..atomic import write_atomic
 from ..cpu import instruction_set
 from ..devices import available_devices
+from ..files.atomic import write_atomic
 from .memory import Meter
 from .scene import Case
 from .speed import Times, time_case

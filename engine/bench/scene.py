@@ -50,7 +50,7 @@ def discs() -> list[NDArray[np.float32]]:
 
 
 def random_sprites(case: Case) -> dict[str, NDArray[Any]]:
-    """The case's sprites, as `smalti.engine.fitting.start.start` returns them; always the same ones."""
+    """The case's sprites, as `smalti.engine.fitting.initialise.start` returns them; always the same ones."""
     rng = np.random.default_rng(0)
     n = case.sprites
     return {

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from ..cpu import threads_to_kernels
 from ..fitting.optimiser import Optimiser, Settings
-from ..geometry import affine_maps
 from ..raster import build_atlas, composite
+from ..raster.geometry import affine_maps
 from .scene import TEXELS, Case, covered_pairs, discs, random_sprites
 
 T = TypeVar("T")

@@ -19,8 +19,8 @@ from typing import Any
 
 from smalti.bridge.errors import SmaltiError
 
-from ..atomic import write_atomic
-from ..faults import REINSTALL
+from ..errors import REINSTALL
+from ..files.atomic import write_atomic
 
 logger = logging.getLogger("smalti")
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from smalti.bridge.errors import SmaltiError
 
-from ..atomic import write_atomic
 from ..composition import Composition, load_composition
-from ..drawing import SpriteBitmap, render, sprite_bitmaps
-from ..images import straight_from_premultiplied
+from ..composition.render import SpriteBitmap, render, sprite_bitmaps
+from ..files.atomic import write_atomic
+from ..files.images import straight_from_premultiplied
 from .psd_file import Layer, write_psd
 
 _FAINT = 32

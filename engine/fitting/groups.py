@@ -26,7 +26,7 @@ class Group:
         templates: its templates, as indices into those of all groups.
         size_range: smallest and largest longer side of a sprite, canvas pixels.
         mask: [H, W] where the sprites' centres are; None for anywhere.
-        inside: [2 H, 2 W] where they draw, see `smalti.engine.fitting.region.Region`; None for anywhere.
+        inside: [2 H, 2 W] where they draw, see `smalti.engine.fitting.constraints.region.Region`; None for anywhere.
         name: what messages call the part of the canvas that is left for it.
     """
 

@@ -17,12 +17,20 @@ from torch import Tensor
 from smalti.bridge.job import BlendSpace
 
 from ..cpu import threads_to_torch
-from ..geometry import affine_maps, half_sizes
-from ..raster import AT_BOTTOM, ON_TOP, Atlas, Step, composite, fused_step, image_loss
+from ..raster import (
+    AT_BOTTOM,
+    ON_TOP,
+    Atlas,
+    Step,
+    composite,
+    fused_step,
+    image_loss,
+)
+from ..raster.geometry import affine_maps, half_sizes
 from .adam import Adam
-from .canvas import over, reduced_canvas, seen
-from .losses import MSE, Aim, Loss
-from .noise import key_of, noise_picture
+from .objective.canvas import over, reduced_canvas, seen
+from .objective.losses import MSE, Aim, Loss
+from .objective.noise import key_of, noise_picture
 
 PARAMETERS = ("x", "y", "log_scale", "theta", "opacity", "tint")
 """What is optimised. Opacity and tint are logits."""
@@ -118,7 +126,7 @@ class Optimiser:
             only way to match (the noisy canvas of DiffBMP, arXiv 2602.22625).
         atlas: the templates.
         shapes: [T, 2] width and height of each template.
-        sprites: the start, as `smalti.engine.fitting.start.start` returns it.
+        sprites: the start, as `smalti.engine.fitting.initialise.start` returns it.
         settings: see `Settings`.
         seed: seed of the noise.
 

@@ -13,7 +13,14 @@ from torch import Tensor
 
 from .atlas import Atlas, build_atlas
 from .scene import FusedStep, Scene, Step
-from .trials import AT_BOTTOM, IN_STACK, ON_TOP, Appraisal, Trials, best_paint
+from .trials import (
+    AT_BOTTOM,
+    IN_STACK,
+    ON_TOP,
+    Appraisal,
+    Trials,
+    best_paint,
+)
 
 __all__ = [
     "AT_BOTTOM",

@@ -15,7 +15,14 @@ from torch import Tensor
 from ..colour import encoded as display_encoded
 from .atlas import LOD_OFFSET, MARGIN, TEXEL_ONE
 from .scene import Scene
-from .trials import AT_BOTTOM, IN_STACK, ON_TOP, SUMS, Appraisal, Trials
+from .trials import (
+    AT_BOTTOM,
+    IN_STACK,
+    ON_TOP,
+    SUMS,
+    Appraisal,
+    Trials,
+)
 
 
 def _sample(texels: Tensor, level: Tensor, u: Tensor, v: Tensor) -> Tensor:

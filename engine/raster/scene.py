@@ -38,7 +38,7 @@ class Step:
         goal: [height, width, 4], see `smalti.engine.raster.image_loss`; with a noise key the target alone, transparent
             and not encoded.
         background: [height, width, 4], or None.
-        noise_key: instead of a background, the noise of this key (see `smalti.engine.fitting.noise`).
+        noise_key: instead of a background, the noise of this key (see `smalti.engine.fitting.objective.noise`).
         pixel: width and height of a drawn pixel in canvas pixels.
         encoded, mix, lod_bias: see `smalti.engine.raster.image_loss`.
         alpha_max: opacity of a sprite whose logit is infinite.

@@ -16,23 +16,30 @@ from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import MAX_SIZE, BlendSpace, JobSpec, RegionSpec
 from smalti.bridge.loss import parse_loss
 
-from .colour import hex_of, into_space, linear_from_srgb, out_of_space, parse_hex
-from .composition import background_pixels
-from .devices import available_devices, cuda_obstacle, default_device
-from .fitting import published
-from .fitting.canvas import growth
-from .fitting.ground import ground_colour
-from .fitting.groups import Group
-from .fitting.limits import Limits
-from .fitting.losses import Aim, Features
-from .fitting.optimiser import MOTION, Settings
-from .fitting.presets import PRESETS
-from .fitting.region import FINER
-from .fitting.sequence import Fitting
-from .images import canvas_size, list_images, premultiply, read_image, read_size, resize
-from .lettering import text_templates
-from .network import read_features
-from .templates import Template, load_templates, uniquely_named
+from ..colour import hex_of, into_space, linear_from_srgb, out_of_space, parse_hex
+from ..composition import background_pixels
+from ..devices import available_devices, cuda_obstacle, default_device
+from ..files.images import (
+    canvas_size,
+    list_images,
+    premultiply,
+    read_image,
+    read_size,
+    resize,
+)
+from ..fitting.constraints import Limits
+from ..fitting.constraints.region import FINER
+from ..fitting.fit import Fitting
+from ..fitting.groups import Group
+from ..fitting.initialise.background import ground_colour
+from ..fitting.objective.canvas import growth
+from ..fitting.objective.losses import Aim, Features
+from ..fitting.optimiser import MOTION, Settings
+from ..fitting.strategy import diffbmp as published
+from ..fitting.strategy.presets import PRESETS
+from ..templates import Template, load_templates, uniquely_named
+from ..templates.text import text_templates
+from .vgg_weights import read_features
 
 logger = logging.getLogger("smalti")
 
@@ -485,7 +492,7 @@ def usable_device(asked: str) -> str:
             "device_missing",
         )
     if device == "cuda":
-        from .cuda.driver import why_not
+        from ..cuda.driver import why_not
 
         if reason := why_not() or _gpu_fault():
             if asked == "cuda":
@@ -500,7 +507,7 @@ def usable_device(asked: str) -> str:
 @cache
 def _gpu_fault() -> str | None:
     """What a GPU does wrong that should work; it is tried once."""
-    from .selfcheck import draws
+    from ..raster.self_check import draws
 
     try:
         return None if draws("cuda") else "It computes something else than the CPU does (see smalti doctor)."

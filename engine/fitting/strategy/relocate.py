@@ -15,10 +15,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..raster import ON_TOP
-from .optimiser import Optimiser
-from .start import Placer, Sprites, box_mean, joined
-from .worth import contributions, removal_costs, squared_error, try_out
+from ...raster import ON_TOP
+from ..initialise import Placer, Sprites, box_mean, joined
+from ..optimiser import Optimiser
+from .importance import contributions, removal_costs, squared_error, try_out
 
 SHARE = 0.05
 """Share of the sprites that is moved in one round, at most."""

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from smalti.bridge.errors import SmaltiError
 
-from ..geometry import affine_maps, half_sizes
-from ..raster import Atlas, composite
-from ..raster.atlas import texels_for
-from .groups import Group
-from .start import Sprites, box_mean
+from ...raster import Atlas, composite
+from ...raster.atlas import texels_for
+from ...raster.geometry import affine_maps, half_sizes
+from ..groups import Group
+from ..initialise import Sprites, box_mean
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]

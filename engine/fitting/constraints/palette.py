@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from smalti.bridge.job import BlendSpace
 
-from ..colour import srgb_from_linear
+from ...colour import srgb_from_linear
 
 Floats = NDArray[np.float64]
 

@@ -33,8 +33,8 @@ from torch.nn import functional
 
 from smalti.bridge.loss import Terms
 
-from ..colour import decoded
-from .start import detail_of
+from ...colour import decoded
+from ..initialise import detail_of
 
 HUBER = 0.1
 """Difference of display-encoded values from which on huber grows in a straight line."""

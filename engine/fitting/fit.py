@@ -16,14 +16,16 @@ from smalti.bridge.job import BlendSpace, Preset
 
 from ..raster import build_atlas
 from ..raster.atlas import texels_for
-from . import exchange, published, recycle
-from .canvas import seen
+from .constraints import Keeper, Limits
 from .groups import Group
-from .limits import Keeper, Limits
+from .initialise import Placer, Sprites, joined, shape_of, start
+from .objective.canvas import seen
 from .optimiser import Optimiser, Settings
-from .presets import PRESETS
-from .start import Placer, Sprites, joined, shape_of, start
-from .worth import sprites_to_show
+from .strategy import diffbmp as published
+from .strategy import exchange
+from .strategy import relocate as recycle
+from .strategy.importance import sprites_to_show
+from .strategy.presets import PRESETS
 
 WARM_RATE = 0.4
 """Rates of a frame that starts from the one before, against those of a first frame."""

@@ -23,11 +23,11 @@ from smalti.bridge.composition import (
 )
 from smalti.bridge.errors import SmaltiError
 
-from .atomic import write_atomic
-from .colour import into_space, parse_hex
-from .images import premultiply, read_image, resize, write_png
-from .raster import Atlas, build_atlas
-from .templates import Template, read_template, save_template
+from ..colour import into_space, parse_hex
+from ..files.atomic import write_atomic
+from ..files.images import premultiply, read_image, resize, write_png
+from ..raster import Atlas, build_atlas
+from ..templates import Template, read_template, save_template
 
 Floats = NDArray[np.float32]
 

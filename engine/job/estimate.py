@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 
 from smalti.bridge.job import JobSpec, Preset
 
-from .cpu import threads_to_kernels
-from .drawing import picture
-from .fitting.exchange import FIRST, LAST, steps_apart
-from .fitting.presets import PRESETS as EFFORTS
-from .fitting.sequence import Fitting
+from ..composition.render import picture
+from ..cpu import threads_to_kernels
+from ..fitting.fit import Fitting
+from ..fitting.strategy.exchange import FIRST, LAST, steps_apart
+from ..fitting.strategy.presets import PRESETS as EFFORTS
 from .inputs import Inputs, read_inputs
 from .run import PREVIEW_SECONDS, compose
 
@@ -38,7 +38,7 @@ def estimates(job: JobSpec, presets: Sequence[Preset] = PRESETS) -> Iterator[Est
     """What a job would take with each of the presets. Nothing is written.
 
     Raises:
-        SmaltiError: as `smalti.engine.inputs.read_inputs`.
+        SmaltiError: as `smalti.engine.job.inputs.read_inputs`.
     """
     templates, shares, reading = None, None, 0.0
     for preset in presets:

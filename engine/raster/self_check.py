@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .raster import build_atlas, composite
+from . import build_atlas, composite
 
 
 def draws(back_end: str) -> bool:

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..raster import AT_BOTTOM, IN_STACK, ON_TOP
-from .optimiser import Optimiser
-from .start import Floats, Placer, Sprites, joined
-from .worth import squared_error, try_out
+from ...raster import AT_BOTTOM, IN_STACK, ON_TOP
+from ..initialise import Floats, Placer, Sprites, joined
+from ..optimiser import Optimiser
+from .importance import squared_error, try_out
 
 
 @dataclass(frozen=True)

@@ -26,16 +26,16 @@ from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import OPTIONAL_PATHS, JobSpec
 from smalti.bridge.version import VERSION
 
-from .atomic import write_atomic
-from .composition import Composition, load_composition, read_arrays, save_composition, write_arrays
-from .cpu import threads_to_kernels
-from .drawing import picture
-from .fitting.sequence import Fitting
-from .images import premultiply, write_png
+from ..composition import Composition, load_composition, read_arrays, save_composition, write_arrays
+from ..composition.render import picture
+from ..cpu import threads_to_kernels
+from ..files.atomic import write_atomic
+from ..files.images import premultiply, write_png
+from ..fitting.fit import Fitting
+from ..templates import Template, read_template, save_template
+from .fingerprints import Sources
 from .inputs import Inputs, frames_of, read_inputs
 from .lock import held
-from .sources import Sources
-from .templates import Template, read_template, save_template
 
 logger = logging.getLogger("smalti")
 

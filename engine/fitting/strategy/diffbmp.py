@@ -13,8 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .optimiser import Motion, Optimiser
-from .start import Placer, Sprites, box_mean
+from ..initialise import Placer, Sprites, box_mean
+from ..optimiser import Motion, Optimiser
 
 STEPS = 100
 BLUR = 1.0
@@ -36,7 +36,7 @@ def size_range(width: int, height: int) -> tuple[float, float]:
 def start(placer: Placer, count: int, rng: np.random.Generator) -> Sprites:
     """Positions by local variance, sizes the smaller the more there is, templates in turn, colours nearly grey.
 
-    See `smalti.engine.fitting.start.start` for what is returned. The stack is in the order of the draw.
+    See `smalti.engine.fitting.initialise.start` for what is returned. The stack is in the order of the draw.
     """
     target = placer.target
     height, width = target.shape[:2]

@@ -10,7 +10,7 @@ import numpy as np
 
 from smalti.bridge.job import Preset
 
-from . import published
+from . import diffbmp as published
 from .exchange import Effort
 
 

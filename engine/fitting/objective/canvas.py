@@ -12,8 +12,8 @@ from torch import Tensor
 
 from smalti.bridge.job import BlendSpace
 
-from ..colour import encoded
-from ..raster.atlas import area_resample
+from ...colour import encoded
+from ...raster.atlas import area_resample
 
 
 @dataclass(frozen=True, eq=False)

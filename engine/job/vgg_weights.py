@@ -9,8 +9,8 @@ import torch
 
 from smalti.bridge.errors import SmaltiError
 
-from .faults import unreadable
-from .fitting.losses import Features
+from ..errors import unreadable
+from ..fitting.objective.losses import Features
 
 HINT = "Give the state dict of torchvision's vgg16 (vgg16-397923af.pth)."
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import JobSpec
 
-from .faults import unreadable
+from ..errors import unreadable
 
 
 class Sources:

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .colour import out_of_space
-from .composition import Composition
-from .geometry import affine_maps, half_sizes
-from .images import straight_from_premultiplied
-from .raster import composite
-from .raster.atlas import texels_for
+from ..colour import out_of_space
+from ..files.images import straight_from_premultiplied
+from ..raster import composite
+from ..raster.atlas import texels_for
+from ..raster.geometry import affine_maps, half_sizes
+from . import Composition
 
 MAX_SIZE = 32_768
 """Longer side of a rendered picture, pixels."""

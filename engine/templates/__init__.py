@@ -16,9 +16,16 @@ from numpy.typing import NDArray
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import Mask
 
-from .images import list_images, premultiply, read_image, read_size, straight_from_premultiplied, write_png
+from ..files.images import (
+    list_images,
+    premultiply,
+    read_image,
+    read_size,
+    straight_from_premultiplied,
+    write_png,
+)
 from .matte import border_colour, dark_as_opaque, ink, without_background
-from .vector import ENDINGS, Drawing, is_drawing, read_drawing
+from .svg import ENDINGS, Drawing, is_drawing, read_drawing
 
 logger = logging.getLogger("smalti")
 
@@ -70,7 +77,7 @@ def load_templates(path: Path | str, *, mask: Mask = "auto") -> list[Template]:
     """Make templates of one bitmap, or of all bitmaps in a folder (in natural order of their names).
 
     SVG drawings count as bitmaps with their own transparency, whatever the mask. What they show, without the empty page
-    round it, is drawn with `smalti.engine.vector.SIDE` texels on the longer side.
+    round it, is drawn with `smalti.engine.templates.svg.SIDE` texels on the longer side.
 
     Args:
         path: a folder or a file.

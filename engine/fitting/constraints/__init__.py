@@ -17,15 +17,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..raster import Atlas
-from . import overlap
-from .groups import Group
-from .optimiser import Optimiser, Settings
+from ...raster import Atlas
+from ..groups import Group
+from ..initialise import Placer, Sprites, box_mean
+from ..optimiser import Optimiser, Settings
+from ..strategy.importance import squared_error, tint_response
+from . import overdraw as overlap
 from .palette import Palette
 from .region import PLACE, Region
-from .start import Placer, Sprites, box_mean
 from .visibility import Visibility, drawn_as_finished
-from .worth import squared_error, tint_response
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -60,8 +60,8 @@ class Limits:
     Attributes:
         palette: [P, 3] float32, in the blend space; None for any colour.
         rotation_steps: number of angles that a full turn has; None for any.
-        inside: function of the frame's index: [2 H, 2 W], see `smalti.engine.fitting.region.Region`; None for anywhere.
-        min_visibility: share of each sprite that is seen, see `smalti.engine.fitting.visibility`; None for any.
+        inside: function of the frame's index: [2 H, 2 W], see `.region.Region`; None for anywhere.
+        min_visibility: share of each sprite that is seen, see `.visibility`; None for any.
         max_overlap: mean number of layers over a point of the target; None for any.
         even_coverage: weight of an even number of layers, 0 to 1; None for 0.
     """
@@ -145,7 +145,7 @@ class Keeper:
         return target * inside[..., None]
 
     def admitted(self, sprites: Mapping[str, NDArray[Any]]) -> Sprites:
-        """Sprites as they may start (see `smalti.engine.fitting.start.start`): inside, and upright if all must be."""
+        """Sprites as they may start: inside, and upright if all must be."""
         result = {name: values.copy() for name, values in sprites.items()}
         if self._turn is not None and self._turns(0.0):
             result["theta"] = self._snapped(result["theta"].astype(np.float64))

@@ -21,8 +21,8 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from smalti.bridge.errors import SmaltiError
 
+from ..errors import unreadable
 from .atomic import write_atomic
-from .faults import unreadable
 
 logger = logging.getLogger("smalti")
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .groups import Group
+from ..groups import Group
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

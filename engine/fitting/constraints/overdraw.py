@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..raster import Atlas, composite
+from ...raster import Atlas, composite
 
 FAINT = 1e-3
 """Factor of the opacities: n layers are counted as n (1 - n / 2000)."""

@@ -19,8 +19,8 @@ from wcwidth import iter_graphemes
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import TextSplit
 
-from .faults import unreadable
-from .templates import MAX_SIDE, MAX_TEXELS, Template, uniquely_named, with_margin
+from ..errors import unreadable
+from . import MAX_SIDE, MAX_TEXELS, Template, uniquely_named, with_margin
 
 logger = logging.getLogger("smalti")
 

@@ -24,7 +24,7 @@ from PIL import Image
 
 from smalti.bridge.errors import SmaltiError
 
-from .faults import unreadable
+from ..errors import unreadable
 
 logger = logging.getLogger("smalti")
 

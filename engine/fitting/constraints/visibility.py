@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..geometry import affine_maps, half_sizes
-from ..raster import Atlas, composite
-from ..raster.atlas import texels_for
-from .start import Placer, Sprites, box_mean, joined
+from ...raster import Atlas, composite
+from ...raster.atlas import texels_for
+from ...raster.geometry import affine_maps, half_sizes
+from ..initialise import Placer, Sprites, box_mean, joined
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .. import raster
-from ..geometry import affine_maps
-from ..raster import Trials, appraise, best_paint, composite
-from .canvas import over, seen
-from .optimiser import LOSS, Optimiser
+from ... import raster
+from ...raster import Trials, appraise, best_paint, composite
+from ...raster.geometry import affine_maps
+from ..objective.canvas import over, seen
+from ..optimiser import LOSS, Optimiser
 
 CULLS = 6
 """How often sprites that do harm are faded out, at most, before all are."""
