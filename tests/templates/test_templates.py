@@ -17,7 +17,7 @@ from smalti.engine import templates
 from smalti.engine.templates import Template, bled, load_templates, read_template, save_template
 from smalti.engine.templates.matte import border_colour, connected
 
-DATA = Path(__file__).parents[2] / "shared" / "data" / "primitives"
+DATA = Path(__file__).parents[3] / "shared" / "data" / "primitives"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the shared primitives are not here")
 
 WHITE = (255, 255, 255)
