@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names for NumPy arrays of one type of number. Shapes stand in the docstrings of whoever takes or returns them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BoolArray = NDArray[np.bool_]
+UInt8Array = NDArray[np.uint8]
+Int32Array = NDArray[np.int32]
+Int64Array = NDArray[np.int64]
+Float32Array = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
+IntegerArray = NDArray[np.integer[Any]]
+"""Whole numbers of any width."""
+FloatArray = NDArray[np.floating[Any]]
+"""Floating-point numbers of any width."""
