@@ -270,7 +270,7 @@ def steps(options: argparse.Namespace) -> list[Line]:
             end.synchronize()
             times.append(begin.elapsed_time(end) / 20)
         ms = statistics.median(times)
-        drawn = {name: torch.from_numpy(values) for name, values in random_sprites(case).items()}
+        drawn = {name: torch.from_numpy(values) for name, values in random_sprites(case).columns().items()}
         shape = torch.full((sprites, 2), 64.0, dtype=torch.float64)
         maps = affine_maps(drawn["x"], drawn["y"], drawn["scale"], drawn["aspect"], drawn["theta"], shape)
         pairs = covered_pairs(maps.numpy(), size, size)

@@ -37,7 +37,10 @@ VERSION = 1
 FILE_NAME = "composition.json"
 ARRAYS_NAME = "frames.npz"
 
-PER_FRAME = ("x", "y", "scale", "aspect", "theta", "opacity")
+PER_FRAME = ("x", "y", "scale", "aspect", "theta", "opacity", "tint")
+"""The arrays with a row for each frame."""
+COLUMNS = ("template", *PER_FRAME)
+"""All arrays: what is known of each sprite."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ def check_arrays(header: Header, arrays: Mapping[str, Any], where: str) -> None:
             template.
     """
     n, f = header.sprites, header.frames
-    shapes = {"template": (n,), "tint": (f, n, 3), **dict.fromkeys(PER_FRAME, (f, n))}
+    shapes = {"template": (n,), **dict.fromkeys(PER_FRAME, (f, n)), "tint": (f, n, 3)}
     for name, shape in shapes.items():
         if name not in arrays:
             raise SmaltiError(f"{where}: the array {name!r} is missing.", code="bad_file")

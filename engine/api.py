@@ -12,6 +12,7 @@ from smalti.bridge.schema import from_mapping, to_mapping
 
 from .composition import Composition
 from .cpu import threads_to_kernels
+from .fitting.strategy import Strategy
 from .job.inputs import read_inputs
 from .job.run import compose
 from .templates import Template
@@ -21,6 +22,7 @@ def fit(
     target: Path | str,
     templates: Sequence[Template],
     *,
+    strategy: Strategy | None = None,
     progress: Callable[[int, int, float], None] | None = None,
     **settings: Any,
 ) -> Composition:
@@ -29,6 +31,7 @@ def fit(
     Args:
         target: path of an image, or of a folder of frames.
         templates: what `load_templates` or `text_templates` returned, or both together.
+        strategy: hyperparameters (see `smalti.engine.fitting.strategy`); None takes those of the preset.
         progress: called after every step with steps done, steps in all, and the loss; whatever it raises ends the fit.
         settings: the fields of `smalti.bridge.job.JobSpec`: count, size, steps, colour_mix, background, seed, ...
             `regions` may be given as dictionaries.
@@ -38,7 +41,7 @@ def fit(
         TypeError: there is no such setting.
     """
     job = JobSpec(target=str(target), primitives="(in memory)", **settings)
-    inputs = read_inputs(from_mapping(JobSpec, _plain(to_mapping(job)), "settings"), templates)
+    inputs = read_inputs(from_mapping(JobSpec, _plain(to_mapping(job)), "settings"), templates, strategy=strategy)
     with threads_to_kernels():
         fitting = inputs.fitting()
         while not fitting.finished:

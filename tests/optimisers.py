@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.engine.fitting.optimiser import Optimiser, Settings
+from smalti.engine.fitting.objective import ImageObjective
+from smalti.engine.fitting.optimiser import Optimiser, OptimiserSettings
+from smalti.engine.fitting.schedule import Schedule
 from smalti.engine.raster import build_atlas
+from smalti.engine.sprites import Sprites
 
 SIZE = 61, 83
 TEMPLATES = [(9, 14), (30, 30), (16, 5)]
 
 
-def settings(**changes: Any) -> Settings:
-    return Settings(
+def settings(**changes: Any) -> OptimiserSettings:
+    return OptimiserSettings(
         **{
             "steps": 100,
-            "rate": 1.0,
-            "blur": 1.0,
+            "schedule": Schedule(lod_bias=1.0),
             "colour_mix": 0.0,
             "blend_space": "srgb",
             "alpha_max": 0.9,
@@ -33,7 +35,7 @@ def settings(**changes: Any) -> Settings:
     )
 
 
-def optimiser(background: bool, chosen: Settings) -> Optimiser:
+def optimiser(background: bool, chosen: OptimiserSettings) -> Optimiser:
     rng = np.random.default_rng(4)
     n = 40
     bitmaps = [rng.uniform(0, 1, (*shape, 4)) for shape in TEMPLATES]
@@ -42,16 +44,17 @@ def optimiser(background: bool, chosen: Settings) -> Optimiser:
     target: NDArray[np.float32] = rng.uniform(0, 1, (*SIZE, 4)).astype(np.float32)
     target[..., 3] = 1 if background else np.linspace(0, 1, SIZE[1])
     target[..., :3] *= target[..., 3:]
-    sprites = {
-        "template": rng.integers(0, 3, n),
-        "x": rng.uniform(-5, SIZE[1] + 5, n),
-        "y": rng.uniform(-5, SIZE[0] + 5, n),
-        "scale": rng.uniform(2, 20, n),
-        "aspect": rng.normal(0, 0.2, n),
-        "theta": rng.uniform(-3, 3, n),
-        "opacity": rng.uniform(0.1, 0.85, n),
-        "tint": rng.uniform(0, 1, (n, 3)),
-    }
+    sprites = Sprites(
+        template=rng.integers(0, 3, n).astype(np.int32),
+        x=rng.uniform(-5, SIZE[1] + 5, n),
+        y=rng.uniform(-5, SIZE[0] + 5, n),
+        scale=rng.uniform(2, 20, n),
+        aspect=rng.normal(0, 0.2, n),
+        theta=rng.uniform(-3, 3, n),
+        opacity=rng.uniform(0.1, 0.85, n),
+        tint=rng.uniform(0, 1, (n, 3)),
+    )
     shapes = np.array([[width, height] for height, width in TEMPLATES], np.float64)
-    ground = np.full((*SIZE, 4), (0.3, 0.6, 0.1, 1), np.float32) if background else None
-    return Optimiser(target, ground, build_atlas(bitmaps), shapes, sprites, chosen, seed=7)
+    behind = np.full((*SIZE, 4), (0.3, 0.6, 0.1, 1), np.float32) if background else None
+    objective = ImageObjective(target, behind, chosen.blend_space, chosen.aim, seed=7)
+    return Optimiser(objective, build_atlas(bitmaps), shapes, sprites, chosen)

@@ -12,7 +12,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,11 +24,13 @@ from ..cpu import threads_to_kernels
 from ..files.atomic import write_atomic
 from ..files.images import premultiply, read_image, write_png
 from ..fitting.groups import Group
-from ..fitting.initialise import Placer, shape_of, start
-from ..fitting.optimiser import Optimiser, Settings
-from ..fitting.strategy.relocate import is_due, recycle
+from ..fitting.initialise import InitialiseSettings, SpriteSampler, initialise, measure_template
+from ..fitting.objective import ImageObjective
+from ..fitting.optimiser import Optimiser, OptimiserSettings
+from ..fitting.schedule import Schedule
+from ..fitting.strategy.relocate import RelocateSettings, relocate
 from ..raster import build_atlas, composite
-from ..raster.geometry import affine_maps
+from ..sprites import Sprites
 from .scene import TEXELS, disc
 
 Pixels = NDArray[np.float32]
@@ -54,7 +55,7 @@ PUBLISHED = {
 (281 s), both with 4,096 steps on its author's GPU."""
 
 FLATNESS, OVERLAP = 0.05, 3.0
-"""How the discs start, see `smalti.engine.fitting.initialise.start`: closer to the detail than sprites usually do."""
+"""How the discs start, see `smalti.engine.fitting.initialise`: closer to the detail than sprites usually do."""
 BLUR = 1.0
 GAP = 8
 """Pixels between the three panels of the picture."""
@@ -148,16 +149,13 @@ def read_target(image: Path) -> Pixels:
     return target
 
 
-def fit(
-    target: Pixels, steps: int, seed: int, device: str = "cpu"
-) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+def fit(target: Pixels, steps: int, seed: int, device: str = "cpu") -> tuple[Sprites, Sprites]:
     """Paint one target; returns the circles at the start and at the end, as `Optimiser.sprites` does."""
     template = disc()
     size_range = 2.0, float(SIDE)
-    settings = Settings(
+    settings = OptimiserSettings(
         steps=steps,
-        rate=1.0,
-        blur=BLUR,
+        schedule=Schedule(lod_bias=BLUR),
         colour_mix=0.0,
         blend_space="srgb",
         alpha_max=1.0,
@@ -167,27 +165,28 @@ def fit(
         back_end=device,
     )
     group = Group(CIRCLES, range(1), size_range)
-    placer = Placer(target.astype(np.float64), [shape_of(template)], 0.0, group, upright=True)
-    sprites = start(placer, CIRCLES, np.random.default_rng(seed), FLATNESS, OVERLAP)
-    shapes = np.full((1, 2), float(TEXELS))
-    optimiser = Optimiser(target, np.ones_like(target), build_atlas([template]), shapes, sprites, settings, seed)
+    initialisation, relocation = InitialiseSettings(flat_density=FLATNESS, overdraw=OVERLAP), RelocateSettings()
+    measured = [measure_template(template)]
+    sampler = SpriteSampler(target.astype(np.float64), measured, 0.0, group, True, initialisation.sampler)
+    sprites = initialise(sampler, CIRCLES, np.random.default_rng(seed), initialisation)
+    objective = ImageObjective(target, np.ones_like(target), settings.blend_space, settings.aim, seed)
+    optimiser = Optimiser(objective, build_atlas([template]), np.full((1, 2), float(TEXELS)), sprites, settings)
     before = optimiser.sprites()
     with threads_to_kernels():
         while not optimiser.finished:
-            if is_due(optimiser.done, steps):
-                recycle(optimiser, [placer], np.random.default_rng((seed, optimiser.done)))
+            if relocation.is_due(optimiser.done, steps):
+                relocate(optimiser, [sampler], relocation, np.random.default_rng((seed, optimiser.done)))
             optimiser.step()
     return before, optimiser.sprites()
 
 
-def picture(sprites: dict[str, NDArray[Any]]) -> Pixels:
+def picture(sprites: Sprites) -> Pixels:
     """[256, 256, 4]: the circles over white."""
-    t = {name: torch.from_numpy(values.astype(np.float64)) for name, values in sprites.items()}
-    shape = torch.full((len(t["x"]), 2), float(TEXELS), dtype=torch.float64)
-    affine = affine_maps(t["x"], t["y"], t["scale"], t["aspect"], t["theta"], shape)
+    affine = sprites.affine(np.full((1, 2), float(TEXELS)))
+    opacity, tint = (torch.from_numpy(values.astype(np.float64)) for values in (sprites.opacity, sprites.tint))
     white = torch.ones(SIDE, SIDE, 4)
-    atlas = build_atlas([disc()])
-    image: Pixels = composite(affine, t["opacity"], t["tint"], t["template"].int(), atlas, (SIDE, SIDE), white).numpy()
+    template, atlas = torch.from_numpy(sprites.template), build_atlas([disc()])
+    image: Pixels = composite(affine, opacity, tint, template, atlas, (SIDE, SIDE), white).numpy()
     return image
 
 

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..sprites import Sprites
 
 Floats = NDArray[np.float64]
 
@@ -49,20 +50,20 @@ def discs() -> list[NDArray[np.float32]]:
     return [disc(colour) for colour in ((0.9, 0.3, 0.2), (0.3, 0.7, 0.3), (0.3, 0.5, 0.9), (0.9, 0.8, 0.5))]
 
 
-def random_sprites(case: Case) -> dict[str, NDArray[Any]]:
-    """The case's sprites, as `smalti.engine.fitting.initialise.start` returns them; always the same ones."""
+def random_sprites(case: Case) -> Sprites:
+    """The case's sprites; always the same ones."""
     rng = np.random.default_rng(0)
     n = case.sprites
-    return {
-        "template": rng.integers(0, len(discs()), n).astype(np.int32),
-        "x": rng.uniform(0, case.size, n),
-        "y": rng.uniform(0, case.size, n),
-        "scale": case.half_size * rng.uniform(0.3, 1.7, n),
-        "aspect": np.zeros(n),
-        "theta": rng.uniform(-np.pi, np.pi, n),
-        "opacity": rng.uniform(0.3, 0.9, n),
-        "tint": rng.uniform(0, 1, (n, 3)),
-    }
+    return Sprites(
+        template=rng.integers(0, len(discs()), n).astype(np.int32),
+        x=rng.uniform(0, case.size, n),
+        y=rng.uniform(0, case.size, n),
+        scale=case.half_size * rng.uniform(0.3, 1.7, n),
+        aspect=np.zeros(n),
+        theta=rng.uniform(-np.pi, np.pi, n),
+        opacity=rng.uniform(0.3, 0.9, n),
+        tint=rng.uniform(0, 1, (n, 3)),
+    )
 
 
 def covered_pairs(affine: Floats, width: int, height: int) -> int:

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor
 
 from ..cpu import threads_to_kernels
-from ..fitting.optimiser import Optimiser, Settings
+from ..fitting.objective import ImageObjective
+from ..fitting.optimiser import Optimiser, OptimiserSettings
+from ..fitting.schedule import Schedule
 from ..raster import build_atlas, composite
 from ..raster.geometry import affine_maps
 from .scene import TEXELS, Case, covered_pairs, discs, random_sprites
@@ -52,7 +54,7 @@ class Passes:
     def __init__(self, case: Case) -> None:
         device = torch.device("cuda" if case.backend == "cuda" else "cpu")
         shape = torch.full((case.sprites, 2), float(TEXELS), dtype=torch.float64)
-        s = {name: torch.from_numpy(values) for name, values in random_sprites(case).items()}
+        s = {name: torch.from_numpy(values) for name, values in random_sprites(case).columns().items()}
         affine = affine_maps(s["x"], s["y"], s["scale"], s["aspect"], s["theta"], shape)
         self._leaves = tuple(t.to(device).requires_grad_() for t in (affine, s["opacity"], s["tint"]))
         self.affine = self._leaves[0]
@@ -100,11 +102,11 @@ def _wait_for(case: Case) -> None:
 
 
 def optimiser_for(case: Case) -> Optimiser:
-    """An optimiser of the case's sprites, so slow that they stay where they are."""
-    settings = Settings(
+    """An optimizer of the case's sprites, so slow that they stay where they are."""
+    settings = OptimiserSettings(
         steps=1_000_000,
-        rate=1e-3,
-        blur=0.0,
+        learning_rate_factor=1e-3,
+        schedule=Schedule(lod_bias=0.0),
         colour_mix=case.mix,
         blend_space="srgb",
         alpha_max=1.0,
@@ -117,7 +119,8 @@ def optimiser_for(case: Case) -> Optimiser:
     target[..., :3] = np.random.default_rng(0).random((case.size, case.size, 3), np.float32)
     templates = discs()
     shapes = np.full((len(templates), 2), float(TEXELS))
-    return Optimiser(target, np.ones_like(target), build_atlas(templates), shapes, random_sprites(case), settings, 0)
+    objective = ImageObjective(target, np.ones_like(target), settings.blend_space, settings.aim, seed=0)
+    return Optimiser(objective, build_atlas(templates), shapes, random_sprites(case), settings)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from smalti.bridge.composition import (
     ARRAYS_NAME,
+    COLUMNS,
     FILE_NAME,
     PER_FRAME,
     Header,
@@ -141,13 +142,13 @@ def load_composition(folder: Path | str) -> Composition:
         templates.append(template)
     named = header.background != "transparent" and not header.background.startswith("#")
     image = read_image(folder / header.background) if named else None
-    kept = {name: arrays[name].astype(np.float32) for name in (*PER_FRAME, "tint")}
+    kept = {name: arrays[name].astype(np.float32) for name in PER_FRAME}
     return Composition(header, templates, arrays["template"].astype(np.int32), **kept, background_image=image)
 
 
 def save_composition(folder: Path, composition: Composition) -> None:
     """Write ``frames.npz`` and then ``composition.json``, each replaced in one step; the bitmaps are there already."""
-    arrays = {name: getattr(composition, name) for name in ("template", *PER_FRAME, "tint")}
+    arrays = {name: getattr(composition, name) for name in COLUMNS}
     write_arrays(folder / ARRAYS_NAME, arrays)
     write_header(folder, composition.header)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Adam (Kingma and Ba, 2015, algorithm 1) on a few arrays with rates of their own.
+"""Adam (Kingma and Ba, 2015, algorithm 1) on a few arrays with learning rates of their own.
 
 torch.optim has one, but making it imports torch's compiler, most of a second for a program whose job may take two; and
-sprites that move within the stack want to take their moments along.
+the moments of sprites must move with them within the stack.
 """
 
 from __future__ import annotations
@@ -34,10 +34,12 @@ class Adam:
         self.mean = {name: torch.zeros_like(p) for name, p in self._parameters.items()}
         self.square = {name: torch.zeros_like(p) for name, p in self._parameters.items()}
 
-    def step(self, rates: Mapping[str, float], factors: Mapping[str, Tensor] | None = None) -> None:
-        """One step; gradients are cleared. The first one is as long as the rate, which has the parameter's unit.
+    def step(self, learning_rates: Mapping[str, float], factors: Mapping[str, Tensor] | None = None) -> None:
+        """Make one step, and clear the gradients.
 
-        `factors` holds further factors of the rates for each entry of some parameters.
+        Args:
+            learning_rates: by name, in the parameter's unit: the length of the first step.
+            factors: further factors of the learning rate for each entry of some parameters.
         """
         first, second, first_bias, second_bias = self.begin_step()
         with torch.no_grad():
@@ -52,13 +54,14 @@ class Adam:
                 direction = mean / length
                 if factors is not None and name in factors:
                     direction *= factors[name]
-                parameter.sub_(direction, alpha=rates[name] / first_bias)
+                parameter.sub_(direction, alpha=learning_rates[name] / first_bias)
                 parameter.grad = None
 
     def begin_step(self) -> tuple[float, float, float, float]:
-        """Counts a step that is about to be made, here or elsewhere.
+        """Count a step that is about to be made, here or in a fused kernel.
 
-        Returns: both decays, and 1 minus their powers by the number of steps.
+        Returns:
+            Both decay rates, and 1 minus their powers by the number of steps (the bias corrections).
         """
         self._steps += 1
         first, second = self._betas
@@ -70,10 +73,10 @@ class Adam:
             for moments in (self.mean, self.square):
                 moments[name] = moments[name][order]
 
-    def begin_anew(self, which: Tensor) -> None:
-        """Forget the past of the sprites `which`.
+    def reset(self, which: Tensor) -> None:
+        """Reset the moments of the sprites `which` [M].
 
-        They get no momentum, and steps as long as the others': squares of 0 would let the first step leap.
+        They get no momentum, and the mean second moment of all: with 0 the first step would leap.
         """
         for name in self._parameters:
             self.mean[name][which] = 0.0

@@ -11,14 +11,12 @@ from smalti.bridge.job import JobSpec, Preset
 
 from ..composition.render import picture
 from ..cpu import threads_to_kernels
-from ..fitting.fit import Fitting
-from ..fitting.strategy.exchange import FIRST, LAST, steps_apart
-from ..fitting.strategy.presets import PRESETS as EFFORTS
+from ..fitting.fit import Fit
 from .inputs import Inputs, read_inputs
 from .run import PREVIEW_SECONDS, compose
 
 PRESETS: tuple[Preset, ...] = ("draft", "balanced", "best")
-SAMPLES = (FIRST, 0.15, 0.4, 0.7, LAST)
+SAMPLES = (0.02, 0.15, 0.4, 0.7, 0.9)
 """Shares of the steps at which some are timed: later ones are on larger canvases, and the last without exchanges."""
 AT_LEAST = 20
 """Steps that are timed there, at least."""
@@ -60,12 +58,12 @@ def estimates(job: JobSpec, presets: Sequence[Preset] = PRESETS) -> Iterator[Est
         yield Estimate(preset, fitting.steps, inputs.steps, seconds)
 
 
-def _pace(inputs: Inputs, fitting: Fitting) -> list[float]:
+def _pace(inputs: Inputs, fitting: Fit) -> list[float]:
     """Seconds of a step of the first frame, at each of `SAMPLES`."""
     pace = []
     for share in SAMPLES:
         # From one round of exchanges to the next, so that rounds have their part in each sample.
-        apart = steps_apart(inputs.steps, EFFORTS[inputs.job.preset].effort)
+        apart = inputs.strategy.period(inputs.steps)
         first = -(-int(share * inputs.steps) // apart) * apart
         fitting.optimiser.done = min(first, (inputs.steps - 1) // apart * apart)
         count = min(-(-AT_LEAST // apart) * apart, inputs.steps - fitting.optimiser.done)
@@ -76,7 +74,7 @@ def _pace(inputs: Inputs, fitting: Fitting) -> list[float]:
     return pace
 
 
-def _seconds_of_picture(inputs: Inputs, fitting: Fitting) -> float:
+def _seconds_of_picture(inputs: Inputs, fitting: Fit) -> float:
     """How long a picture of the job takes, of which there is one every `PREVIEW_SECONDS`, and one of each frame."""
     began = time.perf_counter()
     picture(compose(inputs, fitting.result()))

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.bridge.errors import SmaltiError
-from smalti.bridge.job import MAX_SIZE, BlendSpace, JobSpec, RegionSpec
-from smalti.bridge.loss import parse_loss
+from smalti.bridge.job import MAX_SIZE, JobSpec, RegionSpec
 
-from ..colour import hex_of, into_space, linear_from_srgb, out_of_space, parse_hex
+from ..colour import hex_of, into_space, out_of_space
 from ..composition import background_pixels
 from ..devices import available_devices, cuda_obstacle, default_device
 from ..files.images import (
@@ -27,24 +26,20 @@ from ..files.images import (
     read_size,
     resize,
 )
-from ..fitting.constraints import Limits
-from ..fitting.constraints.region import FINER
-from ..fitting.fit import Fitting
+from ..fitting.constraints.overflow import FINER
+from ..fitting.constraints.palette import palette_colors
+from ..fitting.fit import Fit
 from ..fitting.groups import Group
-from ..fitting.initialise.background import ground_colour
-from ..fitting.objective.canvas import growth
-from ..fitting.objective.losses import Aim, Features
-from ..fitting.optimiser import MOTION, Settings
-from ..fitting.strategy import diffbmp as published
-from ..fitting.strategy.presets import PRESETS
+from ..fitting.initialise.background import background_color
+from ..fitting.objective.losses import Features
+from ..fitting.plan import FitPlan, aim_of, optimiser_settings, strategy_of
+from ..fitting.strategy import Strategy
 from ..templates import Template, load_templates, uniquely_named
 from ..templates.text import text_templates
 from .vgg_weights import read_features
 
 logger = logging.getLogger("smalti")
 
-BLUR = 3.0
-"""Mip levels by which templates are blurred at first."""
 THUMBNAIL = 64
 """Texels a side, or a little more, that stand for a bitmap's colours."""
 
@@ -67,6 +62,7 @@ class Inputs:
         target_mask, weight_map: [height, width] float32, 0 to 1, or None.
         steps, frame_steps, device: the job's, or what follows from canvas, count and templates.
         features: what the job's loss needs of VGG16, or None.
+        strategy: how sprites begin and move, see `smalti.engine.fitting.strategy`.
     """
 
     job: JobSpec
@@ -83,6 +79,7 @@ class Inputs:
     frame_steps: int
     device: str
     features: Features | None
+    strategy: Strategy
 
     @property
     def count(self) -> int:
@@ -124,63 +121,38 @@ class Inputs:
             target = target + (1 - target[..., 3:]) * background
         return out_of_space(target, self.job.blend_space)
 
-    def fitting(self) -> Fitting:
+    def fitting(self) -> Fit:
         """The fit of these inputs, at its first step."""
         job = self.job
         first = self.target(0)
         # Where the target has holes, sprites must leave them open whatever lies behind: they are fitted on noise.
         alone = self.background == "transparent" or float(first[..., 3].min()) < 1 - 1 / 255
-        as_published = job.preset == "published"
-        settings = Settings(
-            steps=self.steps,
-            rate=1.0,
-            blur=published.BLUR if as_published else BLUR,
-            colour_mix=job.colour_mix,
-            blend_space=job.blend_space,
-            alpha_max=job.alpha_max,
-            lock_rotation=job.lock_rotation,
-            lock_scale=job.lock_scale,
-            size_range=self.size_range,
-            back_end=self.device,
-            motion=published.motion(self.count) if as_published else MOTION,
-            coarse=() if as_published else growth((self.height, self.width), self._densest()),
-            aim=Aim(parse_loss(job.loss), self.features, self.weight_map, job.detail_weight),
+        settings = optimiser_settings(
+            job,
+            self.strategy,
+            self.groups,
+            (self.height, self.width),
+            self.steps,
+            self.device,
+            aim_of(job, self.features, self.weight_map),
         )
-        bitmaps = [into_space(premultiply(t.rgba), job.blend_space) for t in self.templates]
-        return Fitting(
+        plan = FitPlan(
+            job,
             self.target,
             len(self.frames),
             None if alone else self.background_pixels(),
-            bitmaps,
+            [into_space(premultiply(t.rgba), job.blend_space) for t in self.templates],
             self.groups,
+            self.inside if self._has_outside else None,
             settings,
             self.frame_steps,
-            job.seed,
-            job.preset,
-            self.limits(),
+            self.strategy,
         )
-
-    def _densest(self) -> int:
-        """How many sprites there would be if they lay everywhere as close as in the group where they lie closest."""
-        whole = self.width * self.height
-        return max(round(g.count * whole / (whole if g.mask is None else int(g.mask.sum()))) for g in self.groups)
+        return Fit(plan)
 
     @property
     def _has_outside(self) -> bool:
         return bool(self.job.keep_in or self.job.keep_out or self.job.inside_outline)
-
-    def limits(self) -> Limits | None:
-        """What the sprites may not do; None where nothing is ruled out."""
-        job = self.job
-        limits = Limits(
-            palette=None if job.palette is None else palette_colours(job.palette, job.blend_space),
-            rotation_steps=job.rotation_steps,
-            min_visibility=job.min_visibility or None,
-            max_overlap=job.max_overlap,
-            even_coverage=job.even_coverage or None,
-            inside=self.inside if self._has_outside else None,
-        )
-        return limits if limits.any else None
 
     def inside(self, frame: int) -> NDArray[np.bool_]:
         """[2 height, 2 width]: where sprites may draw in a frame, on a canvas of twice the size.
@@ -225,7 +197,10 @@ class Inputs:
 
 
 def read_inputs(
-    job: JobSpec, templates: Sequence[Template] | None = None, shares: Sequence[int] | None = None
+    job: JobSpec,
+    templates: Sequence[Template] | None = None,
+    shares: Sequence[int] | None = None,
+    strategy: Strategy | None = None,
 ) -> Inputs:
     """Read and check all that a job needs.
 
@@ -233,11 +208,13 @@ def read_inputs(
         job: its paths may be relative to the current folder.
         templates: the bitmaps where they are at hand already; None loads `job.primitives` and draws `job.text`.
         shares: where the bitmaps of regions are among them: how many are of each group (see `Inputs`).
+        strategy: how to fit; None takes that of the job's preset.
 
     Raises:
         SmaltiError: a setting or one of the files is unusable; nothing has been written.
     """
     job = job.checked()
+    strategy = strategy or strategy_of(job)
     device = usable_device(job.device)
     frames = frames_of(Path(job.target))
     first = read_image(frames[0], MAX_SIZE)
@@ -286,9 +263,9 @@ def read_inputs(
     chosen = uniquely_named(template for own in given for template in own)
     if not all(given):
         raise SmaltiError("There are no bitmaps to work with.", "Give at least one.", "no_bitmaps")
-    background, image = _background(job, target, chosen)
-    groups = _groups(job, [len(own) for own in given], inside, masks, drawable, (width, height))
-    steps = job.steps or PRESETS[job.preset].steps(sum(group.count for group in groups))
+    background, image = _background(job, strategy, target, chosen)
+    groups = _groups(job, strategy, [len(own) for own in given], inside, masks, drawable, (width, height))
+    steps = job.steps or strategy.steps(sum(group.count for group in groups))
     return Inputs(
         job,
         tuple(frames),
@@ -304,6 +281,7 @@ def read_inputs(
         job.frame_steps or max(20, round(steps / 6)),
         device,
         None if job.loss_weights_file is None else read_features(Path(job.loss_weights_file)),
+        strategy,
     )
 
 
@@ -391,6 +369,7 @@ def _split(templates: Sequence[Template], shares: Sequence[int]) -> list[list[Te
 
 def _groups(
     job: JobSpec,
+    strategy: Strategy,
     shares: Sequence[int],
     inside: Sequence[Bools],
     masks: Sequence[Bools],
@@ -411,14 +390,14 @@ def _groups(
     result = []
     if job.count:
         rest = ~np.logical_or.reduce(masks) & drawable if masks else None
-        result.append(Group(job.count, templates[0], _size_range(job, rest, size), rest))
+        result.append(Group(job.count, templates[0], _size_range(strategy, job, rest, size), rest))
     for number, region in enumerate(job.regions):
         mask = masks[number] & drawable
         result.append(
             Group(
                 region.count,
                 templates[len(result)],
-                _size_range(region, mask, size, f" of region {number + 1}"),
+                _size_range(strategy, region, mask, size, f" of region {number + 1}"),
                 mask,
                 inside[number] if region.confine else None,
                 f"the region of {region.mask}",
@@ -428,19 +407,15 @@ def _groups(
 
 
 def _size_range(
-    asked: JobSpec | RegionSpec, mask: Bools | None, size: tuple[int, int], of: str = ""
+    strategy: Strategy, asked: JobSpec | RegionSpec, mask: Bools | None, size: tuple[int, int], of: str = ""
 ) -> tuple[float, float]:
     """Smallest and largest longer side of sprites that lie in a mask [H, W], canvas pixels."""
     width, height = size
-    if isinstance(asked, JobSpec) and asked.preset == "published":
-        usual = published.size_range(width, height)
-    else:
-        area, longest = width * height, max(width, height)
-        if mask is not None:
-            area = int(mask.sum())
-            longest = max(int(np.ptp(np.flatnonzero(mask.any(axis=axis)))) + 1 for axis in (0, 1))
-        typical = float(np.sqrt(area / asked.count))
-        usual = max(3.0, 0.4 * typical), max(0.5 * longest, 1.5 * typical)
+    area, longest = width * height, max(width, height)
+    if mask is not None:
+        area = int(mask.sum())
+        longest = max(int(np.ptp(np.flatnonzero(mask.any(axis=axis)))) + 1 for axis in (0, 1))
+    usual = strategy.size_range(size, (area, longest), asked.count)
     smallest, largest = asked.min_size or usual[0], asked.max_size or usual[1]
     # Beyond the limit a sprite is one colour on the whole canvas, and its numbers run out of bounds.
     limit = 16.0 * max(width, height)
@@ -454,12 +429,6 @@ def _size_range(
     if asked.max_size is None:
         largest = max(smallest, largest)
     return smallest, largest
-
-
-def palette_colours(palette: Sequence[str], space: BlendSpace) -> Floats:
-    """[P, 3] float32 in the blend space: colours given as ``"#rrggbb"``."""
-    shown = np.array([parse_hex(colour) for colour in palette], np.float32)
-    return shown if space == "srgb" else linear_from_srgb(shown)
 
 
 def _grey_of(picture: Floats) -> Floats:
@@ -553,16 +522,18 @@ def _check_proportions(path: Path, own_width: int, own_height: int, width: int, 
         )
 
 
-def _background(job: JobSpec, target: Floats, templates: Sequence[Template]) -> tuple[str, NDArray[np.uint8] | None]:
+def _background(
+    job: JobSpec, strategy: Strategy, target: Floats, templates: Sequence[Template]
+) -> tuple[str, NDArray[np.uint8] | None]:
     asked = job.background
     if asked == "auto":
         if float(target[..., 3].min()) < 1 - 1 / 255:
             return "transparent", None
-        palette = None if job.palette is None else palette_colours(job.palette, job.blend_space)
-        if (job.colour_mix == 0 and palette is None) or job.preset == "published":
+        palette = None if job.palette is None else palette_colors(job.palette, job.blend_space)
+        if (job.colour_mix == 0 and palette is None) or strategy.background_is_mean:
             return hex_of(target[..., :3].mean(axis=(0, 1))), None
         thumbnails = [t.rgba[:: max(1, t.height // THUMBNAIL), :: max(1, t.width // THUMBNAIL)] for t in templates]
-        colour = ground_colour(
+        colour = background_color(
             into_space(target, job.blend_space).astype(np.float64),
             [into_space(premultiply(rgba), job.blend_space) for rgba in thumbnails],
             job.colour_mix,

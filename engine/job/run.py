@@ -31,7 +31,7 @@ from ..composition.render import picture
 from ..cpu import threads_to_kernels
 from ..files.atomic import write_atomic
 from ..files.images import premultiply, write_png
-from ..fitting.fit import Fitting
+from ..fitting.fit import Fit
 from ..templates import Template, read_template, save_template
 from .fingerprints import Sources
 from .inputs import Inputs, frames_of, read_inputs
@@ -295,7 +295,7 @@ def _template_file(index: int) -> str:
     return f"{TEMPLATE_FOLDER}/{index + 1:04d}.png"
 
 
-def _write_start(out: Path, inputs: Inputs, fitting: Fitting, sources: Sources) -> None:
+def _write_start(out: Path, inputs: Inputs, fitting: Fit, sources: Sources) -> None:
     """The files that a resume needs."""
     _make_folder(out / TEMPLATE_FOLDER)
     for i, template in enumerate(inputs.templates):
@@ -305,7 +305,7 @@ def _write_start(out: Path, inputs: Inputs, fitting: Fitting, sources: Sources) 
     _write_checkpoint(out, inputs, fitting, sources, 0.0)
 
 
-def _write_checkpoint(out: Path, inputs: Inputs, fitting: Fitting, sources: Sources, seconds: float) -> None:
+def _write_checkpoint(out: Path, inputs: Inputs, fitting: Fit, sources: Sources, seconds: float) -> None:
     sources.read(fitting.frame)
     names = np.array([t.name for t in inputs.templates])
     write_arrays(
@@ -380,7 +380,7 @@ def _at_work(folder: Path) -> Iterator[IO[str]]:
 
 def _work(
     inputs: Inputs,
-    fitting: Fitting,
+    fitting: Fit,
     sources: Sources,
     out: Path,
     listener: Listener,
@@ -424,7 +424,7 @@ def _work(
 
 def _finish(
     inputs: Inputs,
-    fitting: Fitting,
+    fitting: Fit,
     sources: Sources,
     out: Path,
     listener: Listener,
@@ -479,9 +479,9 @@ def _finish(
     return Outcome(out, report, cancelled)
 
 
-def _reached(fitting: Fitting) -> dict[str, Any]:
+def _reached(fitting: Fit) -> dict[str, Any]:
     """What the report says of limits that are no guarantee; says where sprites stay hidden."""
-    frames = fitting.reached()
+    frames = fitting.report()
     if not frames:
         return {}
     rounded = {name: [round(frame[name], 4) for frame in frames] for name in frames[0]}
@@ -493,7 +493,7 @@ def _reached(fitting: Fitting) -> dict[str, Any]:
     return {name: values[0] if len(values) == 1 else values for name, values in rounded.items()}
 
 
-def _composition(inputs: Inputs, fitting: Fitting, last_only: bool = False) -> Composition:
+def _composition(inputs: Inputs, fitting: Fit, last_only: bool = False) -> Composition:
     arrays = fitting.result()
     if last_only:
         arrays = {name: a if name == "template" else a[-1:] for name, a in arrays.items()}

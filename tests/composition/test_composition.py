@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from jobs import badge, bitmaps, ramp, save
 
-from smalti.bridge.composition import PER_FRAME, Header, TemplateFile
+from smalti.bridge.composition import COLUMNS, Header, TemplateFile
 from smalti.bridge.errors import SmaltiError
 from smalti.engine.composition import Composition, load_composition, read_arrays
 from smalti.engine.templates import load_templates
@@ -76,7 +76,7 @@ def test_a_composition_comes_back_as_it_was_saved(tmp_path: Path, frames: int, b
     loaded = load_composition(tmp_path / "new" / "job")
     assert loaded.header == saved.header
     assert loaded.frames == frames
-    for name in ("template", *PER_FRAME, "tint"):
+    for name in COLUMNS:
         np.testing.assert_array_equal(getattr(loaded, name), getattr(saved, name))
     for there, here in zip(loaded.templates, saved.templates):
         assert there.name == here.name

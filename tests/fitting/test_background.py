@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smalti.engine.fitting.initialise.background import _distance, ground_colour
+from smalti.engine.fitting.initialise.background import _distance, background_color
 
 
 def plain(*colour: float) -> np.ndarray:
@@ -22,27 +22,27 @@ def ramp() -> np.ndarray:
 
 
 def test_black_ink_wants_light_paper_and_white_ink_wants_dark(ramp: np.ndarray) -> None:
-    assert ground_colour(ramp, [plain(0, 0, 0)], 1.0).min() > 0.7
-    assert ground_colour(ramp, [plain(1, 1, 1)], 1.0).max() < 0.3
+    assert background_color(ramp, [plain(0, 0, 0)], 1.0).min() > 0.7
+    assert background_color(ramp, [plain(1, 1, 1)], 1.0).max() < 0.3
 
 
 def test_colours_that_reach_all_leave_the_ground_at_the_mean(ramp: np.ndarray) -> None:
     for bitmaps, mix in (([plain(0, 0, 0), plain(1, 1, 1)], 1.0), ([plain(1, 0, 0)], 0.0)):
-        np.testing.assert_allclose(ground_colour(ramp, bitmaps, mix), 0.5, atol=0.03)
+        np.testing.assert_allclose(background_color(ramp, bitmaps, mix), 0.5, atol=0.03)
 
 
 @pytest.mark.parametrize("mix", [0.0, 0.5])
 def test_a_palette_wants_a_ground_that_makes_up_for_it(ramp: np.ndarray, mix: float) -> None:
     """Whatever the bitmaps' colours are: black tints darken, and white ones lighten."""
     dark, light = ([plain(each, each, each)] for each in (0.0, 1.0))
-    assert ground_colour(ramp, dark, mix, np.zeros((1, 3))).min() > 0.7
-    assert ground_colour(ramp, light, mix, np.ones((1, 3))).max() < 0.3
-    both = ground_colour(ramp, [*dark, *light], mix, np.array([[0.0, 0, 0], [1, 1, 1]]))
+    assert background_color(ramp, dark, mix, np.zeros((1, 3))).min() > 0.7
+    assert background_color(ramp, light, mix, np.ones((1, 3))).max() < 0.3
+    both = background_color(ramp, [*dark, *light], mix, np.array([[0.0, 0, 0], [1, 1, 1]]))
     np.testing.assert_allclose(both, 0.5, atol=0.03)
 
 
 def test_the_ground_is_a_colour_and_always_the_same(ramp: np.ndarray) -> None:
-    one, other = (ground_colour(ramp, [plain(0.9, 0.1, 0.3), plain(0, 0, 0.5)], 0.8) for _ in range(2))
+    one, other = (background_color(ramp, [plain(0.9, 0.1, 0.3), plain(0, 0, 0.5)], 0.8) for _ in range(2))
     assert np.array_equal(one, other)
     assert 0 <= one.min() <= one.max() <= 1
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,20 @@ import torch
 from jobs import Floats, arrays_of, badge, bitmaps, decibels, film, pixels_of, ramp, resized, save, small_job
 from numpy.typing import NDArray
 
+from smalti.bridge.job import Preset
 from smalti.engine.api import fit
 from smalti.engine.composition import Composition
 from smalti.engine.composition.render import picture
 from smalti.engine.files.images import premultiply
 from smalti.engine.fitting.adam import Adam
 from smalti.engine.fitting.groups import Group
-from smalti.engine.fitting.initialise import Placer, _hilbert, box_mean, shape_of
-from smalti.engine.fitting.strategy import diffbmp as published
-from smalti.engine.fitting.strategy import relocate as recycle
+from smalti.engine.fitting.initialise import SamplerSettings, SpriteSampler, measure_template
+from smalti.engine.fitting.initialise.sampler import hilbert_order
+from smalti.engine.fitting.picture_statistics import box_mean
+from smalti.engine.fitting.strategy import Adaptive
+from smalti.engine.fitting.strategy.diffbmp import DiffBMP
+from smalti.engine.fitting.strategy.presets import STRATEGIES
+from smalti.engine.fitting.strategy.relocate import RelocateOccludedSettings, RelocateSettings
 from smalti.engine.job.run import run_job
 from smalti.engine.raster import build_atlas, composite
 from smalti.engine.raster.geometry import affine_maps
@@ -58,13 +64,13 @@ def drawn(composition: Composition, frame: int = 0) -> Floats:
 
 @pytest.mark.parametrize("side", [2, 4, 16, 64])
 def test_the_curve_of_a_square_goes_from_neighbour_to_neighbour(side: int) -> None:
-    row, column = np.divmod(_hilbert(side, side), side)
+    row, column = np.divmod(hilbert_order(side, side), side)
     np.testing.assert_array_equal(abs(np.diff(row)) + abs(np.diff(column)), 1)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (7, 3), (16, 16), (5, 64), (100, 33)])
 def test_the_curve_visits_every_pixel_once(width: int, height: int) -> None:
-    assert sorted(_hilbert(width, height)) == list(range(width * height))
+    assert sorted(hilbert_order(width, height)) == list(range(width * height))
 
 
 @pytest.mark.parametrize("radius", [0, 1, 2, 5])
@@ -83,11 +89,11 @@ def test_the_axis_of_a_bar_is_its_direction(angle: float) -> None:
     along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
     bar = np.zeros((61, 61, 4))
     bar[(abs(along) < 25) & (abs(across) < 4)] = (0.5, 0.25, 0, 1)
-    shape = shape_of(bar)
+    shape = measure_template(bar)
     assert np.sin(shape.axis - angle) == pytest.approx(0, abs=0.02)
     assert shape.elongation > 0.7
     assert shape.coverage == pytest.approx(bar[..., 3].mean())
-    assert shape.colour == pytest.approx((0.5, 0.25, 0))
+    assert shape.color == pytest.approx((0.5, 0.25, 0))
 
 
 # The result.
@@ -174,17 +180,17 @@ def test_a_locked_scale_keeps_every_sprite_at_its_first_size(ramp_file: Path, te
     assert abs(one - many).max() > 0.5
 
 
-def test_recycled_sprites_keep_locked_sizes_and_the_numbers_of_each_bitmap(
+def test_relocated_sprites_keep_locked_sizes_and_the_numbers_of_each_bitmap(
     ramp_file: Path, templates: list[Template]
 ) -> None:
     few, many = (quick(ramp_file, templates, steps=steps, lock_scale=True) for steps in (1, 60))
     np.testing.assert_array_equal(np.sort(few.scale[0]), np.sort(many.scale[0]))
-    assert (few.scale[0] != many.scale[0]).any(), "no sprite was recycled, so this test shows nothing"
+    assert (few.scale[0] != many.scale[0]).any(), "no sprite was relocated, so this test shows nothing"
     assert many.header.sprites == few.header.sprites == len(many.template)
 
 
-def test_recycling_brings_the_picture_closer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Much detail in one corner, which a start that does not know of it covers badly."""
+def test_relocation_brings_the_picture_closer(tmp_path: Path) -> None:
+    """Much detail in one corner, where uniform coverage has too few sprites."""
     rng = np.random.default_rng(3)
     pixels = np.full((96, 96, 3), 40, np.uint8)
     pixels[:48, :48] = rng.integers(0, 2, (12, 12, 1)).repeat(4, axis=0).repeat(4, axis=1) * 215 + 40
@@ -192,8 +198,8 @@ def test_recycling_brings_the_picture_closer(tmp_path: Path, monkeypatch: pytest
     disc = load_templates(bitmaps(tmp_path / "discs"))
     settings = {"count": 120, "size": 96, "steps": 240, "background": "#282828"}
     with_it = decibels(drawn(fit(target, disc, **settings)), pixels_of(target))
-    monkeypatch.setattr(recycle, "is_due", lambda done, steps: False)
-    without = decibels(drawn(fit(target, disc, **settings)), pixels_of(target))
+    never = Adaptive(relocation=RelocateSettings(last=0.0))
+    without = decibels(drawn(fit(target, disc, strategy=never, **settings)), pixels_of(target))
     assert with_it > without + 0.3
 
 
@@ -215,15 +221,14 @@ def seen_of(composition: Composition, templates: list[Template]) -> Floats:
 
 
 @pytest.mark.parametrize("preset", ["balanced", "best"])
-def test_hardly_any_sprite_is_lost(ramp_file: Path, templates: list[Template], preset: str) -> None:
+def test_hardly_any_sprite_is_lost(ramp_file: Path, templates: list[Template], preset: Preset) -> None:
     """Two colours that the ramp does not have: most sprites can only do harm, and would shrink away."""
     settings = {"colour_mix": 1.0, "count": 150, "steps": 100, "preset": preset}
     for seed in range(4):
         seen = seen_of(quick(ramp_file, templates, **settings, seed=seed), templates)
         assert (seen < 0.05 * np.median(seen)).mean() < 0.01
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recycle, "is_last", lambda done, steps: False)
-        seen = seen_of(quick(ramp_file, templates, **settings), templates)
+    never = replace(STRATEGIES[preset], occluded=RelocateOccludedSettings(at=2.0))
+    seen = seen_of(quick(ramp_file, templates, strategy=never, **settings), templates)
     assert (seen < 0.05 * np.median(seen)).mean() >= 0.02, "none would be lost, so this test shows nothing"
 
 
@@ -297,25 +302,25 @@ def test_a_background_equal_to_the_target_is_left_as_it_is(ramp_file: Path, temp
 # Presets.
 
 
-def test_the_published_start_is_grey_faint_in_turn_and_denser_where_there_is_detail(templates: list[Template]) -> None:
+def test_the_baseline_begins_gray_faint_in_turn_and_denser_where_there_is_detail(templates: list[Template]) -> None:
     rng = np.random.default_rng(0)
     target = np.ones((60, 80, 4))
     target[..., :3] = 0.2
     target[:, 40:, :3] = rng.integers(0, 2, (60, 40, 1)) * 0.8 + 0.1
-    placer = Placer(target, [shape_of(np.ones((8, 8, 4)))] * 3, 0.0, Group(500, range(3), (4.0, 30.0)), upright=False)
-    sprites = published.start(placer, 400, rng)
-    np.testing.assert_array_equal(sprites["template"], np.arange(400) % 3)
-    np.testing.assert_allclose(sprites["opacity"], 0.119, atol=0.001)
-    assert 0.5 < sprites["tint"].min() < sprites["tint"].max() < 0.75
-    assert (sprites["x"] > 40).mean() > 0.8
-    assert sprites["scale"][sprites["x"] > 44].mean() < 0.5 * sprites["scale"][sprites["x"] < 36].mean()
-    assert len(set(zip(sprites["x"], sprites["y"]))) == 400
-    crowd = published.start(placer, 10_000, rng)
-    assert len(crowd["x"]) == 10_000
+    shapes = [measure_template(np.ones((8, 8, 4)))] * 3
+    sampler = SpriteSampler(target, shapes, 0.0, Group(500, range(3), (4.0, 30.0)), False, SamplerSettings())
+    sprites = DiffBMP().initialise(sampler, 400, rng)
+    np.testing.assert_array_equal(sprites.template, np.arange(400) % 3)
+    np.testing.assert_allclose(sprites.opacity, 0.119, atol=0.001)
+    assert 0.5 < sprites.tint.min() < sprites.tint.max() < 0.75
+    assert (sprites.x > 40).mean() > 0.8
+    assert sprites.scale[sprites.x > 44].mean() < 0.5 * sprites.scale[sprites.x < 36].mean()
+    assert len(set(zip(sprites.x, sprites.y))) == 400
+    assert len(DiffBMP().initialise(sampler, 10_000, rng)) == 10_000
 
 
 @pytest.mark.parametrize("mix", [0.0, 1.0])
-def test_ours_comes_closer_than_the_published_recipe(ramp_file: Path, templates: list[Template], mix: float) -> None:
+def test_ours_comes_closer_than_the_baseline(ramp_file: Path, templates: list[Template], mix: float) -> None:
     wanted = pixels_of(ramp_file)
     ours, theirs = (
         decibels(drawn(quick(ramp_file, templates, steps=100, colour_mix=mix, preset=preset)), wanted)
@@ -325,16 +330,16 @@ def test_ours_comes_closer_than_the_published_recipe(ramp_file: Path, templates:
     assert theirs > decibels(np.broadcast_to(wanted.mean(axis=(0, 1)), wanted.shape), wanted) - 3
 
 
-def test_the_published_recipe_keeps_the_stack_and_prunes_what_stays_faint(
+def test_the_baseline_keeps_the_stack_and_prunes_what_stays_faint(
     ramp_file: Path, templates: list[Template], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pruned: list[int] = []
-    prune = published.prune
-    monkeypatch.setattr(published, "prune", lambda *given: pruned.append(prune(*given)))
+    before_step = DiffBMP.before_step
+    monkeypatch.setattr(DiffBMP, "before_step", lambda *given: pruned.append(before_step(*given)) or pruned[-1])
     composition = quick(ramp_file, templates, steps=40, preset="published")
     np.testing.assert_array_equal(composition.template, np.arange(40) % 2)
-    assert len(pruned) == 1
-    assert pruned[0] > 0
+    assert pruned[20] > 0
+    assert sum(pruned) == pruned[20]
 
 
 # Unusual pictures.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,12 @@ from smalti.engine.composition import Composition
 from smalti.engine.composition.render import picture
 from smalti.engine.files.images import premultiply
 from smalti.engine.fitting.fit import is_new_scene
+from smalti.engine.fitting.objective import ImageObjective
 from smalti.engine.fitting.optimiser import Optimiser
-from smalti.engine.fitting.strategy.importance import try_out
+from smalti.engine.fitting.strategy.importance import evaluate
 from smalti.engine.job.run import resume_job, run_job
 from smalti.engine.raster import ON_TOP, build_atlas
+from smalti.engine.sprites import Sprites
 from smalti.engine.templates import Template, load_templates
 
 SIDE = 64
@@ -128,7 +131,7 @@ def fitted(target: Path, templates: list[Template], **changes: Any) -> Compositi
     asked = {"count": 60, "steps": 60, **changes}
     composition = fit(target, templates, progress=lambda done, total, loss: losses.append(loss), **asked)
     assert np.isfinite(losses).all()
-    check_numbers({name: getattr(composition, name) for name in (*PER_FRAME, "tint")})
+    check_numbers({name: getattr(composition, name) for name in PER_FRAME})
     return composition
 
 
@@ -218,23 +221,23 @@ def test_no_sprite_promises_to_mend_a_covered_hole_by_the_noise_behind_it() -> N
     empty = np.zeros((32, 32, 4), np.float32)
     rng = np.random.default_rng(0)
     count = 300
-    sprites = {
-        "template": np.zeros(count, np.int32),
-        "x": rng.uniform(0, 32, count),
-        "y": rng.uniform(0, 32, count),
-        "scale": np.full(count, 1.5),  # small enough to match a pixel's noise by chance
-        "aspect": np.zeros(count),
-        "theta": rng.uniform(-3, 3, count),
-    }
-    cover = {name: values[:1] for name, values in sprites.items()} | {
-        "scale": np.full(1, 200.0),
-        "opacity": np.full(1, 1.0),
-        "tint": np.full((1, 3), 0.5),
-    }
+    sprites = Sprites(
+        template=np.zeros(count, np.int32),
+        x=rng.uniform(0, 32, count),
+        y=rng.uniform(0, 32, count),
+        scale=np.full(count, 1.5),  # small enough to match a pixel's noise by chance
+        aspect=np.zeros(count),
+        theta=rng.uniform(-3, 3, count),
+        opacity=np.ones(count),
+        tint=np.full((count, 3), 0.5),
+    )
+    cover = replace(sprites.take(slice(1)), scale=np.full(1, 200.0))
     atlas = build_atlas([np.ones((8, 8, 4), np.float32)])
-    optimiser = Optimiser(empty, None, atlas, np.full((1, 2), 8.0), cover, settings(alpha_max=1.0), seed=0)
-    trial = try_out(optimiser, sprites, np.full(count, -1), np.full(count, ON_TOP))
-    assert trial.gain.max() < 1e-7  # grey is the best that can be said of all noise
+    chosen = settings(alpha_max=1.0)
+    objective = ImageObjective(empty, None, chosen.blend_space, chosen.aim, seed=0)
+    optimiser = Optimiser(objective, atlas, np.full((1, 2), 8.0), cover, chosen)
+    scores = evaluate(optimiser, sprites, np.full(count, -1), np.full(count, ON_TOP))
+    assert scores.gain.max() < 1e-7  # gray is the best for all noise
 
 
 # Bitmaps.

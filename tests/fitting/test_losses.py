@@ -500,7 +500,7 @@ def test_the_mean_squared_error_alone_stays_with_the_kernels() -> None:
 
 @pytest.mark.parametrize("background", [True, False])
 @pytest.mark.parametrize(
-    "changes", [{}, {"blend_space": "linear", "colour_mix": 0.4}, {"coarse": ((0.02, 4), (0.05, 3))}], ids=str
+    "changes", [{}, {"blend_space": "linear", "colour_mix": 0.4}, {"pyramid": ((0.02, 4), (0.05, 3))}], ids=str
 )
 def test_even_weights_change_nothing(background: bool, changes: dict[str, Any]) -> None:
     """The general way and the kernels' own agree: same error, same steps."""

@@ -11,8 +11,10 @@ import torch
 from optimisers import SIZE, optimiser, settings
 
 from smalti.engine.fitting import optimiser as module
-from smalti.engine.fitting.objective.canvas import GROWTH, ROOM, growth, reduced_canvas
+from smalti.engine.fitting.objective.canvas import reduced_canvas
 from smalti.engine.fitting.objective.noise import key_of, noise_picture
+from smalti.engine.fitting.pyramid import PyramidSettings
+from smalti.engine.raster import composite
 
 
 @pytest.mark.parametrize("background", [True, False])
@@ -26,7 +28,7 @@ from smalti.engine.fitting.objective.noise import key_of, noise_picture
         {"blend_space": "linear", "colour_mix": 0.5, "alpha_max": 1.0},
         {"lock_rotation": True, "lock_scale": True},
         {"size_range": (12.0, 13.0)},
-        {"coarse": ((0.02, 4), (0.05, 3))},
+        {"pyramid": ((0.02, 4), (0.05, 3))},
     ],
     ids=str,
 )
@@ -47,7 +49,7 @@ def test_a_step_in_one_call_equals_its_operations_one_after_another(
             close = 2e-2 if name.startswith("parameter.") else 1e-3
             moved, off = (np.linalg.norm(true[name] - other[name]) for other in (before, found))
             assert off <= close * moved, (step, name)
-            if name.startswith("parameter.") and name[10:] in apart._locked():
+            if name.startswith("parameter.") and name[10:] in apart.settings.locked:
                 assert moved == 0
 
 
@@ -81,14 +83,14 @@ def test_a_smaller_canvas_holds_the_same_picture(reduction: int) -> None:
 def test_a_growing_canvas_leaves_the_sprites_where_they_are() -> None:
     """What is drawn on the small canvas is the picture of the large one, averaged over each pixel."""
     large = optimiser(True, settings())
-    small = optimiser(True, settings(coarse=((1.0, 4),)))
-    small._choose_canvas(0.0)
+    small = optimiser(True, settings(pyramid=((1.0, 4),)))
+    small.objective.use_level(4)
     pictures = []
     for fitting in (large, small):
         sprites = fitting.drawn()
-        background, _ = fitting.ground()
+        background, _ = fitting.objective.background_and_goal(0)
         with torch.no_grad():
-            pictures.append(module.composite(*sprites, fitting.canvas.size, background).numpy())
+            pictures.append(composite(*sprites, fitting.objective.canvas.size, background).numpy())
     rows, columns = pictures[1].shape[:2]
     expected = reduced_canvas(pictures[0], None, "srgb", 4).target.numpy()
     assert expected.shape == (rows, columns, 4)
@@ -102,8 +104,9 @@ def test_a_growing_canvas_leaves_the_sprites_where_they_are() -> None:
     [((512, 512), 1000, 2), ((512, 512), 5000, 1), ((1024, 1024), 1000, 4), ((2048, 4096), 500, 8), ((16, 16), 0, 2)],
 )
 def test_the_canvas_starts_as_small_as_its_sprites_allow(size: tuple[int, int], sprites: int, largest: int) -> None:
-    schedule = growth(size, sprites)
-    assert schedule == GROWTH[largest]
-    assert max([1, *(reduction for _, reduction in schedule)]) == largest
-    assert [until for until, _ in schedule] == sorted(until for until, _ in schedule)
-    assert largest == 1 or (size[0] * size[1] / max(sprites, 1)) ** 0.5 / largest >= ROOM
+    pyramid = PyramidSettings()
+    levels = pyramid.levels(size, sprites)
+    assert levels == pyramid.levels_by_downscale[largest]
+    assert max([1, *(downscale for _, downscale in levels)]) == largest
+    assert [until for until, _ in levels] == sorted(until for until, _ in levels)
+    assert largest == 1 or (size[0] * size[1] / max(sprites, 1)) ** 0.5 / largest >= pyramid.room

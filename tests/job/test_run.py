@@ -39,7 +39,7 @@ from smalti.bridge.job import JobSpec, RegionSpec, read_job, write_job
 from smalti.engine import cli
 from smalti.engine.composition import load_composition, read_arrays, write_arrays
 from smalti.engine.files import atomic
-from smalti.engine.fitting.fit import Fitting
+from smalti.engine.fitting.fit import Fit
 from smalti.engine.job import fingerprints as sources
 from smalti.engine.job import run
 from smalti.engine.job.run import Outcome, Silent, resume_job, run_job
@@ -854,13 +854,13 @@ def test_an_exception_on_the_way_keeps_the_checkpoint_and_is_told_in_the_log(tmp
 
 
 def test_a_loss_that_is_not_a_number_ends_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    step = Fitting.step
+    step = Fit.step
 
-    def astray(self: Fitting) -> float:
+    def astray(self: Fit) -> float:
         step(self)
         return float("nan")
 
-    monkeypatch.setattr(Fitting, "step", astray)
+    monkeypatch.setattr(Fit, "step", astray)
     fault = refused(lambda: run_job(small_job(tmp_path), tmp_path / "job"))
     assert fault.code == "diverged"
     assert str(tmp_path / "job") in fault.hint

@@ -1,48 +1,109 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many layers lie over a point, and penalties on too many and on their being many here and few there.
+"""Overdraw (depth complexity): penalties on too many layers, and on their being many here and few there.
 
 With all opacities divided by a thousand, a picture's alpha is nearly the sum of all sprites' alphas, differentiable.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
+from ...arrays import Float32Array
 from ...raster import Atlas, composite
-
-FAINT = 1e-3
-"""Factor of the opacities: n layers are counted as n (1 - n / 2000)."""
-TOO_MANY = 0.03
-"""Of twice the layers that are allowed, against a squared error of 1 all over."""
-UNEVEN = 0.05
-"""Of a spread of the layers as large as their mean, at weight 1, against a squared error of 1 all over."""
+from ...sprites import Sprites
+from .constraint import Constraint, ConstraintContext
+from .visible_fraction import FinishedCanvas
 
 
-def layers(affine: Tensor, opacity: Tensor, template: Tensor, atlas: Atlas, size: tuple[int, int]) -> Tensor:
-    """[H, W] float64: the sum of the alphas of all sprites over each pixel, hidden ones too; differentiable."""
-    tint = torch.zeros(len(affine), 3, dtype=torch.float64)
-    image = composite(affine, FAINT * opacity, tint, template, atlas, size, stop=0.0)
-    return image[..., 3].double() / FAINT
+@dataclass(frozen=True)
+class OverdrawSettings:
+    """How the constraint acts.
+
+    Attributes:
+        probe_opacity: factor of the opacities: n layers are counted as n (1 - n / 2000).
+        too_many: weight of twice the layers that are allowed, against a squared error of 1 all over.
+        uneven: weight of a spread of the layers as large as their mean, at even coverage 1, against the same.
+        proposals_until: fraction of the steps up to which proposals are accepted, which are judged by the error alone.
+    """
+
+    probe_opacity: float = 1e-3
+    too_many: float = 0.03
+    uneven: float = 0.05
+    proposals_until: float = 0.5
 
 
-def mean_and_spread(counted: Tensor, cover: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean of what `layers` counted [H, W] over where the target is (its alpha, [H, W]), and its relative deviation."""
-    share = cover.double() / cover.double().sum().clamp(min=1e-9)
-    mean = (share * counted).sum()
-    variance = (share * (counted - mean).square()).sum()
-    return mean, (variance + 1e-12).sqrt() / mean.clamp(min=1e-6)
-
-
-def penalty(counted: Tensor, cover: Tensor, most: float | None, even: float) -> Tensor:
-    """What is added to the loss.
+class Overdraw(Constraint):
+    """Pushes the fit towards few layers, and even ones.
 
     Args:
-        counted: [H, W], see `layers`.
-        cover: [H, W] alpha of the target.
-        most: mean number of layers over a point of the target that costs nothing; None for any.
-        even: weight of the evenness, 0 to 1.
+        max_overlap: mean number of layers over a point of the target that costs nothing; None for any.
+        even_coverage: weight of the evenness, 0 to 1.
+        canvas: what the finished picture is drawn with.
+        steps: of the frame.
+        settings: see `OverdrawSettings`.
     """
-    mean, spread = mean_and_spread(counted, cover)
-    total = UNEVEN * even * spread.square()
-    return total if most is None else total + TOO_MANY * (mean / most - 1).clamp(min=0).square()
+
+    has_penalty = True
+
+    def __init__(
+        self,
+        max_overlap: float | None,
+        even_coverage: float,
+        canvas: FinishedCanvas,
+        steps: int,
+        settings: OverdrawSettings = OverdrawSettings(),
+    ) -> None:
+        self._max_overlap, self._even_coverage = max_overlap, even_coverage
+        self._canvas, self._steps, self._settings = canvas, max(steps, 1), settings
+
+    @classmethod
+    def of(cls, context: ConstraintContext) -> Overdraw | None:
+        """See `Constraint`."""
+        job = context.job
+        if job.max_overlap is None and not job.even_coverage:
+            return None
+        canvas = FinishedCanvas(
+            context.size, context.atlas_of, context.shapes, context.coverage, context.settings.back_end
+        )
+        return cls(job.max_overlap, job.even_coverage, canvas, context.settings.steps)
+
+    def layers(self, affine: Tensor, opacity: Tensor, template: Tensor, atlas: Atlas, size: tuple[int, int]) -> Tensor:
+        """[H, W] float64: the sum of the alphas of all sprites over each pixel, occluded ones too; differentiable."""
+        tint = torch.zeros(len(affine), 3, dtype=torch.float64)
+        faint = self._settings.probe_opacity
+        image = composite(
+            affine, faint * opacity, tint, template, atlas, size, stop=0.0, back_end=self._canvas.back_end
+        )
+        return image[..., 3].double() / faint
+
+    def penalty(self, affine: Tensor, opacity: Tensor, template: Tensor, atlas: Atlas, cover: Tensor) -> Tensor:
+        """See `Constraint`."""
+        settings = self._settings
+        layers = self.layers(affine, opacity, template, atlas, (cover.shape[0], cover.shape[1]))
+        mean, spread = mean_and_spread(layers, cover)
+        total = settings.uneven * self._even_coverage * spread.square()
+        if self._max_overlap is None:
+            return total
+        return total + settings.too_many * (mean / self._max_overlap - 1).clamp(min=0).square()
+
+    def report(self, sprites: Sprites, target: Float32Array) -> dict[str, float]:
+        """See `Constraint`: the mean number of layers over a point of the target, and its relative deviation."""
+        with torch.no_grad():
+            layers = self.layers(*self._canvas.drawn(sprites), (target.shape[0], target.shape[1]))
+            mean, spread = mean_and_spread(layers, torch.from_numpy(target[..., 3]))
+        return {"layers": float(mean), "layers_spread": float(spread)}
+
+    def leaves_free(self, done: int) -> bool:
+        """See `Constraint`."""
+        return done / self._steps < self._settings.proposals_until
+
+
+def mean_and_spread(layers: Tensor, cover: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean of a number of layers [H, W] over where the target is (its alpha, [H, W]), and its relative deviation."""
+    weight = cover.double() / cover.double().sum().clamp(min=1e-9)
+    mean = (weight * layers).sum()
+    variance = (weight * (layers - mean).square()).sum()
+    return mean, (variance + 1e-12).sqrt() / mean.clamp(min=1e-6)

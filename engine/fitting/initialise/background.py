@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ...arrays import Float64Array, FloatArray
 
 CALM = 0.005
 """What a squared distance from the mean costs, against the mean squared distance of the target from the hull."""
@@ -31,9 +30,9 @@ STEPS = (0.2, 0.1, 0.05, 0.02)
 """Lengths of the search's steps."""
 
 
-def ground_colour(
-    target: Floats, bitmaps: Sequence[NDArray[np.floating]], mix: float, palette: NDArray[np.floating] | None = None
-) -> Floats:
+def background_color(
+    target: Float64Array, bitmaps: Sequence[FloatArray], mix: float, palette: FloatArray | None = None
+) -> Float64Array:
     """A colour for the ground, [3] straight, in the blend space.
 
     Args:
@@ -42,15 +41,15 @@ def ground_colour(
         mix: colour mix.
         palette: [P, 3] the only tints, in the blend space; None for any.
     """
-    pixels: Floats = target[..., :3].reshape(-1, 3)
-    mean: Floats = pixels.mean(axis=0)
+    pixels: Float64Array = target[..., :3].reshape(-1, 3)
+    mean: Float64Array = pixels.mean(axis=0)
     if mix == 0 and palette is None:
         return mean
     rng = np.random.default_rng(0)
     pixels = pixels[rng.permutation(len(pixels))[:PIXELS]]
     reached = _outermost(bitmaps, mix, palette, rng)
 
-    def cost(ground: Floats) -> float:
+    def cost(ground: Float64Array) -> float:
         return _distance(pixels, np.vstack([reached, ground])) + CALM * float(np.square(ground - mean).sum())
 
     if palette is not None:
@@ -62,7 +61,7 @@ def ground_colour(
     return min((_descended(cost, start) for start in starts), key=cost)
 
 
-def _descended(cost: Callable[[Floats], float], best: Floats) -> Floats:
+def _descended(cost: Callable[[Float64Array], float], best: Float64Array) -> Float64Array:
     """Where smaller and smaller steps from a colour lead."""
     least = cost(best)
     for step in STEPS:
@@ -77,8 +76,8 @@ def _descended(cost: Callable[[Floats], float], best: Floats) -> Floats:
 
 
 def _outermost(
-    bitmaps: Sequence[NDArray[np.floating]], mix: float, palette: NDArray[np.floating] | None, rng: np.random.Generator
-) -> Floats:
+    bitmaps: Sequence[FloatArray], mix: float, palette: FloatArray | None, rng: np.random.Generator
+) -> Float64Array:
     """[V, 3]: mean colours of the bitmaps, mixed with any tint that may be, that no others surround.
 
     What only some texels show can cover no part of a picture. With single texels instead, the girl of 1,000 flowers
@@ -88,11 +87,11 @@ def _outermost(
     own = np.array([mean[:3] / max(mean[3], 1e-9) for mean in means])
     directions = rng.normal(size=(DIRECTIONS, 3))
     tints = (directions > 0).astype(np.float64) if palette is None else palette[(palette @ directions.T).argmax(axis=0)]
-    found: Floats = np.unique((1 - mix) * tints + mix * own[(own @ directions.T).argmax(axis=0)], axis=0)
+    found: Float64Array = np.unique((1 - mix) * tints + mix * own[(own @ directions.T).argmax(axis=0)], axis=0)
     return found
 
 
-def _distance(pixels: Floats, hull: Floats) -> float:
+def _distance(pixels: Float64Array, hull: Float64Array) -> float:
     """Mean squared distance of pixels [P, 3] from the convex hull of points [V, 3] (Frank and Wolfe's method)."""
     at = np.repeat(hull[-1:], len(pixels), axis=0)
     for _ in range(ROUNDS):

@@ -40,26 +40,6 @@ class Canvas:
         return self.target.shape[0], self.target.shape[1]
 
 
-ROOM = 8
-"""Pixels a side that a sprite has for itself, at least, on a canvas that is reduced."""
-GROWTH: dict[int, tuple[tuple[float, int], ...]] = {
-    1: (),
-    2: ((0.3, 2),),
-    4: ((0.15, 4), (0.4, 2)),
-    8: ((0.1, 8), (0.25, 4), (0.45, 2)),
-}
-"""Largest reduction -> shares of the steps up to which the canvas is how many times smaller a side.
-
-Measured (docs/fitting-measurements.md): a fourth to a third less time for the same picture.
-"""
-
-
-def growth(size: tuple[int, int], sprites: int) -> tuple[tuple[float, int], ...]:
-    """When a canvas of this height and width, with so many sprites, is reduced and how far (see `Settings.coarse`)."""
-    room = (size[0] * size[1] / max(sprites, 1)) ** 0.5
-    return GROWTH[max(reduction for reduction in GROWTH if reduction == 1 or room >= ROOM * reduction)]
-
-
 def seen(image: Tensor, space: BlendSpace) -> Tensor:
     """What a display shows of an image [h, w, 4] in `space` over an opaque background: colours encoded, alpha as is."""
     if space == "srgb":

@@ -34,7 +34,7 @@ from torch.nn import functional
 from smalti.bridge.loss import Terms
 
 from ...colour import decoded
-from ..initialise import detail_of
+from ..picture_statistics import saliency
 
 HUBER = 0.1
 """Difference of display-encoded values from which on huber grows in a straight line."""
@@ -294,7 +294,7 @@ class Aim:
         ones = np.ones(target.shape[:2])
         weights: NDArray[np.float64] = ones if self.weight_map is None else ones * self.weight_map
         if self.detail_weight:
-            weights = weights * (1 - self.detail_weight * (1 - FLAT) * (1 - detail_of(target.astype(np.float64))))
+            weights = weights * (1 - self.detail_weight * (1 - FLAT) * (1 - saliency(target.astype(np.float64))))
         return np.asarray(weights / weights.mean(), np.float32)
 
 

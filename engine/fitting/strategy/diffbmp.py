@@ -1,79 +1,148 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The published recipe of DiffBMP (arXiv 2602.22625), on our renderer: what ours is measured against.
+"""The DiffBMP baseline (arXiv 2602.22625) on Smalti's renderer: what the adaptive strategy is measured against.
 
 Hyperparameters are the paper's. What cannot be the same: its Gaussian blur of a template, of one texel, is here a
-constant bias of one mip level, the nearest that this renderer has; its templates are point-sampled, ours are not.
-Where the paper leaves open when sprites are pruned, it is done once, after half of the steps. The paper does not fade
-out what does harm where a picture would be worse than the bare ground (`sprites_to_show`); here that holds for every
-preset, and the benchmark of quality takes it away from this one.
+constant level-of-detail bias of one mip level, the nearest that this renderer has; its templates are point-sampled,
+ours are not. Where the paper leaves open when sprites are pruned, it is done once, after half of the steps. The paper
+does not prune sprites where a picture would be worse than the bare background; here every preset does (`prunes`), and
+the benchmark of quality takes it away from this one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
-from numpy.typing import NDArray
 
-from ..initialise import Placer, Sprites, box_mean
-from ..optimiser import Motion, Optimiser
-
-STEPS = 100
-BLUR = 1.0
-FAINT = 0.3
-"""Opacity below which a sprite is moved back to where it started."""
-
-
-def motion(count: int) -> Motion:
-    """Adam at 0.1, with gains of 10 for positions and sizes (a pixel a step) and 1.5 x 1000 / N for opacities."""
-    rates = {"x": 1.0, "y": 1.0, "log_scale": 1.0, "theta": 0.1, "opacity": 0.15 * 1000 / count, "tint": 0.1}
-    return Motion(rates, betas=(0.9, 0.999), decay=0.99, blur_until=None, in_pixels=True)
+from ...arrays import Int64Array, IntegerArray
+from ...sprites import Sprites
+from ..initialise import InitialiseSettings, SamplerSettings, SpriteSampler, initialise
+from ..optimiser import Optimiser
+from ..picture_statistics import box_mean
+from ..schedule import Schedule
+from . import FrameSettings
 
 
-def size_range(width: int, height: int) -> tuple[float, float]:
-    """Smallest and largest longer side, canvas pixels: half-sizes from 2 to a quarter of the shorter side."""
-    return 4.0, max(4.0, 0.5 * min(width, height))
+@dataclass(frozen=True)
+class DiffBMP:
+    """The baseline's hyperparameters.
 
-
-def start(placer: Placer, count: int, rng: np.random.Generator) -> Sprites:
-    """Positions by local variance, sizes the smaller the more there is, templates in turn, colours nearly grey.
-
-    See `smalti.engine.fitting.initialise.start` for what is returned. The stack is in the order of the draw.
+    Attributes:
+        fixed_steps: number of steps, whatever the count.
+        learning_rate: Adam's, of angles and tints.
+        position_learning_rate: of positions and sizes, pixels: with the paper's gain of 10.
+        opacity_learning_rate: of opacities where there are 1,000 sprites: with its gain of 1.5.
+        decay: factor of the learning rates from each step to the next.
+        lod_bias: mip levels by which templates are blurred throughout.
+        smallest: half-size of the smallest sprite, pixels.
+        largest_fraction: half-size of the largest, as a fraction of the shorter side.
+        flat_probability: of a pixel without any variance, against 1 for the one with most.
+        size_noise, color_noise: standard deviations at initialization.
+        opacity_logit: of every sprite at initialization.
+        prune_at: fraction of the steps after which sprites are pruned.
+        prune_below: opacity below which a sprite returns to where it started.
     """
-    target = placer.target
-    height, width = target.shape[:2]
-    colours = target[..., :3]
-    variance = np.maximum(box_mean(colours**2, 3) - box_mean(colours, 3) ** 2, 0).sum(axis=2)
-    busy = variance / max(float(variance.max()), 1e-12)
-    chance = ((0.1 + 0.9 * busy) * (target[..., 3] > 0)).ravel()
-    # As many different pixels as there are; then again.
-    pixels = int(np.count_nonzero(chance))
-    drawn = [
-        rng.choice(chance.size, min(pixels, count - done), replace=False, p=chance / chance.sum())
-        for done in range(0, count, max(pixels, 1))
-    ]
-    row, column = np.divmod(np.concatenate(drawn), width)
-    low, high = (0.5 * side for side in size_range(width, height))
-    scale = (high - busy[row, column] * (high - low)) * (1 + rng.normal(0, 0.1, count))
-    seen = colours[row, column] + rng.normal(0, 0.02, (count, 3))
-    return {
-        "template": (np.arange(count) % len(placer.shapes)).astype(np.int32),
-        "x": column + 0.5,
-        "y": row + 0.5,
-        "scale": np.clip(scale, low, high),
-        "aspect": np.zeros(count),
-        "theta": np.zeros(count) if placer.upright else rng.uniform(-np.pi, np.pi, count),
-        "opacity": np.full(count, 1 / (1 + np.exp(2.0))),
-        # The pixel's colour is stored as a logit without the inverse of the sigmoid, so every fit starts grey.
-        "tint": 1 / (1 + np.exp(-seen)),
-    }
 
+    fixed_steps: int = 100
+    learning_rate: float = 0.1
+    position_learning_rate: float = 1.0
+    opacity_learning_rate: float = 0.15
+    decay: float = 0.99
+    lod_bias: float = 1.0
+    smallest: float = 2.0
+    largest_fraction: float = 0.25
+    flat_probability: float = 0.1
+    size_noise: float = 0.1
+    color_noise: float = 0.02
+    opacity_logit: float = -2.0
+    prune_at: float = 0.5
+    prune_below: float = 0.3
+    frames: FrameSettings = FrameSettings()
+    background_is_mean: bool = True
+    prunes: bool = True
 
-def is_due(done: int, steps: int) -> bool:
-    """Whether sprites are pruned after `done` of `steps` steps."""
-    return done == steps // 2
+    @property
+    def sampler(self) -> SamplerSettings:
+        """How sprites are made for given places; only after a cut, which the paper does not know."""
+        return SamplerSettings()
 
+    def steps(self, count: int) -> int:
+        """See `Strategy`."""
+        return self.fixed_steps
 
-def prune(optimiser: Optimiser, first: Sprites) -> int:
-    """Move faint sprites back to where they started, in their places in the stack. Returns how many."""
-    faint: NDArray[np.int64] = np.flatnonzero(optimiser.sprites()["opacity"] < FAINT)
-    optimiser.put_back(faint, {name: values[faint] for name, values in first.items()})
-    return len(faint)
+    def schedule_of(self, count: int) -> Schedule:
+        """See `Strategy`."""
+        learning_rates = {
+            "x": self.position_learning_rate,
+            "y": self.position_learning_rate,
+            "log_scale": self.position_learning_rate,
+            "theta": self.learning_rate,
+            "opacity": self.opacity_learning_rate * 1000 / count,
+            "tint": self.learning_rate,
+        }
+        return Schedule(
+            learning_rates, (0.9, 0.999), decay=self.decay, lod_bias=self.lod_bias, lod_bias_until=None, in_pixels=True
+        )
+
+    def pyramid_of(self, size: tuple[int, int], sprites: int) -> tuple[tuple[float, int], ...]:
+        """See `Strategy`: the full canvas throughout."""
+        return ()
+
+    def size_range(self, size: tuple[int, int], extent: tuple[int, int], count: int) -> tuple[float, float]:
+        """See `Strategy`: half-sizes from 2 pixels to a quarter of the shorter side of the canvas."""
+        smallest = 2 * self.smallest
+        return smallest, max(smallest, 2 * self.largest_fraction * min(size))
+
+    def initialise(
+        self, sampler: SpriteSampler, count: int, rng: np.random.Generator, template: IntegerArray | None = None
+    ) -> Sprites:
+        """See `Strategy`.
+
+        Positions by local variance, sizes the smaller the more there is, templates in turn, tints nearly gray. The
+        stack is in the order of the draw. After a cut, where the templates are given, Smalti's own initialization.
+        """
+        if template is not None:
+            return initialise(sampler, count, rng, InitialiseSettings(), template)
+        target = sampler.target
+        height, width = target.shape[:2]
+        colors = target[..., :3]
+        variance = np.maximum(box_mean(colors**2, 3) - box_mean(colors, 3) ** 2, 0).sum(axis=2)
+        busy = variance / max(float(variance.max()), 1e-12)
+        flat = self.flat_probability
+        chance = ((flat + (1 - flat) * busy) * (target[..., 3] > 0)).ravel()
+        # As many different pixels as there are; then again.
+        pixels = int(np.count_nonzero(chance))
+        drawn = [
+            rng.choice(chance.size, min(pixels, count - done), replace=False, p=chance / chance.sum())
+            for done in range(0, count, max(pixels, 1))
+        ]
+        row, column = np.divmod(np.concatenate(drawn), width)
+        low, high = (0.5 * side for side in self.size_range((width, height), (0, 0), count))
+        scale = (high - busy[row, column] * (high - low)) * (1 + rng.normal(0, self.size_noise, count))
+        noisy = colors[row, column] + rng.normal(0, self.color_noise, (count, 3))
+        return Sprites(
+            template=(np.arange(count) % len(sampler.shapes)).astype(np.int32),
+            x=column + 0.5,
+            y=row + 0.5,
+            scale=np.clip(scale, low, high),
+            aspect=np.zeros(count),
+            theta=np.zeros(count) if sampler.upright else rng.uniform(-np.pi, np.pi, count),
+            opacity=np.full(count, 1 / (1 + np.exp(-self.opacity_logit))),
+            # The pixel's color is stored as a logit without the inverse of the sigmoid, so every fit starts gray.
+            tint=1 / (1 + np.exp(-noisy)),
+        )
+
+    def period(self, steps: int) -> int:
+        """See `Strategy`."""
+        return 1
+
+    def before_step(
+        self, optimiser: Optimiser, samplers: Sequence[SpriteSampler], first: Sprites, seed: int, unconstrained: bool
+    ) -> int:
+        """See `Strategy`: faint sprites return once to where they started, in their places in the stack."""
+        if optimiser.done != int(self.prune_at * optimiser.settings.steps):
+            return 0
+        faint: Int64Array = np.flatnonzero(optimiser.sprites().opacity < self.prune_below)
+        optimiser.parameters.set(faint, first.take(faint))
+        return len(faint)

@@ -1,43 +1,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What sprites are worth, those that an optimiser has and those that it might have."""
+"""Importance of sprites: the exact error change of removing, replacing or inserting one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ... import raster
+from ...arrays import Float32Array, Float64Array, Int64Array
 from ...raster import Trials, appraise, best_paint, composite
-from ...raster.geometry import affine_maps
-from ..objective.canvas import over, seen
-from ..optimiser import LOSS, Optimiser
+from ...sprites import Sprites
+from ..objective import LOSS
+from ..objective.canvas import seen
+from ..optimiser import Optimiser
 
-CULLS = 6
-"""How often sprites that do harm are faded out, at most, before all are."""
+PRUNING_ROUNDS = 6
+"""How often sprites that raise the error are pruned, at most, before all are."""
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
-    """What sprites would do that are not there.
+class CandidateScores:
+    """What candidates would do to the loss, each with the opacity and tint that suit it best.
 
     Attributes:
         gain: [M] by how much the loss would fall; below 0 where it would grow.
-        opacity: [M] the best for it, 0 to alpha_max.
-        tint: [M, 3] the best for it, in the blend space, 0 to 1.
+        opacity: [M] the optimal one, 0 to alpha_max.
+        tint: [M, 3] the optimal one, in the blend space, 0 to 1.
     """
 
-    gain: NDArray[np.float64]
-    opacity: NDArray[np.float64]
-    tint: NDArray[np.float64]
+    gain: Float64Array
+    opacity: Float64Array
+    tint: Float64Array
 
 
-def removal_costs(optimiser: Optimiser, shown: NDArray[np.float64] | float = 1.0) -> NDArray[np.float64]:
+def removal_errors(optimiser: Optimiser, shown: Float64Array | float = 1.0) -> Float64Array:
     """[N]: by how much the loss would grow without each sprite (see `smalti.engine.raster.removal_costs`).
 
     Measured in the blend space: in linear light, dark parts weigh less here than in the loss. Opacities are multiplied
@@ -48,158 +47,130 @@ def removal_costs(optimiser: Optimiser, shown: NDArray[np.float64] | float = 1.0
         drawn = optimiser.drawn(shown)
         costs = [
             raster.removal_costs(*drawn, goal, background, settings.colour_mix, back_end=settings.back_end)
-            for background, goal in _fair_grounds(optimiser)
+            for background, goal in optimiser.objective.antithetic_backgrounds(optimiser.done)
         ]
-    return LOSS * _mean(costs).numpy()
+    errors: Float64Array = LOSS * _mean(costs).numpy()
+    return errors
 
 
-def squared_error(optimiser: Optimiser, shown: NDArray[np.float64] | float = 1.0) -> NDArray[np.float32]:
-    """[H, W]: the squared error of each pixel now, summed over its colours, times what the pixel counts.
+def squared_error(optimiser: Optimiser, shown: Float64Array | float = 1.0) -> Float32Array:
+    """[H, W]: the squared error of each pixel now, summed over its channels, times the pixel's weight.
 
-    As fine as the canvas is now. Opacities are multiplied by `shown`, one number or [N].
+    As fine as the canvas is at the level of now. Opacities are multiplied by `shown`, one number or [N].
     """
-    settings, space = optimiser.settings, optimiser.settings.blend_space
+    settings, objective = optimiser.settings, optimiser.objective
+    space, size = objective.space, objective.canvas.size
     with torch.no_grad():
         drawn = optimiser.drawn(shown)
         errors = [
             (seen(image, space) - seen(goal, space))[..., :3].square().sum(dim=-1)
-            for background, goal in _fair_grounds(optimiser)
-            for image in [
-                composite(*drawn, optimiser.canvas.size, background, settings.colour_mix, back_end=settings.back_end)
-            ]
+            for background, goal in objective.antithetic_backgrounds(optimiser.done)
+            for image in [composite(*drawn, size, background, settings.colour_mix, back_end=settings.back_end)]
         ]
-    row, column = (
-        np.arange(full) * small // full for full, small in zip(optimiser.size, optimiser.canvas.size, strict=True)
+    enlarged = objective.enlarged(_mean(errors))
+    return enlarged if objective.weights is None else enlarged * objective.weights
+
+
+def blending_weights(optimiser: Optimiser) -> Float64Array:
+    """[N]: how much of each sprite is visible: alpha times transmittance above it, summed over canvas pixels."""
+    affine, opacity, _, template, atlas = optimiser.drawn()
+    canvas = optimiser.objective.canvas
+    weights = blending_weights_of(
+        affine.detach(), opacity.detach(), template, atlas, canvas.size, optimiser.settings.back_end
     )
-    enlarged: NDArray[np.float32] = _mean(errors).numpy()[row[:, None], column]
-    return enlarged if optimiser.weights is None else enlarged * optimiser.weights
+    width, height = canvas.pixel
+    result: Float64Array = weights.numpy() * width * height
+    return result
 
 
-def contributions(optimiser: Optimiser) -> NDArray[np.float64]:
-    """[N]: how much of each sprite is seen: its alpha times the transmittance above it, summed over pixels."""
-    affine, opacity, tint, template, atlas = optimiser.drawn()
-    affine, opacity = affine.detach(), opacity.detach()
+def blending_weights_of(
+    affine: Tensor, opacity: Tensor, template: Tensor, atlas: raster.Atlas, size: tuple[int, int], back_end: str
+) -> Tensor:
+    """[N]: alpha times transmittance above, summed over the pixels that are drawn, for sprites as drawn."""
     # A picture's red is linear in the red of each tint, and this is the factor.
-    red = torch.zeros_like(tint, requires_grad=True)
-    image = composite(
-        affine, opacity, red, template, atlas, optimiser.canvas.size, back_end=optimiser.settings.back_end
-    )
-    (slope,) = torch.autograd.grad(image[..., 0].sum(), red)
-    width, height = optimiser.canvas.pixel
-    return slope[:, 0].numpy() * width * height
+    tint = torch.zeros(len(affine), 3, dtype=torch.float64, requires_grad=True)
+    with torch.enable_grad():
+        image = composite(affine, opacity, tint, template, atlas, size, back_end=back_end)
+        (gradient,) = torch.autograd.grad(image[..., 0].sum(), tint)
+    return gradient[:, 0]
 
 
-def tint_response(optimiser: Optimiser, probes: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How the loss depends on the tints now, without blur.
+def tint_response(optimiser: Optimiser, probes: int, seed: int) -> tuple[Float64Array, Float64Array]:
+    """How the squared error depends on the tints now, without level-of-detail bias.
 
     Args:
         probes: random pictures from which the curvature is estimated.
         seed: of these.
 
     Returns:
-        slope: [N, 3] of the loss by the tint.
-        curvature: [N] second derivative by a channel of the tint, the mean of the three (Gauss and Newton's).
+        gradient: [N, 3] of the error by the tint.
+        curvature: [N] second derivative by a channel of the tint, the mean of the three (Gauss-Newton).
     """
-    background, goal = optimiser.ground()
-    space, size = optimiser.settings.blend_space, optimiser.canvas.size
+    settings, objective = optimiser.settings, optimiser.objective
+    background, goal = objective.background_and_goal(optimiser.done)
     affine, opacity, tint, template, atlas = optimiser.drawn()
     tint = tint.detach().requires_grad_()
-    shown = seen(
-        composite(
-            affine.detach(),
-            opacity.detach(),
-            tint,
-            template,
-            atlas,
-            size,
-            background,
-            optimiser.settings.colour_mix,
-            back_end=optimiser.settings.back_end,
-        ),
-        space,
-    )[..., :3]
+    drawn = affine.detach(), opacity.detach(), tint, template, atlas
+    image = composite(*drawn, objective.canvas.size, background, settings.colour_mix, back_end=settings.back_end)
+    shown = seen(image, objective.space)[..., :3]
     unit = 2 / shown.numel()
-    (slope,) = torch.autograd.grad(shown, tint, unit * (shown - seen(goal, space)[..., :3]).detach(), retain_graph=True)
+    difference = (shown - seen(goal, objective.space)[..., :3]).detach()
+    (gradient,) = torch.autograd.grad(shown, tint, unit * difference, retain_graph=True)
     rng = np.random.default_rng(seed)
-    squares = torch.zeros_like(slope)
+    squares = torch.zeros_like(gradient)
     for _ in range(probes):
         signs = torch.from_numpy(rng.choice(np.array([-1, 1], np.float32), shown.shape))
         squares += torch.autograd.grad(shown, tint, signs, retain_graph=True)[0].square()
-    return slope.numpy(), (unit / probes) * squares.mean(dim=1).numpy()
+    return gradient.numpy(), (unit / probes) * squares.mean(dim=1).numpy()
 
 
-def try_out(
-    optimiser: Optimiser,
-    sprites: Mapping[str, NDArray[Any]],
-    of: NDArray[np.int64],
-    place: NDArray[np.int64],
-    alpha_min: float = 0.0,
-) -> Trial:
-    """What M others would do, one at a time. Measured as `removal_costs` are.
+def evaluate(
+    optimiser: Optimiser, sprites: Sprites, replaces: Int64Array, position: Int64Array, alpha_min: float = 0.0
+) -> CandidateScores:
+    """Evaluate M candidates, each alone, as `removal_errors` does.
 
     Args:
-        sprites: ``template``, ``x``, ``y``, ``scale``, ``aspect``, ``theta``, see `start`.
-        of: [M] which sprite each would replace, or -1.
-        place: [M] where in the stack it would come, see `smalti.engine.raster.Trials`.
+        sprites: the candidates; their opacities and tints play no part.
+        replaces: [M] which sprite each would replace, or -1.
+        position: [M] where in the stack each would come, of `smalti.engine.raster.StackPosition`.
         alpha_min: least opacity.
     """
-    template = torch.from_numpy(sprites["template"])
-    x, y, scale, aspect, theta = (
-        torch.from_numpy(sprites[name].astype(np.float64)) for name in ("x", "y", "scale", "aspect", "theta")
-    )
-    affine = optimiser.on_canvas(affine_maps(x, y, scale, aspect, theta, optimiser.shapes[template.long()]))
-    replaces = torch.from_numpy(of)
+    template = torch.from_numpy(sprites.template)
+    affine = optimiser.objective.on_canvas(sprites.affine(optimiser.shapes))
+    removed = torch.from_numpy(replaces)
+    candidates = Trials(affine, template, removed, torch.from_numpy(position))
     settings = optimiser.settings
     with torch.no_grad():
-        found = [
-            appraise(
-                *optimiser.drawn(),
-                goal,
-                Trials(affine, template, replaces, torch.from_numpy(place)),
-                background,
-                settings.colour_mix,
-                back_end=settings.back_end,
-            )
-            for background, goal in _fair_grounds(optimiser)
+        scores = [
+            appraise(*optimiser.drawn(), goal, candidates, background, settings.colour_mix, back_end=settings.back_end)
+            for background, goal in optimiser.objective.antithetic_backgrounds(optimiser.done)
         ]
         # The sums are factors of squared errors, so their means are those of the mean error.
-        opacity, tint, change = best_paint(_mean([each.sums for each in found]), settings.alpha_max, alpha_min)
-        removal = _mean([each.removal for each in found])
-        gone = torch.where(replaces < 0, 0.0, removal[replaces.clamp(min=0)])
-    return Trial((LOSS * (-gone - change)).numpy(), opacity.numpy(), tint.numpy())
+        opacity, tint, change = best_paint(_mean([each.sums for each in scores]), settings.alpha_max, alpha_min)
+        removal = _mean([each.removal for each in scores])
+        without = torch.where(removed < 0, 0.0, removal[removed.clamp(min=0)])
+    return CandidateScores((LOSS * (-without - change)).numpy(), opacity.numpy(), tint.numpy())
 
 
-def sprites_to_show(optimiser: Optimiser) -> dict[str, NDArray[Any]]:
-    """As `sprites`, but never worse than the bare background, which is the best there is where a target is flat.
+def pruned_sprites(optimiser: Optimiser) -> Sprites:
+    """The sprites now, but never worse than the bare background, the best there is where a target is flat.
 
-    Where they are worse, those that do harm are faded out; those are many at times, and one by one only.
-    A fit for structure wants another measure and is left alone.
+    Where they are worse, those that raise the error get opacity 0; one by one only, though often they are many. A fit
+    for structure wants another measure and is left alone.
     """
     sprites = optimiser.sprites()
     if not optimiser.settings.aim.is_by_pixels:
         return sprites
-    optimiser.use_canvas(1)
-    shown = np.ones(len(sprites["template"]))
+    optimiser.objective.use_level(1)
+    shown = np.ones(len(sprites))
     bare = squared_error(optimiser, 0 * shown).mean(dtype=np.float64)
-    for _ in range(CULLS):
+    for _ in range(PRUNING_ROUNDS):
         if squared_error(optimiser, shown).mean(dtype=np.float64) <= bare:
             break
-        shown *= removal_costs(optimiser, shown) > 0
+        shown *= removal_errors(optimiser, shown) > 0
     else:
         shown *= 0
-    return sprites | {"opacity": sprites["opacity"] * shown.astype(np.float32)}
-
-
-def _fair_grounds(optimiser: Optimiser) -> list[tuple[Tensor, Tensor]]:
-    """As `_ground`, for judging sprites: noise comes with its negative.
-
-    Of many small sprites that are tried over a covered hole, some match any one noise by chance; none matches both.
-    """
-    background, goal = optimiser.ground()
-    if optimiser.canvas.background is not None:
-        return [(background, goal)]
-    negative = torch.cat([1 - background[..., :3], background[..., 3:]], dim=-1)
-    return [(background, goal), (negative, over(optimiser.canvas.target, negative))]
+    return replace(sprites, opacity=sprites.opacity * shown.astype(np.float32))
 
 
 def _mean(tensors: list[Tensor]) -> Tensor:

@@ -1,150 +1,177 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moving the least useful sprites to where the error is.
+"""Relocation: the least important sprites move to where the error is, and occluded ones to where they are visible.
 
-What a sprite is worth is known exactly: by how much the error would grow without it (`removal_costs`). Estimates are
-not good enough. With the same number of moves, ranking by two random probes of the curvature instead lost most of the
-gain (2,048 discs on the starry night, 1,500 steps: error 0.0121 without recycling, 0.0119 with two probes, 0.0110 with
-the exact cost). Worth and error are squared differences whatever the fit minimises; weights of pixels count in the
-error alone.
+Importance is exact: by how much the error would grow without a sprite (see importance.py). Estimates were not good
+enough (docs/fitting-measurements.md). Importance and error are squared differences whatever the fit minimizes; weights
+of pixels count in the error alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ...arrays import Float64Array, FloatArray, Int64Array
 from ...raster import ON_TOP
-from ..initialise import Placer, Sprites, box_mean, joined
+from ...sprites import Sprites
+from ..initialise import SpriteSampler
 from ..optimiser import Optimiser
-from .importance import contributions, removal_costs, squared_error, try_out
-
-SHARE = 0.05
-"""Share of the sprites that is moved in one round, at most."""
-USELESS = 0.25
-"""A sprite is moved only if it is worth less than this share of the median."""
-ROUNDS = 36
-"""Rounds in one fit, at most: as many as the steps allow with `APART` between them."""
-APART = 12
-"""Steps between two rounds, at least: a sprite needs some to settle."""
-SMALL = 0.1
-"""Quantile of the sprites' sizes that a moved one gets. Larger ones disturb more than they mend."""
-FIRST, LAST = 0.1, 0.5
-"""Part of the steps in which sprites are moved. Later ones would not settle any more."""
-REVIVE = 0.95
-"""Share of the steps after which sprites that are hardly seen are placed for the last time; rates are low by then."""
-HARDLY = 0.06
-"""Share of the median contribution below which a sprite is hardly seen."""
-AGAIN = 4
-"""Rounds of placing them, at most: some come to lie over others, which are hardly seen then."""
-FEW = 0.05
-"""Share of the sprites that may be hardly seen after a round, for another one."""
-PLACES = 24
-"""Places that are tried for each of them."""
-PLAIN = 0.3
-"""Least opacity of those, a share of the largest."""
+from ..picture_statistics import box_mean
+from .importance import blending_weights, evaluate, removal_errors, squared_error
 
 
-def is_due(done: int, steps: int) -> bool:
-    """Whether a round of recycling comes after `done` of `steps` steps."""
-    every = max(APART, round((LAST - FIRST) * steps / ROUNDS))
-    return FIRST * steps <= done < LAST * steps and done % every == 0
+@dataclass(frozen=True)
+class RelocateSettings:
+    """When and how unimportant sprites are relocated.
 
-
-def recycle(optimiser: Optimiser, placers: Sequence[Placer], rng: np.random.Generator) -> int:
-    """One round, of each placer's group by itself. Returns how many sprites were moved.
-
-    They go on top of the stack, small, in the target's colour.
+    Attributes:
+        first, last: fractions of the steps between which sprites are relocated; later ones would not settle.
+        rounds: number of rounds, at most: as many as the steps allow with `interval` between them.
+        interval: steps between two rounds, at least: a sprite needs some to settle.
+        max_fraction: of the sprites that is relocated in one round, at most.
+        threshold: a sprite is relocated only if its importance is below this fraction of the median.
+        size_quantile: of the sprites' scales that a relocated one gets. Larger ones disturb more than they help.
+        size_jitter: largest change of the logarithm of its radius.
     """
-    worth = removal_costs(optimiser)
+
+    first: float = 0.1
+    last: float = 0.5
+    rounds: int = 36
+    interval: int = 12
+    max_fraction: float = 0.05
+    threshold: float = 0.25
+    size_quantile: float = 0.1
+    size_jitter: float = 0.4
+
+    def is_due(self, done: int, steps: int) -> bool:
+        """Whether a round comes after `done` of `steps` steps."""
+        every = max(self.interval, round((self.last - self.first) * steps / self.rounds))
+        return self.first * steps <= done < self.last * steps and done % every == 0
+
+
+@dataclass(frozen=True)
+class RelocateOccludedSettings:
+    """When and how occluded sprites are relocated for the last time.
+
+    Attributes:
+        at: fraction of the steps after which they are; learning rates are low by then.
+        threshold: a sprite counts as occluded if its blending weight is below this fraction of the median.
+        rounds: at most: some come to lie over others, which are then occluded.
+        remaining: fraction of the sprites that may be occluded after a round, for another one to follow.
+        places: candidates for each of them.
+        alpha_min: least opacity of a candidate, as a fraction of alpha_max.
+    """
+
+    at: float = 0.95
+    threshold: float = 0.06
+    rounds: int = 4
+    remaining: float = 0.05
+    places: int = 24
+    alpha_min: float = 0.3
+
+    def is_due(self, done: int, steps: int) -> bool:
+        """Whether occluded sprites are relocated after `done` of `steps` steps."""
+        return done == int(self.at * steps)
+
+
+def relocate(
+    optimiser: Optimiser, samplers: Sequence[SpriteSampler], settings: RelocateSettings, rng: np.random.Generator
+) -> int:
+    """One round, of each sampler's group by itself. Returns how many sprites were relocated.
+
+    They go to the top of the stack, small, in the target's color.
+    """
+    importance = removal_errors(optimiser)
     sprites = optimiser.sprites()
     # Squared once more: the worst places first, and not a little everywhere.
     error = box_mean(squared_error(optimiser).astype(np.float64), 2)
     moved, fresh = [], []
-    for placer in placers:
-        own = placer.group.members(sprites["template"])
-        useless = own[_useless(worth[own])]
+    for sampler in samplers:
+        members = sampler.group.members(sprites.template)
+        chosen = members[_unimportant(importance[members], settings)]
         # Where the target has a hole that is covered, one more on top would only cover it better.
-        wanted = (error * placer.target[..., 3]) ** 2
-        if not len(useless) or not placer.group.within(wanted).sum() > 0:
+        density = (error * sampler.target[..., 3]) ** 2
+        if not len(chosen) or not sampler.group.within(density).sum() > 0:
             continue
-        row, column = placer.draw(wanted, len(useless), rng)
-        small = np.quantile(sprites["scale"][own], SMALL)
-        radius = small * np.exp(rng.uniform(-0.4, 0.4, len(useless)))
-        moved.append(useless)
-        fresh.append(placer.at(row, column, radius, rng))
+        row, column = sampler.draw(density, len(chosen), rng)
+        small = np.quantile(sprites.scale[members], settings.size_quantile)
+        radius = small * np.exp(rng.uniform(-settings.size_jitter, settings.size_jitter, len(chosen)))
+        moved.append(chosen)
+        fresh.append(sampler.at(row, column, radius, rng))
     if moved:
-        optimiser.replace(np.concatenate(moved), joined(fresh))
+        optimiser.parameters.move_to_top(np.concatenate(moved), Sprites.joined(fresh))
     return sum(len(which) for which in moved)
 
 
-def _useless(worth: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Which of sprites of this worth [N] are to be moved, in their order in the stack."""
-    least = np.argsort(worth, kind="stable")[: max(1, int(SHARE * len(worth)))]
-    return np.sort(least[worth[least] < USELESS * np.median(worth)])
+def _unimportant(importance: Float64Array, settings: RelocateSettings) -> Int64Array:
+    """Which of sprites of this importance [N] are relocated, in their order in the stack."""
+    least = np.argsort(importance, kind="stable")[: max(1, int(settings.max_fraction * len(importance)))]
+    return np.sort(least[importance[least] < settings.threshold * np.median(importance)])
 
 
-def is_last(done: int, steps: int) -> bool:
-    """Whether sprites that are hardly seen are placed for the last time after `done` of `steps` steps."""
-    return done == int(REVIVE * steps)
+def relocate_occluded(
+    optimiser: Optimiser,
+    samplers: Sequence[SpriteSampler],
+    settings: RelocateOccludedSettings,
+    rng: np.random.Generator,
+) -> int:
+    """Move occluded sprites to where they are visible and lower the error most, or raise it least. Returns how many.
 
-
-def revive(optimiser: Optimiser, placers: Sequence[Placer], rng: np.random.Generator) -> int:
-    """Put sprites that are hardly seen where they are seen and do most good, or least harm. Returns how many.
-
-    Of each placer's group by itself.
-
-    With bitmaps in their own colours, sprites that find no place to be of use shrink away. They count all the same for
-    whoever asked for so many layers.
+    Of each sampler's group by itself. With templates in their own colors, sprites that find no place to be of use
+    shrink away.
     """
     if optimiser.settings.lock_scale:
         return 0
     total = 0
-    for turn in range(AGAIN):
-        seen, now = contributions(optimiser), optimiser.sprites()
-        members = [placer.group.members(now["template"]) for placer in placers]
-        hardly = [own[seen[own] < HARDLY * np.median(seen[own])] if len(own) else own for own in members]
-        count = sum(len(which) for which in hardly)
-        # Where there is no room for all, each that comes hides another.
-        if not count or (turn and count > FEW * len(seen)):
+    for turn in range(settings.rounds):
+        weights, now = blending_weights(optimiser), optimiser.sprites()
+        members = [sampler.group.members(now.template) for sampler in samplers]
+        occluded = [
+            own[weights[own] < settings.threshold * np.median(weights[own])] if len(own) else own for own in members
+        ]
+        count = sum(len(which) for which in occluded)
+        # Where there is no room for all, each that comes occludes another.
+        if not count or (turn and count > settings.remaining * len(weights)):
             break
         error = box_mean(squared_error(optimiser).astype(np.float64), 2)
         moved, fresh = [], []
-        for placer, own, which in zip(placers, members, hardly):
+        for sampler, own, which in zip(samplers, members, occluded):
             if len(which):
-                visible = now["scale"][own[seen[own] >= np.median(seen[own])]]
-                fresh.append(_places(optimiser, placer, error, visible, len(which), rng))
-                moved.append(which[: len(fresh[-1]["x"])])
-        gone = np.concatenate(moved)
-        optimiser.exchange(gone, joined(fresh), np.full(len(gone), ON_TOP))
-        total += len(gone)
+                visible = now.scale[own[weights[own] >= np.median(weights[own])]]
+                fresh.append(_best_places(optimiser, sampler, error, visible, len(which), settings, rng))
+                moved.append(which[: len(fresh[-1])])
+        replaced = np.concatenate(moved)
+        optimiser.parameters.substitute(replaced, Sprites.joined(fresh), np.full(len(replaced), ON_TOP))
+        total += len(replaced)
     return total
 
 
-def _places(
+def _best_places(
     optimiser: Optimiser,
-    placer: Placer,
-    error: NDArray[np.float64],
-    scales: NDArray[np.floating],
+    sampler: SpriteSampler,
+    error: Float64Array,
+    scales: FloatArray,
     count: int,
+    settings: RelocateOccludedSettings,
     rng: np.random.Generator,
 ) -> Sprites:
-    """Up to `count` sprites on top, apart from each other, that do most good or least harm; as large as `scales`."""
+    """Up to `count` sprites for the top, apart from each other, the best of many candidates; as large as `scales`."""
     # Anywhere that the target is, and more where the error is.
-    density = placer.target[..., 3] * (error / max(error.mean(), 1e-12) + 1) + 1e-9
-    row, column = placer.draw(density, PLACES * count, rng)
-    tried = placer.at(row, column, rng.choice(scales, len(row)) * rng.uniform(0.5, 1, len(row)), rng)
+    density = sampler.target[..., 3] * (error / max(error.mean(), 1e-12) + 1) + 1e-9
+    row, column = sampler.draw(density, settings.places * count, rng)
+    candidates = sampler.at(row, column, rng.choice(scales, len(row)) * rng.uniform(0.5, 1, len(row)), rng)
     nothing, on_top = np.full(len(row), -1), np.full(len(row), ON_TOP)
-    trial = try_out(optimiser, tried, nothing, on_top, PLAIN * optimiser.settings.alpha_max)
-    tried |= {"opacity": trial.opacity, "tint": trial.tint}
-    chosen = _apart(tried, trial.gain, count)
-    return {name: values[chosen] for name, values in tried.items()}
+    alpha_min = settings.alpha_min * optimiser.settings.alpha_max
+    scores = evaluate(optimiser, candidates, nothing, on_top, alpha_min)
+    candidates = replace(candidates, opacity=scores.opacity, tint=scores.tint)
+    return candidates.take(_spaced(candidates, scores.gain, count))
 
 
-def _apart(sprites: Sprites, gain: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+def _spaced(sprites: Sprites, gain: Float64Array, most: int) -> Int64Array:
     """Which to take: the best first, none over the middle of one that was taken."""
-    x, y, reach = (sprites[name].astype(np.float64) for name in ("x", "y", "scale"))
+    x, y, reach = (values.astype(np.float64) for values in (sprites.x, sprites.y, sprites.scale))
     left = np.argsort(-gain, kind="stable")
     chosen: list[int] = []
     while len(left) and len(chosen) < most:

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a constraint is: the hooks by which it takes part in a fit, all neutral here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import Tensor
+
+from smalti.bridge.job import JobSpec
+
+from ...arrays import BoolArray, Float32Array, Float64Array
+from ...raster import Atlas
+from ...sprites import Sprites
+from ..groups import Group
+from ..initialise import SpriteSampler
+from ..optimiser import Optimiser, OptimiserSettings
+
+if TYPE_CHECKING:
+    from . import Constraints
+
+
+@dataclass(frozen=True, eq=False)
+class ConstraintContext:
+    """What constraints are made from, for one frame.
+
+    Attributes:
+        job: what is asked for.
+        frame: index of the frame. After the first, colors and angles hold from the first step on.
+        groups: of the sprites.
+        settings: of the frame's optimizer.
+        size: height and width of the canvas.
+        atlas_of: function of a number of texels: the templates (see `smalti.engine.raster.build_atlas`).
+        shapes: [T, 2] width and height of each template.
+        coverage: [T] mean alpha of each template.
+        inside: function of the frame's index: [2 H, 2 W] where any sprite may draw (see `.region.Region`); None for
+            anywhere.
+    """
+
+    job: JobSpec
+    frame: int
+    groups: Sequence[Group]
+    settings: OptimiserSettings
+    size: tuple[int, int]
+    atlas_of: Callable[[int], Atlas]
+    shapes: Float64Array
+    coverage: Float64Array
+    inside: Callable[[int], BoolArray] | None
+
+    @property
+    def is_later_frame(self) -> bool:
+        """Whether this is not the first frame."""
+        return self.frame > 0
+
+
+@dataclass(frozen=True, eq=False)
+class Refinement:
+    """What a discrete repair before a step has at hand.
+
+    Attributes:
+        optimiser: at the step.
+        samplers: of each group.
+        rng: source of every random choice.
+        constraints: all of the fit, so that a repair of one keeps the others.
+    """
+
+    optimiser: Optimiser
+    samplers: Sequence[SpriteSampler]
+    rng: np.random.Generator
+    constraints: Constraints
+
+
+class Constraint:
+    """One thing that sprites may not do. Hooks that a constraint does not need stay as they are here.
+
+    Most constraints are free at first, when sprites find their places, and hold from some step on, so that whatever is
+    not constrained makes up for them. What already holds is seen from the parameters themselves: a constraint keeps
+    nothing that would need a place in a checkpoint.
+    """
+
+    has_penalty = False
+    """Whether `penalty` returns something."""
+    has_projection = False
+    """Whether `project` changes anything."""
+    min_opacity = 0.0
+    """Least opacity of every sprite after a step."""
+
+    @classmethod
+    def of(cls, context: ConstraintContext) -> Constraint | None:
+        """The constraint of a frame; None where the job does not ask for it."""
+        raise NotImplementedError
+
+    def start(self, sprites: Sprites) -> Sprites:
+        """Sprites as they may begin, float64."""
+        return sprites
+
+    def before_step(self, optimiser: Optimiser, constraints: Constraints) -> None:
+        """Change parameters before a step, where they must have discrete values."""
+
+    def frozen(self, done: int) -> frozenset[str]:
+        """Names of the parameters that the step after `done` steps leaves as they are."""
+        return frozenset()
+
+    def penalty(self, affine: Tensor, opacity: Tensor, template: Tensor, atlas: Atlas, cover: Tensor) -> Tensor:
+        """A scalar that is added to the loss, differentiable in `affine` and `opacity`.
+
+        Args:
+            affine, opacity, template, atlas: the sprites as drawn, see `smalti.engine.raster.composite`.
+            cover: [h, w] alpha of the target on the canvas of now.
+        """
+        raise NotImplementedError
+
+    def project(self, after: Sprites, before: Sprites) -> Sprites:
+        """The sprites after a step, brought back; places, scales and angles alone are taken over.
+
+        Args:
+            after, before: the step, float64.
+        """
+        return after
+
+    def refine(self, at: Refinement) -> None:
+        """Move sprites elsewhere before a step of a first frame, where steps alone do not help."""
+
+    def settle(self, optimiser: Optimiser) -> None:
+        """Bring back sprites that were just put elsewhere."""
+
+    def finish(self, sprites: Sprites) -> Sprites:
+        """Sprites of any step as they may be shown, float32: exactly within the constraint."""
+        return sprites
+
+    def repair(self, sprites: Sprites, at: Refinement) -> Sprites:
+        """Sprites after the last step of a first frame, float32, within all other constraints."""
+        return sprites
+
+    def visible_target(self, target: Float32Array) -> Float32Array:
+        """The target [H, W, 4] without what no sprite may show."""
+        return target
+
+    def report(self, sprites: Sprites, target: Float32Array) -> dict[str, float]:
+        """For report.json: what the constraint has come to, where it is no guarantee.
+
+        Args:
+            sprites: one frame, float32.
+            target: [H, W, 4], without what no sprite may show.
+        """
+        return {}
+
+    def leaves_free(self, done: int) -> bool:
+        """Whether, after so many steps, sprites may still have any tint and angle, and cover what they like."""
+        return True
