@@ -18,11 +18,11 @@ from smalti.bridge.job import BlendSpace
 
 from ..cpu import threads_to_torch
 from ..raster import (
-    AT_BOTTOM,
-    ON_TOP,
     Atlas,
+    Scene,
+    StackPosition,
     Step,
-    composite,
+    draw,
     fused_step,
     image_loss,
 )
@@ -255,8 +255,8 @@ class Optimiser:
     def exchange(self, which: NDArray[np.int64], sprites: Mapping[str, NDArray[Any]], place: NDArray[np.int64]) -> None:
         """Let M others take the places of the sprites `which` [M], each once; some move in the stack.
 
-        `place` [M] says where they go, see `smalti.engine.raster.Trials`. Several on top, or at the bottom, lie among
-        themselves as in `which`.
+        `place` [M] says where they go, see `smalti.engine.raster.StackPosition`. Several on top, or at the bottom, lie
+        among themselves as in `which`.
         """
         self._fetch()
         self._bound = False
@@ -269,7 +269,7 @@ class Optimiser:
         template[places] = torch.from_numpy(sprites["template"])
         aspect[places] = torch.from_numpy(sprites["aspect"].astype(np.float64))
         self._adam.begin_anew(places)
-        lowered, raised = which[place == AT_BOTTOM], which[place == ON_TOP]
+        lowered, raised = which[place == StackPosition.BOTTOM], which[place == StackPosition.TOP]
         staying = np.setdiff1d(np.arange(len(template)), np.concatenate([lowered, raised]))
         order = torch.from_numpy(np.concatenate([lowered, staying, raised]))
         with torch.no_grad():
@@ -397,14 +397,20 @@ class Optimiser:
         """The loss now; the kernels' parameters and Adam's means are those after the step."""
         assert self._fused is not None
         if not self._bound:
-            self._fused.bind(self.parameters, self._adam.mean, self._adam.square, self._template, self._extent)
+            self._fused.bind(
+                {name: parameter.detach().numpy() for name, parameter in self.parameters.items()},
+                {name: mean.numpy() for name, mean in self._adam.mean.items()},
+                {name: square.numpy() for name, square in self._adam.square.items()},
+                self._template.numpy(),
+                self._extent.numpy(),
+            )
             self._bound = True
         low, high = (math.log(0.5 * bound) for bound in self.settings.size_range)
         step = Step(
-            rates=rates,
+            learning_rates=rates,
             adam=self._adam.begin_step(),
-            goal=self.canvas.target if self.canvas.goal is None else self.canvas.goal,
-            background=self.canvas.background,
+            goal=(self.canvas.target if self.canvas.goal is None else self.canvas.goal).numpy(),
+            background=None if self.canvas.background is None else self.canvas.background.numpy(),
             noise_key=None if self.canvas.background is not None else key_of(self._seed, self.done),
             pixel=self.canvas.pixel,
             encoded=self.settings.blend_space == "linear",
@@ -421,15 +427,8 @@ class Optimiser:
             return self._differentiate_other(self._loss, blur)
         background, goal = self.ground()
         space = self.settings.blend_space
-        loss = image_loss(
-            *self.drawn(),
-            seen(goal, space),
-            background,
-            self.settings.colour_mix,
-            blur,
-            encoded=space == "linear",
-            back_end=self.settings.back_end,
-        )
+        scene = Scene(*self.drawn(), self.canvas.size, background, self.settings.colour_mix, blur)
+        loss: Tensor = image_loss(scene, seen(goal, space), self.settings.back_end, encoded=space == "linear")
         loss = loss * LOSS
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
@@ -440,14 +439,8 @@ class Optimiser:
         background, goal = self.ground()
         wanted = seen(goal, space) if canvas.goal is None else canvas.goal
         alone = compare.needs_opacity
-        image = composite(
-            *self.drawn(),
-            canvas.size,
-            None if alone else background,
-            self.settings.colour_mix,
-            blur,
-            back_end=self.settings.back_end,
-        )
+        scene = Scene(*self.drawn(), canvas.size, None if alone else background, self.settings.colour_mix, blur)
+        image = draw(scene, self.settings.back_end)
         opacity = (image[..., 3], canvas.target[..., 3]) if alone else None
         shown = seen(over(image, background) if alone else image, space)
         with threads_to_torch() if compare.needs_network else nullcontext():

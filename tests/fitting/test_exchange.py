@@ -19,7 +19,7 @@ from smalti.engine.fitting.initialise import Placer, shape_of
 from smalti.engine.fitting.optimiser import Optimiser
 from smalti.engine.fitting.strategy import exchange
 from smalti.engine.fitting.strategy.importance import squared_error
-from smalti.engine.raster import AT_BOTTOM, IN_STACK, ON_TOP
+from smalti.engine.raster import StackPosition
 from smalti.engine.templates import Template
 
 
@@ -64,7 +64,8 @@ def test_those_on_top_go_up_those_at_the_bottom_down_and_the_others_stay() -> No
     o = optimiser(True, settings())
     before = o.sprites()
     which = np.array([3, 7, 9, 20, 31])
-    place = np.array([ON_TOP, IN_STACK, AT_BOTTOM, ON_TOP, AT_BOTTOM])
+    top, in_place, bottom = StackPosition.TOP, StackPosition.IN_PLACE, StackPosition.BOTTOM
+    place = np.array([top, in_place, bottom, top, bottom])
     new = {name: values[which].copy() for name, values in before.items()}
     new["x"] = np.array([11.0, 12.0, 13.0, 14.0, 15.0])
     o.exchange(which, new, place)

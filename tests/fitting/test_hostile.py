@@ -25,7 +25,7 @@ from smalti.engine.fitting.fit import is_new_scene
 from smalti.engine.fitting.optimiser import Optimiser
 from smalti.engine.fitting.strategy.importance import try_out
 from smalti.engine.job.run import resume_job, run_job
-from smalti.engine.raster import ON_TOP, build_atlas
+from smalti.engine.raster import StackPosition, build_atlas
 from smalti.engine.templates import Template, load_templates
 
 SIDE = 64
@@ -233,7 +233,7 @@ def test_no_sprite_promises_to_mend_a_covered_hole_by_the_noise_behind_it() -> N
     }
     atlas = build_atlas([np.ones((8, 8, 4), np.float32)])
     optimiser = Optimiser(empty, None, atlas, np.full((1, 2), 8.0), cover, settings(alpha_max=1.0), seed=0)
-    trial = try_out(optimiser, sprites, np.full(count, -1), np.full(count, ON_TOP))
+    trial = try_out(optimiser, sprites, np.full(count, -1), np.full(count, StackPosition.TOP))
     assert trial.gain.max() < 1e-7  # grey is the best that can be said of all noise
 
 

@@ -13,6 +13,7 @@ from optimisers import SIZE, optimiser, settings
 from smalti.engine.fitting import optimiser as module
 from smalti.engine.fitting.objective.canvas import GROWTH, ROOM, growth, reduced_canvas
 from smalti.engine.fitting.objective.noise import key_of, noise_picture
+from smalti.engine.raster import composite
 
 
 @pytest.mark.parametrize("background", [True, False])
@@ -88,7 +89,7 @@ def test_a_growing_canvas_leaves_the_sprites_where_they_are() -> None:
         sprites = fitting.drawn()
         background, _ = fitting.ground()
         with torch.no_grad():
-            pictures.append(module.composite(*sprites, fitting.canvas.size, background).numpy())
+            pictures.append(composite(*sprites, fitting.canvas.size, background).numpy())
     rows, columns = pictures[1].shape[:2]
     expected = reduced_canvas(pictures[0], None, "srgb", 4).target.numpy()
     assert expected.shape == (rows, columns, 4)

@@ -2,9 +2,9 @@
 """Other bitmaps, poses and places in the stack: tried exactly, and taken where they make the picture better.
 
 Gradients move a sprite downhill; they cannot swap its bitmap, turn it by half, lift it over its neighbour or slip it
-under. So now and then each sprite is offered a few alternatives. `appraise` says what each would do to the error,
-painted with the opacity and the tint that suit it best. The best are taken at once, as far as they do not touch each
-other: then their effects add up.
+under. So now and then each sprite is offered a few alternatives. `evaluate_candidates` says what each would do to the
+error, painted with the opacity and the tint that suit it best. The best are taken at once, as far as they do not touch
+each other: then their effects add up.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...raster import AT_BOTTOM, IN_STACK, ON_TOP
+from ...raster import StackPosition
 from ..initialise import Floats, Placer, Sprites, joined
 from ..optimiser import Optimiser
 from .importance import squared_error, try_out
@@ -98,7 +98,7 @@ def alternatives(
 
     Returns:
         M = N * tries sprites without their paint, [M] which sprite each would replace, and [M] where it comes, see
-        `smalti.engine.raster.Trials`.
+        `smalti.engine.raster.StackPosition`.
     """
     of = np.tile(np.arange(len(now["template"])), tries)
     count = len(of)
@@ -109,8 +109,12 @@ def alternatives(
         return rng.uniform(size=count) < of_all
 
     height = rng.uniform(size=count)
-    place = np.where(height < RAISED, ON_TOP, np.where(height < RAISED + LOWERED, AT_BOTTOM, IN_STACK))
-    changed = (place == IN_STACK) | ~share(PLAIN)
+    place = np.where(
+        height < RAISED,
+        StackPosition.TOP,
+        np.where(height < RAISED + LOWERED, StackPosition.BOTTOM, StackPosition.IN_PLACE),
+    )
+    changed = (place == StackPosition.IN_PLACE) | ~share(PLAIN)
     row, column = (
         np.clip(places.astype(np.int64), 0, length - 1) for places, length in zip((y, x), placer.target.shape[:2])
     )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ... import raster
-from ...raster import Trials, appraise, best_paint, composite
+from ...raster import Candidates, Scene, draw, evaluate_candidates, optimal_opacity_and_tint
 from ...raster.geometry import affine_maps
 from ..objective.canvas import over, seen
 from ..optimiser import LOSS, Optimiser
@@ -38,7 +38,7 @@ class Trial:
 
 
 def removal_costs(optimiser: Optimiser, shown: NDArray[np.float64] | float = 1.0) -> NDArray[np.float64]:
-    """[N]: by how much the loss would grow without each sprite (see `smalti.engine.raster.removal_costs`).
+    """[N]: by how much the loss would grow without each sprite (see `smalti.engine.raster.removal_errors`).
 
     Measured in the blend space: in linear light, dark parts weigh less here than in the loss. Opacities are multiplied
     by `shown`, one number or [N].
@@ -47,7 +47,9 @@ def removal_costs(optimiser: Optimiser, shown: NDArray[np.float64] | float = 1.0
     with torch.no_grad():
         drawn = optimiser.drawn(shown)
         costs = [
-            raster.removal_costs(*drawn, goal, background, settings.colour_mix, back_end=settings.back_end)
+            raster.removal_errors(
+                Scene(*drawn, optimiser.canvas.size, background, settings.colour_mix), goal, settings.back_end
+            )
             for background, goal in _fair_grounds(optimiser)
         ]
     return LOSS * _mean(costs).numpy()
@@ -65,7 +67,7 @@ def squared_error(optimiser: Optimiser, shown: NDArray[np.float64] | float = 1.0
             (seen(image, space) - seen(goal, space))[..., :3].square().sum(dim=-1)
             for background, goal in _fair_grounds(optimiser)
             for image in [
-                composite(*drawn, optimiser.canvas.size, background, settings.colour_mix, back_end=settings.back_end)
+                draw(Scene(*drawn, optimiser.canvas.size, background, settings.colour_mix), settings.back_end)
             ]
         ]
     row, column = (
@@ -81,9 +83,8 @@ def contributions(optimiser: Optimiser) -> NDArray[np.float64]:
     affine, opacity = affine.detach(), opacity.detach()
     # A picture's red is linear in the red of each tint, and this is the factor.
     red = torch.zeros_like(tint, requires_grad=True)
-    image = composite(
-        affine, opacity, red, template, atlas, optimiser.canvas.size, back_end=optimiser.settings.back_end
-    )
+    scene = Scene(affine, opacity, red, template, atlas, optimiser.canvas.size)
+    image = draw(scene, optimiser.settings.back_end)
     (slope,) = torch.autograd.grad(image[..., 0].sum(), red)
     width, height = optimiser.canvas.pixel
     return slope[:, 0].numpy() * width * height
@@ -105,16 +106,18 @@ def tint_response(optimiser: Optimiser, probes: int, seed: int) -> tuple[NDArray
     affine, opacity, tint, template, atlas = optimiser.drawn()
     tint = tint.detach().requires_grad_()
     shown = seen(
-        composite(
-            affine.detach(),
-            opacity.detach(),
-            tint,
-            template,
-            atlas,
-            size,
-            background,
-            optimiser.settings.colour_mix,
-            back_end=optimiser.settings.back_end,
+        draw(
+            Scene(
+                affine.detach(),
+                opacity.detach(),
+                tint,
+                template,
+                atlas,
+                size,
+                background,
+                optimiser.settings.colour_mix,
+            ),
+            optimiser.settings.back_end,
         ),
         space,
     )[..., :3]
@@ -140,7 +143,7 @@ def try_out(
     Args:
         sprites: ``template``, ``x``, ``y``, ``scale``, ``aspect``, ``theta``, see `start`.
         of: [M] which sprite each would replace, or -1.
-        place: [M] where in the stack it would come, see `smalti.engine.raster.Trials`.
+        place: [M] where in the stack it would come, see `smalti.engine.raster.StackPosition`.
         alpha_min: least opacity.
     """
     template = torch.from_numpy(sprites["template"])
@@ -152,21 +155,20 @@ def try_out(
     settings = optimiser.settings
     with torch.no_grad():
         found = [
-            appraise(
-                *optimiser.drawn(),
+            evaluate_candidates(
+                Scene(*optimiser.drawn(), optimiser.canvas.size, background, settings.colour_mix),
                 goal,
-                Trials(affine, template, replaces, torch.from_numpy(place)),
-                background,
-                settings.colour_mix,
-                back_end=settings.back_end,
+                Candidates(affine, template, replaces, torch.from_numpy(place)),
+                settings.back_end,
             )
             for background, goal in _fair_grounds(optimiser)
         ]
         # The sums are factors of squared errors, so their means are those of the mean error.
-        opacity, tint, change = best_paint(_mean([each.sums for each in found]), settings.alpha_max, alpha_min)
-        removal = _mean([each.removal for each in found])
-        gone = torch.where(replaces < 0, 0.0, removal[replaces.clamp(min=0)])
-    return Trial((LOSS * (-gone - change)).numpy(), opacity.numpy(), tint.numpy())
+        coefficients = _mean([each.coefficients for each in found]).numpy()
+        opacity, tint, change = optimal_opacity_and_tint(coefficients, settings.alpha_max, alpha_min)
+        removal = _mean([each.removal_errors for each in found]).numpy()
+        gone = np.where(of < 0, 0.0, removal[np.maximum(of, 0)])
+    return Trial(LOSS * (-gone - change), opacity, tint)
 
 
 def sprites_to_show(optimiser: Optimiser) -> dict[str, NDArray[Any]]:

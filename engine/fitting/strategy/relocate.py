@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ...raster import ON_TOP
+from ...raster import StackPosition
 from ..initialise import Placer, Sprites, box_mean, joined
 from ..optimiser import Optimiser
 from .importance import contributions, removal_costs, squared_error, try_out
@@ -117,7 +117,7 @@ def revive(optimiser: Optimiser, placers: Sequence[Placer], rng: np.random.Gener
                 fresh.append(_places(optimiser, placer, error, visible, len(which), rng))
                 moved.append(which[: len(fresh[-1]["x"])])
         gone = np.concatenate(moved)
-        optimiser.exchange(gone, joined(fresh), np.full(len(gone), ON_TOP))
+        optimiser.exchange(gone, joined(fresh), np.full(len(gone), StackPosition.TOP))
         total += len(gone)
     return total
 
@@ -135,7 +135,7 @@ def _places(
     density = placer.target[..., 3] * (error / max(error.mean(), 1e-12) + 1) + 1e-9
     row, column = placer.draw(density, PLACES * count, rng)
     tried = placer.at(row, column, rng.choice(scales, len(row)) * rng.uniform(0.5, 1, len(row)), rng)
-    nothing, on_top = np.full(len(row), -1), np.full(len(row), ON_TOP)
+    nothing, on_top = np.full(len(row), -1), np.full(len(row), StackPosition.TOP)
     trial = try_out(optimiser, tried, nothing, on_top, PLAIN * optimiser.settings.alpha_max)
     tried |= {"opacity": trial.opacity, "tint": trial.tint}
     chosen = _apart(tried, trial.gain, count)
