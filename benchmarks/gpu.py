@@ -29,7 +29,9 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from scenes import Scene
+    from torch import Tensor
+
+    from smalti.engine.raster import Scene
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -98,7 +100,7 @@ def machine(options: argparse.Namespace) -> list[Line]:
 
 def parity(options: argparse.Namespace) -> list[Line]:
     """Pictures and gradients against the reference, on the random scenes of the tests and on fresh ones."""
-    from scenes import random_scene, stacked_scene
+    from scenes import random_scene, stacked_scene, with_gradients
 
     fresh = int(time.time())
     print(f"  the fresh scene has the seed {fresh}")
@@ -113,23 +115,23 @@ def parity(options: argparse.Namespace) -> list[Line]:
     image_off, grad_off = 0.0, 0.0
     for scene in scenes:
         for stop in (0.0, 1e-4):
-            image, grads = scene.with_gradients("cuda", stop)
-            true, true_grads = scene.with_gradients("reference", stop)
+            image, grads = with_gradients(replace(scene, stop=stop), "cuda")
+            true, true_grads = with_gradients(replace(scene, stop=stop), "reference")
             image_off = max(image_off, float((image - true).abs().max()))
             for found, expected in zip(grads, true_grads):
                 if expected.abs().max() > 0:
                     grad_off = max(grad_off, relative(found, expected))
-    again = [scenes[1].with_gradients("cuda", 1e-4) for _ in range(5)]
+    again = [with_gradients(replace(scenes[1], stop=1e-4), "cuda") for _ in range(5)]
     same = all(torch.equal(a[0], again[0][0]) for a in again) and all(
         torch.equal(x, y) for a in again for x, y in zip(a[1], again[0][1])
     )
-    trial_off = max(trials_off(scene) for scene in scenes[:8])
+    candidate_off = max(candidates_off(scene) for scene in scenes[:8])
     return [
         Line(
-            "sprites and trials that are appraised, against the CPU, relative",
-            number(trial_off),
+            "removal errors and candidates, against the CPU, relative",
+            number(candidate_off),
             "1e-3",
-            trial_off < 1e-3,
+            candidate_off < 1e-3,
         ),
         Line("picture against the reference, largest difference", number(image_off), "1e-4", image_off < 1e-4),
         Line("gradients against the reference, relative", number(grad_off), "1e-3", grad_off < 1e-3),
@@ -137,28 +139,17 @@ def parity(options: argparse.Namespace) -> list[Line]:
     ]
 
 
-def trials_off(scene: Scene) -> float:
-    """Largest difference of what sprites and trials are worth from the CPU's, over the largest number of the kind."""
-    from scenes import random_trials
-    from smalti.engine.raster import appraise
+def candidates_off(scene: Scene[Tensor]) -> float:
+    """Largest difference of errors and coefficients from the CPU's, over the largest number of the kind."""
+    from scenes import random_candidates
+    from smalti.engine.raster import evaluate_candidates
 
     goal = torch.rand(*scene.size, 4, generator=torch.Generator().manual_seed(1))
+    candidates = random_candidates(9, scene, 200)
     found, true = (
-        appraise(
-            scene.affine,
-            scene.opacity,
-            scene.tint,
-            scene.template,
-            scene.atlas,
-            goal,
-            random_trials(9, scene, 200),
-            scene.background,
-            scene.mix,
-            back_end=back_end,
-        )
-        for back_end in ("cuda", "cpu")
+        evaluate_candidates(replace(scene, stop=1e-4), goal, candidates, back_end) for back_end in ("cuda", "cpu")
     )
-    pairs = [(found.removal, true.removal), *zip(found.sums.T, true.sums.T)]
+    pairs = [(found.removal_errors, true.removal_errors), *zip(found.coefficients.T, true.coefficients.T)]
     return max(float((a - b).abs().max() / b.abs().max().clamp(min=1e-12)) for a, b in pairs)
 
 
@@ -216,17 +207,15 @@ def small(options: argparse.Namespace) -> list[Line]:
     """What the sanitizers watch."""
     from optimisers import optimiser, settings
 
-    from scenes import random_scene
-    from smalti.engine.raster import removal_costs
+    from scenes import random_scene, with_gradients
+    from smalti.engine.raster import removal_errors
 
-    scene = random_scene(1, n=80, size=(45, 61), mix=0.5)
-    scene.with_gradients("cuda", 1e-4)
+    scene = replace(random_scene(1, n=80, size=(45, 61), mix=0.5), stop=1e-4)
+    with_gradients(scene, "cuda")
     goal = torch.rand(45, 61, 4)
     for mix in (0.0, 0.5):
-        removal_costs(
-            scene.affine, scene.opacity, scene.tint, scene.template, scene.atlas, goal, None, mix, back_end="cuda"
-        )
-        trials_off(replace(scene, mix=mix))
+        removal_errors(replace(scene, background=None, mix=mix), goal, "cuda")
+        candidates_off(replace(scene, mix=mix))
         fitting = optimiser(False, settings(back_end="cuda", colour_mix=mix))
         for _ in range(3):
             float(fitting.step())

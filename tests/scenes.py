@@ -3,60 +3,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from smalti.engine.raster import (
-    AT_BOTTOM,
-    IN_STACK,
-    ON_TOP,
-    Atlas,
-    Trials,
-    build_atlas,
-    composite,
-)
+from smalti.engine.raster import Atlas, Candidates, Scene, StackPosition, build_atlas, draw
 
 
-@dataclass(frozen=True)
-class Scene:
-    """Arguments of `composite`, and a fixed random weight for each output number, which makes a scalar loss."""
+def weight_of(scene: Scene[Tensor]) -> Tensor:
+    """[height, width, 4]: a fixed random weight for each number of the image, which makes a scalar of it."""
+    return torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (*scene.size, 4)))
 
-    affine: Tensor
-    opacity: Tensor
-    tint: Tensor
-    template: Tensor
-    atlas: Atlas
-    size: tuple[int, int]
-    background: Tensor | None
-    mix: float
-    lod_bias: float
-    weight: Tensor
 
-    def image(self, back_end: str, stop: float = 0.0) -> Tensor:
-        return composite(
-            self.affine,
-            self.opacity,
-            self.tint,
-            self.template,
-            self.atlas,
-            self.size,
-            self.background,
-            self.mix,
-            self.lod_bias,
-            stop,
-            back_end,
-        )
-
-    def with_gradients(self, back_end: str, stop: float = 0.0) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-        """The image, and the gradients of sum(weight * image) by affine, opacity and tint."""
-        leaves = [t.detach().clone().requires_grad_() for t in (self.affine, self.opacity, self.tint)]
-        scene = replace(self, affine=leaves[0], opacity=leaves[1], tint=leaves[2])
-        image = scene.image(back_end, stop)
-        grads = torch.autograd.grad((image * self.weight.to(image.dtype)).sum(), leaves)
-        return image.detach(), (grads[0], grads[1], grads[2])
+def with_gradients(scene: Scene[Tensor], back_end: str) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+    """The image, and the gradients of sum(weight * image) by affine, opacity and tint."""
+    leaves = [t.detach().clone().requires_grad_() for t in (scene.affine, scene.opacity, scene.tint)]
+    image = draw(replace(scene, affine=leaves[0], opacity=leaves[1], tint=leaves[2]), back_end)
+    grads = torch.autograd.grad((image * weight_of(scene).to(image.dtype)).sum(), leaves)
+    return image.detach(), (grads[0], grads[1], grads[2])
 
 
 def soft_bitmap(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -89,8 +55,11 @@ def random_scene(
     background: bool = True,
     half_size: tuple[float, float] = (0.3, 60.0),
     opaque: float = 0.2,
-) -> Scene:
-    """Sprites on and off the canvas, below a pixel and larger than the canvas, some fully opaque, at every angle."""
+) -> Scene[Tensor]:
+    """Sprites on and off the canvas, below a pixel and larger than the canvas, some fully opaque, at every angle.
+
+    No pixel stops early.
+    """
     rng = np.random.default_rng(seed)
     height, width = size
 
@@ -119,11 +88,11 @@ def random_scene(
         background=uniform(0, 1, height, width, 4).float() if background else None,
         mix=mix,
         lod_bias=lod_bias,
-        weight=uniform(-1, 1, height, width, 4),
+        stop=0.0,
     )
 
 
-def stacked_scene(seed: int, depth: int = 300, mix: float = 0.0) -> Scene:
+def stacked_scene(seed: int, depth: int = 300, mix: float = 0.0) -> Scene[Tensor]:
     """`depth` faint sprites on top of each other."""
     scene = random_scene(seed, n=depth, size=(24, 24), mix=mix, half_size=(8, 20))
     rng = np.random.default_rng(seed + 1)
@@ -137,14 +106,14 @@ def stacked_scene(seed: int, depth: int = 300, mix: float = 0.0) -> Scene:
     )
 
 
-def random_trials(seed: int, scene: Scene, count: int) -> Trials:
-    """In all places, some far from what they replace, some raised or lowered as they are, some of nothing."""
+def random_candidates(seed: int, scene: Scene[Tensor], count: int) -> Candidates[Tensor]:
+    """In all positions, some far from what they replace, some of which only the position changes, some of nothing."""
     other = random_scene(seed, n=count, size=scene.size, half_size=(1, 30))
     rng = np.random.default_rng(seed)
     replaces = torch.from_numpy(rng.integers(0, len(scene.affine), count))
-    place = torch.from_numpy(rng.choice([IN_STACK, ON_TOP, AT_BOTTOM], count))
-    replaces[(place == ON_TOP) & torch.from_numpy(rng.uniform(0, 1, count) < 0.5)] = -1
+    position = torch.from_numpy(rng.choice(list(StackPosition), count))
+    replaces[(position == StackPosition.TOP) & torch.from_numpy(rng.uniform(0, 1, count) < 0.5)] = -1
     affine, template = other.affine.clone(), other.template.clone()
     same = torch.from_numpy(rng.uniform(0, 1, count) < 0.3) & (replaces >= 0)
     affine[same], template[same] = scene.affine[replaces[same]], scene.template[replaces[same]]
-    return Trials(affine, template, replaces, place)
+    return Candidates(affine, template, replaces, position)

@@ -19,12 +19,12 @@ from jobs import bitmaps, pixels_of, ramp, save
 from optimisers import optimiser, settings
 from torch import Tensor
 
-from scenes import Scene, random_scene, random_trials, stacked_scene
+from scenes import random_candidates, random_scene, stacked_scene, with_gradients
 from smalti.engine import cuda
 from smalti.engine.api import fit
 from smalti.engine.composition.render import picture
 from smalti.engine.job import inputs
-from smalti.engine.raster import BACK_ENDS, appraise, image_loss, removal_costs
+from smalti.engine.raster import BACK_ENDS, Scene, evaluate_candidates, image_loss, removal_errors
 from smalti.engine.templates import load_templates
 
 
@@ -41,7 +41,7 @@ def relative(found: Tensor, true: Tensor) -> float:
     return float((found.double() - true.double()).norm() / true.double().norm().clamp(min=1e-12))
 
 
-SCENES: dict[str, tuple[Callable[..., Scene], dict[str, Any]]] = {
+SCENES: dict[str, tuple[Callable[..., Scene[Tensor]], dict[str, Any]]] = {
     **{
         f"mixed bag, mix {mix}, bias {bias}": (random_scene, {"seed": 1, "mix": mix, "lod_bias": bias})
         for mix in (0.0, 0.5, 1.0)
@@ -60,8 +60,8 @@ SCENES: dict[str, tuple[Callable[..., Scene], dict[str, Any]]] = {
 def test_kernels_agree_with_the_reference(name: str, stop: float) -> None:
     make, arguments = SCENES[name]
     scene = make(**arguments)
-    image, grads = scene.with_gradients("cuda", stop)
-    true, true_grads = scene.with_gradients("reference", stop)
+    image, grads = with_gradients(replace(scene, stop=stop), "cuda")
+    true, true_grads = with_gradients(replace(scene, stop=stop), "reference")
     assert (image - true).abs().max() < 1e-4
     for found, expected in zip(grads, true_grads):
         assert relative(found, expected) < 1e-3 or expected.abs().max() == found.abs().max() == 0
@@ -72,7 +72,7 @@ def test_the_order_of_threads_changes_nothing(kernels: HostKernels) -> None:
     results = []
     for seed in range(4):
         kernels.seed = seed
-        image, grads = scene.with_gradients("cuda", 1e-4)
+        image, grads = with_gradients(replace(scene, stop=1e-4), "cuda")
         results.append((image, *grads))
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other))
@@ -80,7 +80,7 @@ def test_the_order_of_threads_changes_nothing(kernels: HostKernels) -> None:
 
 def test_a_canvas_without_sprites_is_its_background() -> None:
     scene = random_scene(8, n=0)
-    image, _ = scene.with_gradients("cuda")
+    image, _ = with_gradients(scene, "cuda")
     assert torch.equal(image, scene.background)
 
 
@@ -90,9 +90,9 @@ def test_a_sprite_that_is_not_finite_is_not_drawn_and_spoils_nothing() -> None:
     affine[0] = float("nan")
     affine[1] = 0.0
     opacity[2] = float("inf")
-    broken, grads = replace(scene, affine=affine, opacity=opacity).with_gradients("cuda")
+    broken, grads = with_gradients(replace(scene, affine=affine, opacity=opacity), "cuda")
     names = ("affine", "opacity", "tint", "template")
-    clean, clean_grads = replace(scene, **{n: getattr(scene, n)[3:] for n in names}).with_gradients("cuda")
+    clean, clean_grads = with_gradients(replace(scene, **{n: getattr(scene, n)[3:] for n in names}), "cuda")
     assert torch.equal(broken, clean)
     for found, expected in zip(grads, clean_grads):
         assert (found[:3] == 0).all()
@@ -102,8 +102,8 @@ def test_a_sprite_that_is_not_finite_is_not_drawn_and_spoils_nothing() -> None:
 def test_a_tile_may_hold_more_sprites_than_are_brought_or_ordered_at_once() -> None:
     """Over 512 pairs in a tile, some of them behind what stops the light."""
     scene = random_scene(9, n=700, size=(16, 16), half_size=(10.0, 30.0))
-    image, grads = scene.with_gradients("cuda", 1e-4)
-    true, true_grads = scene.with_gradients("cpu", 1e-4)
+    image, grads = with_gradients(replace(scene, stop=1e-4), "cuda")
+    true, true_grads = with_gradients(replace(scene, stop=1e-4), "cpu")
     assert (image - true).abs().max() < 1e-4
     for found, expected in zip(grads, true_grads):
         assert relative(found, expected) < 1e-3
@@ -118,17 +118,8 @@ def test_the_loss_and_its_gradient_agree_with_the_cpu(kind: Literal["mse", "l1"]
     results = {}
     for back_end in ("cuda", "cpu"):
         leaves = [t.detach().clone().requires_grad_() for t in (scene.affine, scene.opacity, scene.tint)]
-        loss = image_loss(
-            *leaves,
-            scene.template,
-            scene.atlas,
-            goal,
-            scene.background,
-            mix,
-            kind=kind,
-            encoded=encoded,
-            back_end=back_end,
-        )
+        differentiated = replace(scene, affine=leaves[0], opacity=leaves[1], tint=leaves[2], stop=1e-4)
+        loss = image_loss(differentiated, goal, back_end, kind=kind, encoded=encoded)
         loss.backward()
         results[back_end] = loss.detach(), [leaf.grad for leaf in leaves]
     assert float(results["cuda"][0]) == pytest.approx(float(results["cpu"][0]), rel=1e-5)
@@ -139,29 +130,27 @@ def test_the_loss_and_its_gradient_agree_with_the_cpu(kind: Literal["mse", "l1"]
 
 
 @pytest.mark.parametrize("mix", [0.0, 0.5])
-def test_the_costs_of_removal_agree_with_the_reference(mix: float) -> None:
+def test_removal_errors_agree_with_the_reference(mix: float) -> None:
     scene = random_scene(41, n=30, size=(35, 50), mix=mix, half_size=(2, 30))
     goal = torch.rand(35, 50, 4, generator=torch.Generator().manual_seed(1))
-    arguments = scene.affine, scene.opacity, scene.tint, scene.template, scene.atlas, goal, scene.background, mix, 0.0
-    found, true = (removal_costs(*arguments, back_end=back_end) for back_end in ("cuda", "reference"))
+    found, true = (removal_errors(scene, goal, back_end) for back_end in ("cuda", "reference"))
     assert (found - true).abs().max() < 1e-4 * true.abs().max() + 1e-8
 
 
 @pytest.mark.parametrize("background", [True, False])
 @pytest.mark.parametrize("mix", [0.0, 0.5, 1.0])
-def test_appraisals_agree_with_the_cpu(mix: float, background: bool) -> None:
+def test_candidates_agree_with_the_cpu(mix: float, background: bool) -> None:
     scene = random_scene(43, n=20, size=(35, 50), mix=mix, half_size=(2, 30), background=background)
     goal = torch.rand(35, 50, 4, generator=torch.Generator().manual_seed(1))
-    arguments = scene.affine, scene.opacity, scene.tint, scene.template, scene.atlas, goal
-    trials = random_trials(44, scene, 80)
+    candidates = random_candidates(44, scene, 80)
     for stop in (0.0, 1e-4, 0.2):
         found, true = (
-            appraise(*arguments, trials, scene.background, mix, stop, back_end=name) for name in ("cuda", "cpu")
+            evaluate_candidates(replace(scene, stop=stop), goal, candidates, name) for name in ("cuda", "cpu")
         )
-        assert (found.removal - true.removal).abs().max() < 1e-4 * true.removal.abs().max() + 1e-8
-        for column in range(true.sums.shape[1]):
-            scale = true.sums[:, column].abs().max()
-            assert (found.sums[:, column] - true.sums[:, column]).abs().max() < 1e-4 * scale + 1e-8
+        off = (found.removal_errors - true.removal_errors).abs().max()
+        assert off < 1e-4 * true.removal_errors.abs().max() + 1e-8
+        for column, expected in zip(found.coefficients.T, true.coefficients.T):
+            assert (column - expected).abs().max() < 1e-4 * expected.abs().max() + 1e-8
 
 
 # Whole steps.
@@ -288,10 +277,11 @@ def test_no_kernel_reads_or_writes_outside_its_arrays() -> None:
 def test_the_sanitizers_would_find_such_a_write() -> None:
     code = (
         "import sys; sys.path.insert(0, 'tests'); from cuda_host import HostKernels; from scenes import random_scene\n"
-        "from smalti.engine import cuda; launcher = HostKernels(); cuda._launcher = lambda: launcher\n"
+        "from smalti.engine import cuda; from smalti.engine.raster import draw\n"
+        "launcher = HostKernels(); cuda._launcher = lambda: launcher\n"
         "reserve = cuda._Bins.reserve\n"
         "def short(bins, pairs):\n    reserve(bins, pairs // 2); bins.capacity = pairs\n"
-        "cuda._Bins.reserve = short; random_scene(1).image('cuda')"
+        "cuda._Bins.reserve = short; draw(random_scene(1), 'cuda')"
     )
     root = Path(__file__).resolve().parents[1]
     command = [sys.executable, "-c", code]

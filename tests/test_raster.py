@@ -11,18 +11,27 @@ import pytest
 import torch
 from torch import Tensor
 
-from scenes import Scene, affine_of, make_atlas, random_scene, random_trials, stacked_scene
+from scenes import (
+    affine_of,
+    make_atlas,
+    random_candidates,
+    random_scene,
+    stacked_scene,
+    weight_of,
+    with_gradients,
+)
 from smalti.engine.colour import encoded
 from smalti.engine.raster import (
-    AT_BOTTOM,
-    IN_STACK,
-    Trials,
-    appraise,
-    best_paint,
+    Candidates,
+    Scene,
+    StackPosition,
     build_atlas,
     composite,
+    draw,
+    evaluate_candidates,
     image_loss,
-    removal_costs,
+    optimal_opacity_and_tint,
+    removal_errors,
 )
 from smalti.engine.raster.atlas import area_resample
 
@@ -33,7 +42,7 @@ def relative(found: Tensor, true: Tensor) -> float:
     return float((found.double() - true.double()).norm() / true.double().norm().clamp(min=1e-12))
 
 
-def central_difference(scene: Scene, name: str, step: float = 1e-6) -> Tensor:
+def central_difference(scene: Scene[Tensor], name: str, step: float = 1e-6) -> Tensor:
     """d sum(weight * reference image) / d scene.name, one number at a time, by central differences in float64."""
     values: Tensor = getattr(scene, name)
     out = torch.empty_like(values).reshape(-1)
@@ -44,8 +53,8 @@ def central_difference(scene: Scene, name: str, step: float = 1e-6) -> Tensor:
             # A map's numbers differ in size by orders of magnitude; so do their steps.
             h = step * max(1.0, abs(float(moved[i])))
             moved[i] += sign * h
-            image = replace(scene, **{name: moved.reshape(values.shape)}).image("reference")
-            sides.append(float((image * scene.weight).sum()))
+            image = draw(replace(scene, **{name: moved.reshape(values.shape)}), "reference")
+            sides.append(float((image * weight_of(scene)).sum()))
         out[i] = (sides[0] - sides[1]) / (2 * h)
     return out.reshape(values.shape)
 
@@ -55,7 +64,7 @@ def central_difference(scene: Scene, name: str, step: float = 1e-6) -> Tensor:
 def test_reference_gradients_are_those_of_central_differences(mix: float, lod_bias: float) -> None:
     # 1e-7 of a pixel: small enough that no pixel crosses a texel's border, where the slope jumps.
     scene = random_scene(11, n=10, size=(13, 17), mix=mix, lod_bias=lod_bias, half_size=(1.0, 20.0))
-    _, grads = scene.with_gradients("reference")
+    _, grads = with_gradients(scene, "reference")
     for name, found in zip(("affine", "opacity", "tint"), grads):
         true = central_difference(scene, name)
         if name == "tint" and mix == 1.0:
@@ -84,8 +93,8 @@ SCENES = {
 def test_cpu_equals_reference(name: str) -> None:
     make, arguments = SCENES[name]
     scene = make(**arguments)
-    true, true_grads = scene.with_gradients("reference")
-    found, found_grads = scene.with_gradients("cpu")
+    true, true_grads = with_gradients(scene, "reference")
+    found, found_grads = with_gradients(scene, "cpu")
     assert (found.double() - true).abs().max() < 2e-5
     for part, f, t in zip(("affine", "opacity", "tint"), found_grads, true_grads):
         assert relative(f, t) < 1e-4, part
@@ -97,11 +106,11 @@ def test_cpu_equals_reference(name: str) -> None:
 def test_stop_rule_is_the_same_in_every_back_end_and_changes_little() -> None:
     scene = stacked_scene(21, depth=120, mix=0.5)
     scene = replace(scene, opacity=scene.opacity * 5)
-    all_of_it = scene.image("cpu", stop=0.0)
-    stopped = scene.image("cpu", stop=1e-4)
+    all_of_it = draw(replace(scene, stop=0.0), "cpu")
+    stopped = draw(replace(scene, stop=1e-4), "cpu")
     assert (stopped - all_of_it).abs().max() < 2e-4
     assert not torch.equal(stopped, all_of_it), "the stop rule never fired, so this test shows nothing"
-    assert (stopped.double() - scene.image("reference", stop=1e-4)).abs().max() < 2e-4
+    assert (stopped.double() - draw(replace(scene, stop=1e-4), "reference")).abs().max() < 2e-4
 
 
 def test_result_does_not_depend_on_the_number_of_threads() -> None:
@@ -111,7 +120,7 @@ def test_result_does_not_depend_on_the_number_of_threads() -> None:
         results = []
         for threads in (1, 2, 3, 7):
             torch.set_num_threads(threads)
-            results.append(scene.with_gradients("cpu", stop=1e-4))
+            results.append(with_gradients(replace(scene, stop=1e-4), "cpu"))
     finally:
         torch.set_num_threads(before)
     for image, grads in results[1:]:
@@ -129,15 +138,15 @@ def test_sprite_that_is_not_finite_is_not_drawn_and_spoils_nothing() -> None:
     affine[0] = float("nan")
     affine[1] = 0.0
     opacity[2] = float("inf")
-    image, grads = replace(scene, affine=affine, opacity=opacity).with_gradients("cpu")
-    true, true_grads = clean.with_gradients("cpu")
+    image, grads = with_gradients(replace(scene, affine=affine, opacity=opacity), "cpu")
+    true, true_grads = with_gradients(clean, "cpu")
     assert torch.equal(image, true)
     for found, expected in zip(grads, true_grads):
         assert (found[:3] == 0).all()
         assert torch.equal(found[3:], expected)
 
 
-def test_opaque_sprite_learns_what_it_hides() -> None:
+def test_an_opaque_sprite_gets_a_gradient_from_what_it_hides() -> None:
     """A red opaque square over a green one, where the target wants green: its opacity must want to fall."""
     affine = affine_of(*torch.tensor([[8.0, 8.0], [8.0, 8.0], [6.0, 6.0], [6.0, 6.0], [0.0, 0.0]]).double())
     tint = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]).double()
@@ -216,24 +225,31 @@ BAD_CALLS = {
 @pytest.mark.parametrize("name", BAD_CALLS)
 def test_call_that_does_not_fit_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"\w+"):
-        replace(random_scene(1), **BAD_CALLS[name]).image("cpu")
+        replace(random_scene(1), **BAD_CALLS[name])
 
 
 def test_unknown_back_end_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="'gpu'"):
-        random_scene(1).image("gpu")
+        draw(random_scene(1), "gpu")
 
 
 def test_scenes_hold_what_they_promise() -> None:
     """The parity tests are worth what their scenes contain."""
     scene = random_scene(1)
     alone = [
-        replace(
-            scene, affine=scene.affine[k : k + 1], opacity=torch.ones(1), tint=torch.ones(1, 3),
-            template=scene.template[k : k + 1], background=None,
-        ).image("cpu")[..., 3]
-        for k in range(len(scene.affine))
-    ]  # fmt: skip
+        draw(
+            replace(
+                scene,
+                affine=scene.affine[k : k + 1],
+                opacity=torch.ones(1),
+                tint=torch.ones(1, 3),
+                template=scene.template[k : k + 1],
+                background=None,
+            ),
+            "cpu",
+        )[..., 3]
+        for k in range(len(scene))
+    ]
     covered = torch.stack([(a > 0).float().mean() for a in alone])
     assert (covered == 0).any()
     assert (covered > 0.9).any()
@@ -254,18 +270,8 @@ def test_fused_loss_equals_the_loss_of_the_picture(
     results = {}
     for back_end in ("cpu", "reference"):
         leaves = [t.detach().clone().requires_grad_() for t in (scene.affine, scene.opacity, scene.tint)]
-        loss = image_loss(
-            *leaves,
-            scene.template,
-            scene.atlas,
-            goal,
-            scene.background,
-            mix,
-            stop=0.0,
-            kind=kind,
-            encoded=as_seen,
-            back_end=back_end,
-        )
+        differentiated = replace(scene, affine=leaves[0], opacity=leaves[1], tint=leaves[2])
+        loss = image_loss(differentiated, goal, back_end, kind=kind, encoded=as_seen)
         (3 * loss).backward()
         results[back_end] = loss.detach(), [leaf.grad for leaf in leaves]
     apart = [t.detach().clone().requires_grad_() for t in (scene.affine, scene.opacity, scene.tint)]
@@ -284,12 +290,10 @@ def test_fused_loss_equals_the_loss_of_the_picture(
 
 
 @pytest.mark.parametrize("mix", MIXES)
-def test_removal_cost_is_what_the_loss_gains_without_the_sprite(mix: float) -> None:
+def test_removal_error_is_what_the_loss_gains_without_the_sprite(mix: float) -> None:
     scene = random_scene(41, n=30, size=(35, 50), mix=mix, half_size=(2, 30))
     goal = torch.rand(35, 50, 4, generator=torch.Generator().manual_seed(1))
-    arguments = scene.affine, scene.opacity, scene.tint, scene.template, scene.atlas, goal, scene.background, mix, 0.0
-    found = removal_costs(*arguments, back_end="cpu")
-    true = removal_costs(*arguments, back_end="reference")
+    found, true = (removal_errors(scene, goal, back_end) for back_end in ("cpu", "reference"))
     assert (true < 0).any()
     assert (true > 0).any()
     assert (found - true).abs().max() < 1e-5 * true.abs().max() + 1e-8
@@ -297,35 +301,32 @@ def test_removal_cost_is_what_the_loss_gains_without_the_sprite(mix: float) -> N
 
 @pytest.mark.parametrize("background", [True, False])
 @pytest.mark.parametrize("mix", MIXES)
-def test_trials_are_appraised_as_if_each_was_drawn(mix: float, background: bool) -> None:
+def test_candidates_are_evaluated_as_if_each_was_drawn(mix: float, background: bool) -> None:
     scene = random_scene(43, n=20, size=(35, 50), mix=mix, half_size=(2, 30), background=background)
     goal = torch.rand(35, 50, 4, generator=torch.Generator().manual_seed(1))
-    arguments = scene.affine, scene.opacity, scene.tint, scene.template, scene.atlas, goal
-    trials = random_trials(44, scene, 25)
-    found, true = (
-        appraise(*arguments, trials, scene.background, mix, 0.0, back_end=back_end) for back_end in ("cpu", "reference")
-    )
-    assert (found.removal - true.removal).abs().max() < 1e-5 * true.removal.abs().max() + 1e-8
-    for column in range(true.sums.shape[1]):
-        scale = true.sums[:, column].abs().max()
-        assert (found.sums[:, column] - true.sums[:, column]).abs().max() < 2e-5 * scale + 1e-8
-    assert bool((true.sums[:, 0] > 0).any()) == (mix < 1)
+    candidates = random_candidates(44, scene, 25)
+    found, true = (evaluate_candidates(scene, goal, candidates, back_end) for back_end in ("cpu", "reference"))
+    off = (found.removal_errors - true.removal_errors).abs().max()
+    assert off < 1e-5 * true.removal_errors.abs().max() + 1e-8
+    for column, expected in zip(found.coefficients.T, true.coefficients.T):
+        assert (column - expected).abs().max() < 2e-5 * expected.abs().max() + 1e-8
+    assert bool((true.coefficients[:, 0] > 0).any()) == (mix < 1)
 
 
-def test_the_best_paint_is_the_best() -> None:
+def test_the_optimal_opacity_and_tint_lower_the_error_most() -> None:
     scene = random_scene(45, n=20, size=(35, 50), mix=0.4, half_size=(2, 30))
     goal = torch.rand(35, 50, 4, generator=torch.Generator().manual_seed(1))
-    arguments = scene.affine, scene.opacity, scene.tint, scene.template, scene.atlas, goal
     for mix in MIXES:
-        sums = appraise(*arguments, random_trials(46, scene, 40), scene.background, mix, 0.0).sums
-        opacity, tint, change = best_paint(sums, 0.9)
+        candidates = random_candidates(46, scene, 40)
+        found = evaluate_candidates(replace(scene, mix=mix), goal, candidates, "cpu").coefficients
+        opacity, tint, change = map(torch.from_numpy, optimal_opacity_and_tint(found.numpy(), 0.9))
         assert opacity.min() >= 0
         assert opacity.max() <= 0.9
         assert tint.min() >= 0
         assert tint.max() <= 1
 
-        def error(o: torch.Tensor, t: torch.Tensor, sums: torch.Tensor = sums) -> torch.Tensor:
-            squares, cross, own, own_tint, match = sums.split([1, 3, 1, 3, 1], dim=1)
+        def error(o: Tensor, t: Tensor, coefficients: Tensor = found) -> Tensor:
+            squares, cross, own, own_tint, match = coefficients.split([1, 3, 1, 3, 1], dim=1)
             s = o[:, None] * t
             quadratic = squares[:, 0] * s.square().sum(1) + 2 * o * (cross * s).sum(1) + own[:, 0] * o * o
             return quadratic - 2 * (own_tint * s).sum(1) - 2 * match[:, 0] * o
@@ -338,17 +339,17 @@ def test_the_best_paint_is_the_best() -> None:
         assert (change <= others + 1e-3 * others.abs().amax()).all()
 
 
-def test_a_trial_that_cannot_be_is_refused() -> None:
-    scene = random_scene(47, n=3)
-    arguments = scene.affine, scene.opacity, scene.tint, scene.template, scene.atlas, torch.zeros(37, 53, 4)
+def test_a_candidate_that_cannot_be_is_refused() -> None:
+    scene, goal = random_scene(47, n=3), torch.zeros(37, 53, 4)
     one = {"affine": scene.affine[:1], "template": torch.tensor([0])}
-    for replaces, place, message in (
-        (-1, IN_STACK, "on top"),
-        (-1, AT_BOTTOM, "on top"),
-        (3, IN_STACK, "outside"),
-        (-2, IN_STACK, "outside"),
-        (0, 0, "place"),
-        (0, 4, "place"),
+    for replaces, position, message in (
+        (-1, StackPosition.IN_PLACE, "on top"),
+        (-1, StackPosition.BOTTOM, "on top"),
+        (3, StackPosition.IN_PLACE, "outside"),
+        (-2, StackPosition.IN_PLACE, "outside"),
+        (0, 0, "position"),
+        (0, 4, "position"),
     ):
+        candidate = Candidates(**one, replaces=torch.tensor([replaces]), position=torch.tensor([position]))
         with pytest.raises(ValueError, match=message):
-            appraise(*arguments, Trials(**one, replaces=torch.tensor([replaces]), place=torch.tensor([place])))
+            evaluate_candidates(scene, goal, candidate, "cpu")

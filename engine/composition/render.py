@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..colour import out_of_space
 from ..files.images import straight_from_premultiplied
-from ..raster import composite
+from ..raster import Scene, draw
 from ..raster.atlas import texels_for
 from ..raster.geometry import affine_maps, half_sizes
 from . import Composition
@@ -52,7 +52,7 @@ def render(
     Args:
         frame: 0 to frames - 1.
         size: longer side in pixels, 1 to `MAX_SIZE`; None for the size of the fit.
-        back_end: see `smalti.engine.raster.composite`.
+        back_end: see `smalti.engine.raster.BACK_ENDS`.
 
     Returns:
         [height, width, 4] premultiplied, in the composition's blend space.
@@ -70,19 +70,10 @@ def render(
     width, height = max(1, round(header.width * zoom)), max(1, round(header.height * zoom))
     parts = _frame(composition, frame, zoom)
     background = composition.background(width, height)
-    with torch.no_grad():
-        image = composite(
-            parts["affine"],
-            parts["opacity"],
-            parts["tint"],
-            parts["template"],
-            composition.atlas(_largest(parts)),
-            (height, width),
-            None if background is None else torch.from_numpy(background),
-            header.colour_mix,
-            back_end=back_end,
-        )
-    return image.to(torch.float32).numpy()
+    affine, opacity, tint, template = (parts[name].numpy() for name in ("affine", "opacity", "tint", "template"))
+    atlas = composition.atlas(_largest(parts))
+    scene = Scene(affine, opacity, tint, template, atlas, (height, width), background, header.colour_mix)
+    return draw(scene, back_end).astype(np.float32, copy=False)
 
 
 def picture(composition: Composition, frame: int = 0, size: int | None = None) -> NDArray[np.uint8]:
@@ -119,23 +110,15 @@ def sprite_bitmaps(composition: Composition, frame: int = 0) -> Iterator[SpriteB
     centre = torch.stack([parts["x"], parts["y"]], dim=1)
     start = torch.floor(centre - reach).long()
     extent = torch.ceil(centre + reach).long() - start
-    one = torch.ones(1, dtype=torch.float64)
+    one = np.ones(1)
     for k in range(len(start)):
         (left, top), (width, height) = start[k].tolist(), extent[k].tolist()
         affine = parts["affine"][k : k + 1].clone()
         affine[:, 2] += affine[:, 0] * left + affine[:, 1] * top
         affine[:, 5] += affine[:, 3] * left + affine[:, 4] * top
-        with torch.no_grad():  # never over a yield: whoever stops half-way would leave it on
-            image = composite(
-                affine,
-                one,
-                parts["tint"][k : k + 1],
-                parts["template"][k : k + 1],
-                atlas,
-                (height, width),
-                mix=composition.header.colour_mix,
-            )
-        rgba = image.numpy()
+        tint, template = (parts[name][k : k + 1].numpy() for name in ("tint", "template"))
+        alone = Scene(affine.numpy(), one, tint, template, atlas, (height, width), mix=composition.header.colour_mix)
+        rgba = draw(alone, "cpu")
         drawn = rgba[..., 3] > 0
         rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
         if not len(rows):

@@ -12,15 +12,20 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.dlpack import from_dlpack
 
 from ..raster.atlas import Atlas
-from ..raster.scene import Scene, Step
-from ..raster.trials import SUMS, Appraisal, Trials, listed
+from ..raster.candidates import COEFFICIENTS, Candidates, CandidateScores, merged_stack
+from ..raster.scene import STOP, Gradients, Scene
+from ..raster.step import PARAMETERS, Step
 from .driver import kernels, memory_errors
 
 TILE = 16
@@ -32,11 +37,8 @@ PAIR_NUMBERS = 11
 """`kPairNumbers` in tile.cuh."""
 MOST_PAIRS = (2**31 - 1) // PAIR_NUMBERS
 """Places of a pair's numbers are 32-bit."""
-STOP = 1e-4
-"""Light below which a pixel is finished, see `smalti.engine.raster.composite`."""
 CONTROL = struct.Struct("<6f4f5f2f2fI")
 """Layout of `Control` (update.cuh): rates, Adam, bounds, pixel, alpha_max, lod_bias, noise_key."""
-NAMES = ("x", "y", "log_scale", "theta", "opacity", "tint")
 
 TOO_MANY = f"too many large sprites for this canvas: over {MOST_PAIRS:,} pairs of sprite and tile"
 
@@ -217,12 +219,12 @@ class _Bins:
 class _Drawn:
     """Sprites of one scene, placed and binned, and the arguments of the passes over its tiles."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene[Any]) -> None:
         self.launcher = _launcher()
         device = self.launcher.device
 
-        def numbers(tensor: Tensor) -> Tensor:
-            return tensor.detach().to(device, torch.float64).contiguous()
+        def numbers(array: Any) -> Tensor:
+            return _tensor(array).to(device, torch.float64).contiguous()
 
         count = len(scene.affine)
         resident = _resident(scene.atlas, device)
@@ -235,7 +237,7 @@ class _Drawn:
             numbers(scene.affine),
             numbers(scene.opacity),
             numbers(scene.tint),
-            scene.template.detach().to(device, torch.int32).contiguous(),
+            _tensor(scene.template).to(device, torch.int32).contiguous(),
             resident.first_level,
             resident.levels,
             float(scene.lod_bias),
@@ -267,121 +269,112 @@ def _over_tiles(
     launcher.launch(f"{name}_{kind}", (bins.tiles, 1, 1), (THREADS, 1, 1), *bins.lists(), *canvas, *arguments)
 
 
-def _picture(tensor: Tensor, device: torch.device) -> Tensor:
-    return tensor.detach().to(device, torch.float32).contiguous()
+def _picture(array: Any, device: torch.device) -> Tensor:
+    return _tensor(array).to(device, torch.float32).contiguous()
 
 
-class _Composite(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, affine: Tensor, opacity: Tensor, tint: Tensor, scene: Scene) -> Tensor:
-        drawn = _Drawn(scene)
-        ctx.drawn = drawn
-        ctx.kinds = [(t.dtype, t.device) for t in (affine, opacity, tint)]
-        height, width = drawn.bins.size
-        with memory_errors(16 * height * width, _what(drawn.bins)):
-            image = torch.empty(height, width, 4, dtype=torch.float32, device=drawn.launcher.device)
-        drawn.run("draw", image)
-        return image.to(affine.device)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        drawn: _Drawn = ctx.drawn
-        numbers = drawn.bins.numbers(PAIR_NUMBERS)
-        drawn.run("differentiate", _picture(grads[0], drawn.launcher.device), numbers)
-        found = drawn.bins.merge(numbers)
-        return (*(g.to(device, kind) for g, (kind, device) in zip(found, ctx.kinds)), None)
+def forward(scene: Scene[Any]) -> tuple[Any, tuple[_Drawn, bool]]:
+    """See `smalti.engine.raster.backends.Operations`."""
+    drawn = _Drawn(scene)
+    height, width = drawn.bins.size
+    with memory_errors(16 * height * width, _what(drawn.bins)):
+        image = torch.empty(height, width, 4, dtype=torch.float32, device=drawn.launcher.device)
+    drawn.run("draw", image)
+    on_host = isinstance(scene.affine, np.ndarray)
+    return _returned(image, on_host), (drawn, on_host)
 
 
-class _ImageLoss(torch.autograd.Function):
-    """Its gradient is at hand as soon as its value is."""
+def backward(saved: tuple[_Drawn, bool], grad_image: Any) -> Gradients[Any]:
+    """See `smalti.engine.raster.backends.Operations`."""
+    drawn, on_host = saved
+    numbers = drawn.bins.numbers(PAIR_NUMBERS)
+    drawn.run("differentiate", _picture(grad_image, drawn.launcher.device), numbers)
+    return Gradients(*(_returned(gradient, on_host) for gradient in drawn.bins.merge(numbers)))
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        affine: Tensor,
-        opacity: Tensor,
-        tint: Tensor,
-        scene: Scene,
-        goal: Tensor,
-        absolute: bool,
-        encoded: bool,
-    ) -> Tensor:
-        drawn = _Drawn(scene)
-        device = drawn.launcher.device
-        numbers = drawn.bins.numbers(PAIR_NUMBERS)
-        losses = torch.empty(drawn.bins.tiles, dtype=torch.float32, device=device)
-        loss = torch.empty((), dtype=torch.float64, device=device)
-        scale = 1 / goal.numel()
-        drawn.run("step", _picture(goal, device), scale, int(absolute), int(encoded), 0, None, numbers, losses)
-        _sum(drawn.launcher, losses, scale, drawn.bins.status, loss)
-        found = drawn.bins.merge(numbers)
-        ctx.save_for_backward(*(g.to(t.device, t.dtype) for g, t in zip(found, (affine, opacity, tint))))
-        return loss.to(affine.device)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        return (*((grads[0] * g).to(g.dtype) for g in ctx.saved_tensors), None, None, None, None)
+def loss_and_gradients(scene: Scene[Any], goal: Any, absolute: bool, encoded: bool) -> tuple[Any, Gradients[Any]]:
+    """See `smalti.engine.raster.backends.Operations`. One pass over the tiles draws, compares and differentiates."""
+    drawn = _Drawn(scene)
+    device, on_host = drawn.launcher.device, isinstance(scene.affine, np.ndarray)
+    numbers = drawn.bins.numbers(PAIR_NUMBERS)
+    losses = torch.empty(drawn.bins.tiles, dtype=torch.float32, device=device)
+    loss = torch.empty((), dtype=torch.float64, device=device)
+    scale = 1 / _values(scene)
+    drawn.run("step", _picture(goal, device), scale, int(absolute), int(encoded), 0, None, numbers, losses)
+    _sum(drawn.launcher, losses, scale, drawn.bins.status, loss)
+    gradients = Gradients(*(_returned(gradient, on_host) for gradient in drawn.bins.merge(numbers)))
+    return _returned(loss, on_host), gradients
 
 
 def _sum(launcher: Launcher, losses: Tensor, scale: float, status: Tensor, loss: Tensor) -> None:
     launcher.launch("sum_losses", (1, 1, 1), (THREADS, 1, 1), losses.numel(), losses, scale, status, loss)
 
 
-def composite(scene: Scene) -> Tensor:
-    """See `smalti.engine.raster.composite`. The image is float32, on the device of `affine`."""
-    image: Tensor = _Composite.apply(scene.affine, scene.opacity, scene.tint, scene)  # type: ignore[no-untyped-call]
-    return image
+def evaluate_candidates(scene: Scene[Any], goal: Any, candidates: Candidates[Any] | None) -> CandidateScores[Any]:
+    """See `smalti.engine.raster.backends.Operations`."""
+    on_host = isinstance(scene.affine, np.ndarray)
+    if candidates is None:
+        removal = _over_sprites(_Drawn(scene), goal, "removal", "merge_costs", 1)[:, 0]
+        coefficients = removal.new_empty(0, COEFFICIENTS)
+    else:
+        stack = merged_stack(_on_host(scene), _candidates_on_host(candidates))
+        drawn = _Drawn(stack.scene)
+        roles = torch.from_numpy(stack.roles).to(drawn.launcher.device)
+        found = _over_sprites(drawn, goal, "appraise", "merge_appraisals", 1 + COEFFICIENTS, roles)
+        ordered = found[torch.from_numpy(stack.index).to(found.device)]
+        removal, coefficients = ordered[: len(scene), 0], ordered[len(scene) :, 1:]
+    values = _values(scene)
+    return CandidateScores(_returned(removal / values, on_host), _returned(coefficients / values, on_host))
 
 
-def image_loss(scene: Scene, goal: Tensor, absolute: bool, encoded: bool) -> Tensor:
-    """See `smalti.engine.raster.image_loss`. One pass over the tiles draws, compares and differentiates."""
-    loss: Tensor = _ImageLoss.apply(  # type: ignore[no-untyped-call]
-        scene.affine, scene.opacity, scene.tint, scene, goal, absolute, encoded
-    )
-    return loss
-
-
-def removal_costs(scene: Scene, goal: Tensor) -> Tensor:
-    """See `smalti.engine.raster.removal_costs`."""
-    drawn = _Drawn(scene)
-    count, device = len(scene.affine), drawn.launcher.device
-    numbers = drawn.bins.numbers(1)
-    costs = torch.empty(count, dtype=torch.float64, device=device)
-    drawn.run("removal", _picture(goal, device), numbers)
-    drawn.launcher.launch(
-        "merge_costs",
-        _blocks(count * WARP),
+def _over_sprites(drawn: _Drawn, goal: Any, name: str, merge: str, each: int, *arguments: Argument) -> Tensor:
+    """[N, each] float64: the sums over all pixels of a pass that finds so many numbers for each sprite of a pair."""
+    bins, launcher = drawn.bins, drawn.launcher
+    numbers = bins.numbers(each)
+    found = torch.empty(bins.sprites, each, dtype=torch.float64, device=launcher.device)
+    drawn.run(name, _picture(goal, launcher.device), *arguments, numbers)
+    launcher.launch(
+        merge,
+        _blocks(bins.sprites * WARP),
         (THREADS, 1, 1),
-        count,
-        drawn.bins.pair_start,
-        drawn.bins.status,
-        numbers,
-        costs,
-    )
-    return (costs / goal.numel()).to(scene.affine.device)
-
-
-def appraise(scene: Scene, goal: Tensor, trials: Trials) -> Appraisal:
-    """See `smalti.engine.raster.appraise`."""
-    both = listed(scene, trials)
-    drawn = _Drawn(both.scene)
-    count, device = len(both.position), drawn.launcher.device
-    numbers = drawn.bins.numbers(1 + SUMS)
-    found = torch.empty(count, 1 + SUMS, dtype=torch.float64, device=device)
-    drawn.run("appraise", _picture(goal, device), both.roles.to(device), numbers)
-    drawn.launcher.launch(
-        "merge_appraisals",
-        _blocks(count * WARP),
-        (THREADS, 1, 1),
-        count,
-        drawn.bins.pair_start,
-        drawn.bins.status,
+        bins.sprites,
+        bins.pair_start,
+        bins.status,
         numbers,
         found,
     )
-    ordered = (found / goal.numel()).to(scene.affine.device)[both.position]
-    sprites = len(scene.affine)
-    return Appraisal(ordered[:sprites, 0], ordered[sprites:, 1:])
+    return found
+
+
+def _values(scene: Scene[Any]) -> int:
+    """Number of values of the scene's image."""
+    return 4 * scene.size[0] * scene.size[1]
+
+
+def _tensor(array: Any) -> Tensor:
+    """An array of the host or of the device as torch's, in the same memory."""
+    if isinstance(array, Tensor):
+        return array.detach()
+    if isinstance(array, np.ndarray):
+        return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+    return from_dlpack(array)
+
+
+def _returned(result: Tensor, on_host: bool) -> Any:
+    """A result as it goes back: NumPy's where the scene was, otherwise it stays on the device."""
+    return result.cpu().numpy() if on_host else result
+
+
+def _on_host(scene: Scene[Any]) -> Scene[Any]:
+    affine, opacity, tint, template = (
+        _tensor(array).cpu().numpy() for array in (scene.affine, scene.opacity, scene.tint, scene.template)
+    )
+    return replace(scene, affine=affine, opacity=opacity, tint=tint, template=template)
+
+
+def _candidates_on_host(candidates: Candidates[Any]) -> Candidates[Any]:
+    names = ("affine", "template", "replaces", "position")
+    return Candidates(*(_tensor(getattr(candidates, name)).cpu().numpy() for name in names))
 
 
 class FusedStep:
@@ -405,7 +398,7 @@ class FusedStep:
     def __init__(self, atlas: Atlas) -> None:
         self._launcher = _launcher()
         self._resident = _resident(atlas, self._launcher.device)
-        self._pictures: dict[int, tuple[Tensor, Tensor]] = {}
+        self._pictures: tuple[NDArray[np.float32] | None, ...] = ()
         self._play: Callable[[], None] | None = None
         self._shape: tuple[Any, ...] = ()
         self._waiting: list[bytes] = []
@@ -416,31 +409,31 @@ class FusedStep:
 
     def bind(
         self,
-        parameters: Mapping[str, Tensor],
-        means: Mapping[str, Tensor],
-        squares: Mapping[str, Tensor],
-        template: Tensor,
-        extent: Tensor,
+        parameters: Mapping[str, NDArray[np.float64]],
+        means: Mapping[str, NDArray[np.float64]],
+        squares: Mapping[str, NDArray[np.float64]],
+        template: NDArray[Any],
+        extent: NDArray[np.float64],
     ) -> None:
         """See `smalti.engine.raster.FusedStep`."""
         self._settle()
         self._bound = dict(parameters), dict(means), dict(squares)
         sprites = len(template)
 
-        def table(by_name: Mapping[str, Tensor]) -> Tensor:
-            columns = [by_name.get(n, torch.zeros_like(parameters[n])).reshape(sprites, -1) for n in NAMES]
-            return torch.cat(columns, dim=1)
+        def table(by_name: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+            columns = [by_name.get(n, np.zeros_like(parameters[n])).reshape(sprites, -1) for n in PARAMETERS]
+            return np.concatenate(columns, axis=1)
 
-        given = [*((parameters[name], torch.float32) for name in NAMES)]
+        given = [*((parameters[name], torch.float32) for name in PARAMETERS)]
         given += [(table(means), torch.float32), (table(squares), torch.float32)]
         given += [(template, torch.int32), (extent, torch.float32)]
         if self._arrays and sprites == self._sprites:
             # Into the same memory, so that what was captured stays good.
-            for there, (tensor, _) in zip(self._arrays, given):
-                there.copy_(tensor.detach())
+            for there, (array, _) in zip(self._arrays, given):
+                there.copy_(_tensor(array))
             return
         device = self._launcher.device
-        self._arrays = [t.detach().to(device, kind, copy=True).contiguous() for t, kind in given]
+        self._arrays = [_tensor(a).to(device, kind, copy=True).contiguous() for a, kind in given]
         self._values, (self._means, self._squares, self._template, self._extent) = self._arrays[:6], self._arrays[6:]
         self._sprites = sprites
         self._play = None
@@ -449,19 +442,19 @@ class FusedStep:
         """See `smalti.engine.raster.FusedStep`. Waits for the GPU."""
         self._settle()
         parameters, means, squares = self._bound
-        with torch.no_grad():
-            for name, value in zip(NAMES, self._values):
-                parameters[name].copy_(value)
-            for by_name, columns in ((means, self._means), (squares, self._squares)):
-                for i, name in enumerate(NAMES):
-                    if name in by_name:
-                        by_name[name].copy_(columns[:, 5:] if name == "tint" else columns[:, i])
+        for name, value in zip(PARAMETERS, self._values):
+            np.copyto(parameters[name], value.cpu().numpy())
+        for by_name, there in ((means, self._means), (squares, self._squares)):
+            columns = there.cpu().numpy()
+            for i, name in enumerate(PARAMETERS):
+                if name in by_name:
+                    np.copyto(by_name[name], columns[:, 5:] if name == "tint" else columns[:, i])
 
     def __call__(self, step: Step) -> Loss:
         """See `smalti.engine.raster.FusedStep`."""
-        locked = [name for name in NAMES if name not in self._bound[1]]
+        locked = [name for name in PARAMETERS if name not in self._bound[1]]
         control = CONTROL.pack(
-            *(0.0 if name in locked else step.rates[name] for name in NAMES),
+            *(0.0 if name in locked else step.learning_rates[name] for name in PARAMETERS),
             *step.adam,
             *step.bounds,
             *step.pixel,
@@ -469,7 +462,7 @@ class FusedStep:
             step.lod_bias,
             step.noise_key or 0,
         )
-        shape = (id(step.goal), id(step.background), step.noise_key is None, step.encoded, step.mix)
+        shape = (_address(step.goal), _address(step.background), step.noise_key is None, step.encoded, step.mix)
         if self._play is None or shape != self._shape:
             self._settle()
             self._shape = shape
@@ -488,17 +481,16 @@ class FusedStep:
         """Memory and launches for steps on this canvas."""
         device = self._launcher.device
         goal, background = step.goal, step.background
-        with memory_errors(4 * sum(t.numel() for t in (goal, background) if t is not None), "the target"):
-            # The originals are kept too, so that their ids stay their own.
-            self._pictures = {id(t): (t, _picture(t, device)) for t in (goal, background) if t is not None}
+        with memory_errors(4 * sum(a.size for a in (goal, background) if a is not None), "the target"):
+            self._goal = _picture(goal, device)
+            behind = None if background is None else _picture(background, device)
+        self._pictures = goal, background  # while they live, no others have their addresses
         size = (goal.shape[0], goal.shape[1])
         self._bins = _Bins(self._launcher, self._sprites, size)
         self._control = torch.zeros(CONTROL.size, dtype=torch.uint8, device=device)
         self._losses = torch.empty(self._bins.tiles, dtype=torch.float32, device=device)
         self._loss = torch.zeros((), dtype=torch.float64, device=device)
-        self._goal = self._pictures[id(goal)][1]
-        ground = None if background is None else self._pictures[id(background)][1]
-        self._canvas = _canvas(self._bins, STOP, step.mix, self._resident, ground)
+        self._canvas = _canvas(self._bins, STOP, step.mix, self._resident, behind)
         self._how = step.mix, int(step.encoded), int(step.noise_key is not None)
         self._write(control)
         self._make_room()
@@ -631,4 +623,8 @@ class Loss:
         return self._value
 
 
-__all__ = ["FusedStep", "Launcher", "Loss", "appraise", "composite", "image_loss", "removal_costs"]
+def _address(array: NDArray[Any] | None) -> int | None:
+    return None if array is None else int(array.__array_interface__["data"][0])
+
+
+__all__ = ["FusedStep", "Launcher", "Loss", "backward", "evaluate_candidates", "forward", "loss_and_gradients"]

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from smalti.bridge.job import BlendSpace
 
 from ..arrays import Float64Array
-from ..raster import Atlas, Step, fused_step
+from ..raster import Atlas, Scene, Step, fused_step
 from ..sprites import Sprites
-from .objective import Drawn, ImageObjective
+from .objective import ImageObjective
 from .objective.losses import MSE, Aim
 from .parameters import MAX_LOGIT, Parameters
 from .schedule import Schedule
@@ -149,16 +150,27 @@ class Optimiser:
         """The sprites now, float32."""
         return self.parameters.sprites()
 
-    def drawn(self, shown: Float64Array | float = 1.0) -> Drawn:
-        """The sprites as the rasteriser takes them, on the canvas at the level of now.
+    def scene(self, shown: Float64Array | float = 1.0, lod_bias: float = 0.0) -> Scene[Tensor]:
+        """The sprites on the canvas at the level of now, without a background, differentiable in the parameters.
 
-        Their opacities are multiplied by `shown`, one number or [N].
+        Args:
+            shown: factor of the opacities, one number or [N].
+            lod_bias: level-of-detail bias, mip levels.
         """
         self.parameters.fetch()
         p = self.parameters.tensors
         affine = self.objective.on_canvas(self.parameters.affine())
         opacity = self.settings.alpha_max * p["opacity"].sigmoid() * torch.as_tensor(shown)
-        return affine, opacity, p["tint"].sigmoid(), self.parameters.template, self._atlas
+        return Scene(
+            affine,
+            opacity,
+            p["tint"].sigmoid(),
+            self.parameters.template,
+            self._atlas,
+            self.objective.canvas.size,
+            mix=self.settings.colour_mix,
+            lod_bias=lod_bias,
+        )
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that a later `restore` needs to go on as if nothing had happened."""
@@ -180,12 +192,10 @@ class Optimiser:
         self.objective.choose_level(settings.pyramid, progress)
         if self._fused is not None and not penalized:
             return self._fused_step(lod_bias, learning_rates)
-        loss = self.objective.backward(self.drawn(), self.done, settings.colour_mix, lod_bias, settings.back_end)
+        loss = self.objective.backward(self.scene(lod_bias=lod_bias), self.done, settings.back_end)
         if penalized:
             assert self.constraints is not None
-            affine, opacity, _, template, atlas = self.drawn()
-            cover = self.objective.canvas.target[..., 3]
-            added = self.constraints.penalty(affine, opacity, template, atlas, cover)
+            added = self.constraints.penalty(self.scene(), self.objective.canvas.target[..., 3])
             added.backward()  # type: ignore[no-untyped-call]
         factors = None
         if schedule.in_pixels:
@@ -202,10 +212,10 @@ class Optimiser:
         settings, canvas = self.settings, self.objective.canvas
         low, high = (math.log(0.5 * bound) for bound in settings.size_range)
         step = Step(
-            rates=learning_rates,
+            learning_rates=learning_rates,
             adam=self.parameters.adam.begin_step(),
-            goal=canvas.target if canvas.goal is None else canvas.goal,
-            background=canvas.background,
+            goal=(canvas.target if canvas.goal is None else canvas.goal).numpy(),
+            background=None if canvas.background is None else canvas.background.numpy(),
             noise_key=self.objective.noise_key(self.done),
             pixel=canvas.pixel,
             encoded=settings.blend_space == "linear",

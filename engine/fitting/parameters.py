@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..arrays import Float64Array, Int64Array
-from ..raster import AT_BOTTOM, ON_TOP, FusedStep
+from ..raster import FusedStep, StackPosition
 from ..raster.geometry import affine_maps, half_sizes
 from ..sprites import Sprites
 from .adam import Adam
@@ -149,7 +149,7 @@ class Parameters:
         template[places] = torch.from_numpy(sprites.template)
         aspect[places] = torch.from_numpy(sprites.aspect.astype(np.float64))
         self.adam.reset(places)
-        to_bottom, to_top = which[position == AT_BOTTOM], which[position == ON_TOP]
+        to_bottom, to_top = which[position == StackPosition.BOTTOM], which[position == StackPosition.TOP]
         staying = np.setdiff1d(np.arange(len(template)), np.concatenate([to_bottom, to_top]))
         order = torch.from_numpy(np.concatenate([to_bottom, staying, to_top]))
         with torch.no_grad():
@@ -205,7 +205,13 @@ class Parameters:
     def bind(self, fused: FusedStep) -> None:
         """Let a fused step take these parameters, where it does not have them already."""
         if self._fused is not fused:
-            fused.bind(self.tensors, self.adam.mean, self.adam.square, self.template, self.extent)
+            fused.bind(
+                {name: parameter.detach().numpy() for name, parameter in self.tensors.items()},
+                {name: mean.numpy() for name, mean in self.adam.mean.items()},
+                {name: square.numpy() for name, square in self.adam.square.items()},
+                self.template.numpy(),
+                self.extent.numpy(),
+            )
             self._fused = fused
 
     def fetch(self) -> None:

@@ -1,28 +1,97 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The reference back end: plain torch, dense, slow, and written to be checked by eye against design.md's formulas.
+"""The reference back end: plain torch, dense, slow, and written to be checked by eye against docs/forward-model.md.
 
-It runs in float64, differentiates through torch's autograd, and is the oracle of every test. The other back ends must
-return what it returns. The notation is that of engine/kernels/sprite.h.
+It computes in the type of the scene's `affine`, differentiates through torch's autograd, and is the oracle of every
+test: the other back ends must return what it returns. The notation is that of engine/kernels/sprite.h.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..colour import encoded as display_encoded
 from .atlas import LOD_OFFSET, MARGIN, TEXEL_ONE
-from .scene import Scene
-from .trials import (
-    AT_BOTTOM,
-    IN_STACK,
-    ON_TOP,
-    SUMS,
-    Appraisal,
-    Trials,
-)
+from .candidates import COEFFICIENTS, Candidates, CandidateScores, StackPosition
+from .scene import Gradients, Scene
+
+Array = NDArray[Any]
+
+
+def forward(scene: Scene[Array]) -> tuple[Array, Scene[Array]]:
+    """See `smalti.engine.raster.backends.Operations`."""
+    with torch.no_grad():
+        return _composite(_tensors(scene)).numpy(), scene
+
+
+def backward(saved: Scene[Array], grad_image: Array) -> Gradients[Array]:
+    """See `smalti.engine.raster.backends.Operations`. Draws the image again."""
+    with torch.enable_grad():
+        scene = _with_leaves(saved)
+        image = _composite(scene)
+        return _gradients(image, scene, _tensor(grad_image).to(image.dtype))
+
+
+def loss_and_gradients(
+    scene: Scene[Array], goal: Array, absolute: bool, encoded: bool
+) -> tuple[Array, Gradients[Array]]:
+    """See `smalti.engine.raster.backends.Operations`."""
+    with torch.enable_grad():
+        differentiated = _with_leaves(scene)
+        loss = _image_loss(differentiated, _tensor(goal), absolute, encoded)
+        return loss.detach().numpy(), _gradients(loss, differentiated)
+
+
+def evaluate_candidates(
+    scene: Scene[Array], goal: Array, candidates: Candidates[Array] | None
+) -> CandidateScores[Array]:
+    """See `smalti.engine.raster.backends.Operations`. Draws the image once for each sprite and candidate, or more."""
+    with torch.no_grad():
+        tensors, wanted = _tensors(scene), _tensor(goal)
+        removal = _removal_errors(tensors, wanted)
+        rows = [_coefficients(tensors, wanted, candidates, j) for j in range(len(candidates))] if candidates else []
+    coefficients = torch.stack(rows) if rows else removal.new_zeros(0, COEFFICIENTS)
+    return CandidateScores(removal.numpy(), coefficients.numpy())
+
+
+def _tensor(array: Array) -> Tensor:
+    return torch.from_numpy(np.array(array))
+
+
+def _tensors(scene: Scene[Array]) -> Scene[Tensor]:
+    return Scene(
+        _tensor(scene.affine),
+        _tensor(scene.opacity),
+        _tensor(scene.tint),
+        _tensor(scene.template),
+        scene.atlas,
+        scene.size,
+        None if scene.background is None else _tensor(scene.background),
+        scene.mix,
+        scene.lod_bias,
+        scene.stop,
+    )
+
+
+def _with_leaves(scene: Scene[Array]) -> Scene[Tensor]:
+    """The scene as tensors that autograd differentiates by."""
+    tensors = _tensors(scene)
+    for leaf in (tensors.affine, tensors.opacity, tensors.tint):
+        leaf.requires_grad_()
+    return tensors
+
+
+def _gradients(value: Tensor, scene: Scene[Tensor], weight: Tensor | None = None) -> Gradients[Array]:
+    """Of the sum of the value, weighted."""
+    leaves = scene.affine, scene.opacity, scene.tint
+    if not len(scene):  # then nothing depends on them
+        return Gradients(*(torch.zeros_like(leaf).numpy() for leaf in leaves))
+    return Gradients(*(grad.numpy() for grad in torch.autograd.grad(value, leaves, weight)))
 
 
 def _sample(texels: Tensor, level: Tensor, u: Tensor, v: Tensor) -> Tensor:
@@ -39,8 +108,8 @@ def _sample(texels: Tensor, level: Tensor, u: Tensor, v: Tensor) -> Tensor:
     return top * (1 - fy) + bottom * fy
 
 
-def composite(scene: Scene) -> Tensor:
-    """See `smalti.engine.raster.composite`. Memory grows as sprites x pixels. The result has the type of `affine`."""
+def _composite(scene: Scene[Tensor]) -> Tensor:
+    """[height, width, 4] in the type of `affine`. Memory grows as sprites x pixels."""
     affine, opacity, tint, template, atlas = scene.affine, scene.opacity, scene.tint, scene.template, scene.atlas
     background, mix, lod_bias, stop = scene.background, scene.mix, scene.lod_bias, scene.stop
     height, width = scene.size
@@ -92,80 +161,71 @@ def composite(scene: Scene) -> Tensor:
     return image
 
 
-def image_loss(scene: Scene, goal: Tensor, absolute: bool, encoded: bool) -> Tensor:
-    """See `smalti.engine.raster.image_loss`."""
-    image = composite(scene)
+def _image_loss(scene: Scene[Tensor], goal: Tensor, absolute: bool, encoded: bool) -> Tensor:
+    image = _composite(scene)
     if encoded:
         image = torch.cat([display_encoded(image[..., :3], "linear"), image[..., 3:]], dim=-1)
     difference = image - goal.to(image.dtype)
     return (difference.abs() if absolute else difference.square()).mean()
 
 
-def removal_costs(scene: Scene, goal: Tensor) -> Tensor:
-    """See `smalti.engine.raster.removal_costs`: draws the picture once without each sprite."""
-    count = len(scene.affine)
+def _removal_errors(scene: Scene[Tensor], goal: Tensor) -> Tensor:
+    """[N]: draws the picture once without each sprite."""
+    count = len(scene)
 
     def loss(kept: Tensor) -> Tensor:
-        return image_loss(replace(scene, opacity=scene.opacity * kept), goal, False, False)
+        return _image_loss(replace(scene, opacity=scene.opacity * kept), goal, False, False)
 
     one = torch.ones(count, dtype=scene.affine.dtype)
-    with torch.no_grad():
-        before = loss(one)
-        return torch.stack([loss(one.index_fill(0, torch.tensor(k), 0.0)) - before for k in range(count)])
+    before = loss(one)
+    errors = [loss(one.index_fill(0, torch.tensor(k), 0.0)) - before for k in range(count)]
+    return torch.stack(errors) if errors else one
 
 
-def appraise(scene: Scene, goal: Tensor, trials: Trials) -> Appraisal:
-    """See `smalti.engine.raster.appraise`: draws each trial in a few paints, and solves for its sums."""
-    count = len(scene.affine)
+def _coefficients(scene: Scene[Tensor], goal: Tensor, candidates: Candidates[Array], j: int) -> Tensor:
+    """[9]: draws candidate j in a few opacities and tints, and solves for its coefficients."""
+    replaced = int(candidates.replaces[j])
+    opacity = scene.opacity if replaced < 0 else scene.opacity.index_fill(0, torch.tensor(replaced), 0.0)
+    without = replace(scene, opacity=opacity)
+    before = _image_loss(without, goal, False, False)
+    black = scene.tint.new_zeros(3)
 
-    def change(j: int, opacity: float, premultiplied: Tensor, before: Tensor) -> Tensor:
+    def change(opacity: float, premultiplied: Tensor) -> Tensor:
         tint = premultiplied / opacity if opacity else premultiplied
-        new = (
-            trials.affine[j : j + 1],
-            scene.opacity.new_tensor([opacity]),
-            tint.reshape(1, 3),
-            trials.template[j : j + 1],
-        )
-        gone = int(trials.replaces[j])
-        at = {IN_STACK: gone + 1, ON_TOP: count, AT_BOTTOM: 0}[int(trials.place[j])]
+        return _image_loss(_inserted(without, candidates, j, opacity, tint), goal, False, False) - before
 
-        def inserted(values: Tensor, value: Tensor) -> Tensor:
-            return torch.cat([values[:at], value.to(values.dtype), values[at:]])
+    # A tint above 1 is no colour, but the formula does not mind.
+    half, whole = change(0.5, black), change(1.0, black)
+    own, match = 2 * (whole - 2 * half), 0.5 * (whole - 4 * half)
+    cross, tint, squares = [], [], scene.tint.new_zeros(())
+    for channel in range(3):
+        one = black.index_fill(0, torch.tensor(channel), 1.0)
+        # E(1, s) - E(1, 0) = squares s^2 + 2 s (cross - tint); with o = 1/2: squares s^2 + s (cross - 2 tint).
+        first, second = change(1.0, one) - whole, change(1.0, 2 * one) - whole
+        third = change(0.5, one) - half
+        squares = 0.5 * (second - 2 * first)
+        cross.append(first - third)
+        tint.append(0.5 * (squares + 2 * cross[-1] - first))
+    return torch.stack([squares, *cross, own, *tint, match])
 
-        opacities = scene.opacity.clone()
-        if gone >= 0:
-            opacities[gone] = 0.0
-        tried = replace(
-            scene,
-            affine=inserted(scene.affine, new[0]),
-            opacity=inserted(opacities, new[1]),
-            tint=inserted(scene.tint, new[2]),
-            template=inserted(scene.template, new[3]),
-        )
-        return image_loss(tried, goal, False, False) - before
 
-    def without(j: int) -> Tensor:
-        gone = int(trials.replaces[j])
-        opacity = scene.opacity if gone < 0 else scene.opacity.index_fill(0, torch.tensor(gone), 0.0)
-        return image_loss(replace(scene, opacity=opacity), goal, False, False)
+def _inserted(
+    without: Scene[Tensor], candidates: Candidates[Array], j: int, opacity: float, tint: Tensor
+) -> Scene[Tensor]:
+    """The scene with candidate j in it, in this paint; `without` has the sprite that it replaces at opacity 0."""
+    at = {
+        StackPosition.IN_PLACE: int(candidates.replaces[j]) + 1,
+        StackPosition.TOP: len(without),
+        StackPosition.BOTTOM: 0,
+    }[StackPosition(candidates.position[j])]
 
-    rows = []
-    with torch.no_grad():
-        for j in range(len(trials)):
-            before = without(j)
-            black = scene.tint.new_zeros(3)
-            # A tint above 1 is no colour, but the formula does not mind.
-            half, whole = change(j, 0.5, black, before), change(j, 1.0, black, before)
-            own, match = 2 * (whole - 2 * half), 0.5 * (whole - 4 * half)
-            cross, tint, squares = [], [], scene.tint.new_zeros(())
-            for channel in range(3):
-                one = black.index_fill(0, torch.tensor(channel), 1.0)
-                # E(1, s) - E(1, 0) = squares s^2 + 2 s (cross - tint); with o = 1/2: squares s^2 + s (cross - 2 tint).
-                first, second = change(j, 1.0, one, before) - whole, change(j, 1.0, 2 * one, before) - whole
-                third = change(j, 0.5, one, before) - half
-                squares = 0.5 * (second - 2 * first)
-                cross.append(first - third)
-                tint.append(0.5 * (squares + 2 * cross[-1] - first))
-            rows.append(torch.stack([squares, *cross, own, *tint, match]))
-    sums = torch.stack(rows) if rows else scene.affine.new_zeros(0, SUMS)
-    return Appraisal(removal_costs(scene, goal), sums)
+    def inserted(values: Tensor, value: Tensor) -> Tensor:
+        return torch.cat([values[:at], value.to(values.dtype), values[at:]])
+
+    return replace(
+        without,
+        affine=inserted(without.affine, _tensor(candidates.affine[j : j + 1])),
+        opacity=inserted(without.opacity, torch.tensor([opacity])),
+        tint=inserted(without.tint, tint.reshape(1, 3)),
+        template=inserted(without.template, _tensor(candidates.template[j : j + 1])),
+    )

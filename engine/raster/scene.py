@@ -1,96 +1,106 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the public functions of the rasteriser hand to a back end."""
+"""What is composited: sprites and their canvas, as arrays, and the gradients by them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, SupportsFloat
-
-from torch import Tensor
+from typing import Any, Generic, Protocol, TypeVar
 
 from .atlas import Atlas
 
+STOP = 1e-4
+"""Transmittance below which a pixel is finished, unless a scene says otherwise."""
+
+
+class Array(Protocol):
+    """A NumPy array, a torch tensor, or another array that can be exchanged by DLPack."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+    def __dlpack__(self, *, stream: Any = None) -> Any: ...
+
+
+ArrayT = TypeVar("ArrayT", bound=Array)
+
 
 @dataclass(frozen=True, eq=False)
-class Scene:
-    """Sprites and their canvas: the arguments of `smalti.engine.raster.composite`, checked."""
+class Scene(Generic[ArrayT]):
+    """N sprites, index 0 at the bottom, and the canvas they are composited on. Checked when it is made.
 
-    affine: Tensor
-    opacity: Tensor
-    tint: Tensor
-    template: Tensor
-    atlas: Atlas
-    size: tuple[int, int]
-    background: Tensor | None
-    mix: float
-    lod_bias: float
-    stop: float
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """What a fused step is to do.
+    Variants are made by `dataclasses.replace`. All arrays are of one kind: NumPy arrays, or torch tensors. A sprite
+    whose numbers are not finite, or whose map cannot be inverted, is not drawn and has gradient 0.
 
     Attributes:
-        rates: Adam's, by name.
-        adam: both decays, and 1 minus their powers by the number of steps.
-        goal: [height, width, 4], see `smalti.engine.raster.image_loss`; with a noise key the target alone, transparent
-            and not encoded.
-        background: [height, width, 4], or None.
-        noise_key: instead of a background, the noise of this key (see `smalti.engine.fitting.objective.noise`).
-        pixel: width and height of a drawn pixel in canvas pixels.
-        encoded, mix, lod_bias: see `smalti.engine.raster.image_loss`.
-        alpha_max: opacity of a sprite whose logit is infinite.
-        bounds: least and largest log scale, largest logit, and the canvas's width and height.
+        affine: [N, 6] float, rows (a, b, c, d, e, f): u = a x + b y + c, v = d x + e y + f maps canvas pixels (x right,
+            y down, pixel centres at halves) to template coordinates, in which the bitmap fills [-1, 1]^2.
+        opacity: [N] float, 0 to 1.
+        tint: [N, 3] float, RGB in the blend space, 0 to 1, straight.
+        template: [N] integer, index into the atlas.
+        atlas: the templates' mip pyramids, in the same blend space.
+        size: (height, width) of the canvas in pixels.
+        background: [height, width, 4] float, premultiplied, in the blend space; None is transparent.
+        mix: 0 paints templates in their tint, 1 keeps their own colours.
+        lod_bias: added to the level of detail; above 0 it blurs every template (soft rasterisation).
+        stop: transmittance below which a pixel ignores all sprites further down; 0 for never.
+
+    Raises:
+        ValueError: shapes do not fit together, the canvas is empty, or a template index is outside the atlas.
     """
 
-    rates: Mapping[str, float]
-    adam: tuple[float, float, float, float]
-    goal: Tensor
-    background: Tensor | None
-    noise_key: int | None
-    pixel: tuple[float, float]
-    encoded: bool
-    mix: float
-    lod_bias: float
-    alpha_max: float
-    bounds: tuple[float, float, float, float, float]
+    affine: ArrayT
+    opacity: ArrayT
+    tint: ArrayT
+    template: ArrayT
+    atlas: Atlas
+    size: tuple[int, int]
+    background: ArrayT | None = None
+    mix: float = 0.0
+    lod_bias: float = 0.0
+    stop: float = STOP
+
+    def __post_init__(self) -> None:
+        n = len(self.affine)
+        shapes = tuple(tuple(a.shape) for a in (self.affine, self.opacity, self.tint, self.template))
+        if shapes != ((n, 6), (n,), (n, 3), (n,)):
+            listed = ", ".join(str(shape) for shape in shapes)
+            raise ValueError(f"need affine [N, 6], opacity [N], tint [N, 3], template [N], not {listed}")
+        if min(self.size) < 1:
+            raise ValueError(f"the canvas must not be empty: {self.size}")
+        check_templates(self.template, self.atlas, "sprite")
+        if self.background is not None and tuple(self.background.shape) != (*self.size, 4):
+            raise ValueError(f"the background must have shape {(*self.size, 4)}, not {tuple(self.background.shape)}")
+
+    def __len__(self) -> int:
+        return len(self.affine)
 
 
-class FusedStep(Protocol):
-    """Whole steps of Adam on `image_loss` (mse), from the parameters to the parameters, that never leave the kernels.
+def check_templates(template: Any, atlas: Atlas, noun: str) -> None:
+    """Raise ValueError where one of the indices [N] is outside the atlas. `noun`: what refers to it."""
+    if len(template) and (int(template.min()) < 0 or int(template.max()) >= atlas.count):
+        raise ValueError(f"a {noun} refers to a template outside 0 .. {atlas.count - 1}")
 
-    The result is that of the operations one after another, within rounding. Parameters, means and squares go by name:
-    ``x``, ``y``, ``log_scale``, ``theta``, ``opacity`` [N] and ``tint`` [N, 3] float64, as in
-    `smalti.engine.fitting.optimiser`. A name without means is locked.
+
+def check_goal(scene: Scene[Any], goal: Array) -> None:
+    """Raise ValueError where the goal is not as large as the scene's canvas, [height, width, 4]."""
+    if tuple(goal.shape) != (*scene.size, 4):
+        raise ValueError(f"the goal must have shape {(*scene.size, 4)}, not {tuple(goal.shape)}")
+
+
+@dataclass(frozen=True, eq=False)
+class Gradients(Generic[ArrayT]):
+    """Gradients of a scalar by the numbers of N sprites.
+
+    Attributes:
+        affine: [N, 6].
+        opacity: [N].
+        tint: [N, 3].
     """
 
-    def bind(
-        self,
-        parameters: Mapping[str, Tensor],
-        means: Mapping[str, Tensor],
-        squares: Mapping[str, Tensor],
-        template: Tensor,
-        extent: Tensor,
-    ) -> None:
-        """Take these sprites: what a step changes. To be called again after every change from outside.
-
-        Args:
-            parameters, means, squares: see above.
-            template: [N] index into the atlas.
-            extent: [N, 2] half the width and height of a sprite whose scale is 1.
-        """
-        ...
-
-    def fetch(self) -> None:
-        """Bring what the steps have changed into the tensors that were bound, where it is not there already."""
-        ...
-
-    def __call__(self, step: Step) -> SupportsFloat:
-        """Make one step.
-
-        Returns:
-            The loss before the step, over three channels. It may still be on its way: `float` waits for it.
-        """
-        ...
+    affine: ArrayT
+    opacity: ArrayT
+    tint: ArrayT

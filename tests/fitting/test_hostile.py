@@ -27,7 +27,7 @@ from smalti.engine.fitting.objective import ImageObjective
 from smalti.engine.fitting.optimiser import Optimiser
 from smalti.engine.fitting.strategy.importance import evaluate
 from smalti.engine.job.run import resume_job, run_job
-from smalti.engine.raster import ON_TOP, build_atlas
+from smalti.engine.raster import StackPosition, build_atlas
 from smalti.engine.sprites import Sprites
 from smalti.engine.templates import Template, load_templates
 
@@ -236,7 +236,7 @@ def test_no_sprite_promises_to_mend_a_covered_hole_by_the_noise_behind_it() -> N
     chosen = settings(alpha_max=1.0)
     objective = ImageObjective(empty, None, chosen.blend_space, chosen.aim, seed=0)
     optimiser = Optimiser(objective, atlas, np.full((1, 2), 8.0), cover, chosen)
-    scores = evaluate(optimiser, sprites, np.full(count, -1), np.full(count, ON_TOP))
+    scores = evaluate(optimiser, sprites, np.full(count, -1), np.full(count, StackPosition.TOP))
     assert scores.gain.max() < 1e-7  # gray is the best for all noise
 
 

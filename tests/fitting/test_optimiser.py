@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from smalti.engine.fitting import optimiser as module
 from smalti.engine.fitting.objective.canvas import reduced_canvas
 from smalti.engine.fitting.objective.noise import key_of, noise_picture
 from smalti.engine.fitting.pyramid import PyramidSettings
-from smalti.engine.raster import composite
+from smalti.engine.raster import draw
 
 
 @pytest.mark.parametrize("background", [True, False])
@@ -87,10 +88,9 @@ def test_a_growing_canvas_leaves_the_sprites_where_they_are() -> None:
     small.objective.use_level(4)
     pictures = []
     for fitting in (large, small):
-        sprites = fitting.drawn()
         background, _ = fitting.objective.background_and_goal(0)
         with torch.no_grad():
-            pictures.append(composite(*sprites, fitting.objective.canvas.size, background).numpy())
+            pictures.append(draw(replace(fitting.scene(), background=background), "cpu").numpy())
     rows, columns = pictures[1].shape[:2]
     expected = reduced_canvas(pictures[0], None, "srgb", 4).target.numpy()
     assert expected.shape == (rows, columns, 4)

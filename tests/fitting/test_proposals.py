@@ -19,9 +19,9 @@ from smalti.engine.fitting.groups import Group
 from smalti.engine.fitting.initialise import SamplerSettings, SpriteSampler, measure_template
 from smalti.engine.fitting.optimiser import Optimiser
 from smalti.engine.fitting.strategy import Adaptive, proposals
-from smalti.engine.fitting.strategy.importance import CandidateScores, squared_error
+from smalti.engine.fitting.strategy.importance import OptimalCandidates, squared_error
 from smalti.engine.fitting.strategy.proposals import ProposalSettings, propose
-from smalti.engine.raster import AT_BOTTOM, IN_STACK, ON_TOP
+from smalti.engine.raster import StackPosition
 from smalti.engine.templates import Template
 
 
@@ -47,7 +47,7 @@ def test_changes_that_do_not_touch_bring_what_they_promise(
     gains = []
     evaluated = proposals.evaluate
 
-    def remembered(*arguments: Any) -> CandidateScores:
+    def remembered(*arguments: Any) -> OptimalCandidates:
         scores = evaluated(*arguments)
         gains.append(scores.gain)
         return scores
@@ -69,7 +69,9 @@ def test_those_at_the_top_go_up_those_at_the_bottom_down_and_the_others_stay() -
     o = optimiser(True, settings())
     before = o.sprites()
     which = np.array([3, 7, 9, 20, 31])
-    position = np.array([ON_TOP, IN_STACK, AT_BOTTOM, ON_TOP, AT_BOTTOM])
+    position = np.array(
+        [StackPosition.TOP, StackPosition.IN_PLACE, StackPosition.BOTTOM, StackPosition.TOP, StackPosition.BOTTOM]
+    )
     new = replace(before.take(which), x=np.array([11.0, 12.0, 13.0, 14.0, 15.0]))
     o.parameters.substitute(which, new, position)
     after = o.sprites()

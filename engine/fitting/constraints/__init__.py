@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...arrays import Float32Array
-from ...raster import Atlas
+from ...raster import Scene
 from ...sprites import Sprites
 from ..optimiser import Optimiser
 from ..parameters import Parameters
@@ -67,12 +67,12 @@ class Constraints:
         """See `Constraint.frozen`."""
         return frozenset().union(*(item.frozen(done) for item in self._items))
 
-    def penalty(self, affine: Tensor, opacity: Tensor, template: Tensor, atlas: Atlas, cover: Tensor) -> Tensor:
+    def penalty(self, scene: Scene[Tensor], cover: Tensor) -> Tensor:
         """See `Constraint.penalty`: the sum."""
         total = torch.zeros((), dtype=torch.float64)
         for item in self._items:
             if item.has_penalty:
-                total = total + item.penalty(affine, opacity, template, atlas, cover)
+                total = total + item.penalty(scene, cover)
         return total
 
     def before_projection(self, parameters: Parameters) -> Sprites | None:

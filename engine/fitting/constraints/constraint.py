@@ -13,7 +13,7 @@ from torch import Tensor
 from smalti.bridge.job import JobSpec
 
 from ...arrays import BoolArray, Float32Array, Float64Array
-from ...raster import Atlas
+from ...raster import Atlas, Scene
 from ...sprites import Sprites
 from ..groups import Group
 from ..initialise import SpriteSampler
@@ -104,12 +104,12 @@ class Constraint:
         """Names of the parameters that the step after `done` steps leaves as they are."""
         return frozenset()
 
-    def penalty(self, affine: Tensor, opacity: Tensor, template: Tensor, atlas: Atlas, cover: Tensor) -> Tensor:
-        """A scalar that is added to the loss, differentiable in `affine` and `opacity`.
+    def penalty(self, scene: Scene[Tensor], cover: Tensor) -> Tensor:
+        """A scalar that is added to the loss, differentiable in the scene's maps and opacities.
 
         Args:
-            affine, opacity, template, atlas: the sprites as drawn, see `smalti.engine.raster.composite`.
-            cover: [h, w] alpha of the target on the canvas of now.
+            scene: the sprites on the canvas of now, without level-of-detail bias and background.
+            cover: [h, w] alpha of the target on that canvas.
         """
         raise NotImplementedError
 

@@ -6,13 +6,13 @@ With all opacities divided by a thousand, a picture's alpha is nearly the sum of
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ...arrays import Float32Array
-from ...raster import Atlas, composite
+from ...raster import Scene, draw
 from ...sprites import Sprites
 from .constraint import Constraint, ConstraintContext
 from .visible_fraction import FinishedCanvas
@@ -70,19 +70,17 @@ class Overdraw(Constraint):
         )
         return cls(job.max_overlap, job.even_coverage, canvas, context.settings.steps)
 
-    def layers(self, affine: Tensor, opacity: Tensor, template: Tensor, atlas: Atlas, size: tuple[int, int]) -> Tensor:
-        """[H, W] float64: the sum of the alphas of all sprites over each pixel, occluded ones too; differentiable."""
-        tint = torch.zeros(len(affine), 3, dtype=torch.float64)
+    def layers(self, scene: Scene[Tensor]) -> Tensor:
+        """[h, w] float64: the sum of the alphas of all sprites over each pixel, occluded ones too; differentiable."""
         faint = self._settings.probe_opacity
-        image = composite(
-            affine, faint * opacity, tint, template, atlas, size, stop=0.0, back_end=self._canvas.back_end
-        )
-        return image[..., 3].double() / faint
+        tint = torch.zeros(len(scene), 3, dtype=torch.float64)
+        probe = replace(scene, opacity=faint * scene.opacity, tint=tint, mix=0.0, stop=0.0)
+        return draw(probe, self._canvas.back_end)[..., 3].double() / faint
 
-    def penalty(self, affine: Tensor, opacity: Tensor, template: Tensor, atlas: Atlas, cover: Tensor) -> Tensor:
+    def penalty(self, scene: Scene[Tensor], cover: Tensor) -> Tensor:
         """See `Constraint`."""
         settings = self._settings
-        layers = self.layers(affine, opacity, template, atlas, (cover.shape[0], cover.shape[1]))
+        layers = self.layers(scene)
         mean, spread = mean_and_spread(layers, cover)
         total = settings.uneven * self._even_coverage * spread.square()
         if self._max_overlap is None:
@@ -92,7 +90,7 @@ class Overdraw(Constraint):
     def report(self, sprites: Sprites, target: Float32Array) -> dict[str, float]:
         """See `Constraint`: the mean number of layers over a point of the target, and its relative deviation."""
         with torch.no_grad():
-            layers = self.layers(*self._canvas.drawn(sprites), (target.shape[0], target.shape[1]))
+            layers = self.layers(self._canvas.scene(sprites))
             mean, spread = mean_and_spread(layers, torch.from_numpy(target[..., 3]))
         return {"layers": float(mean), "layers_spread": float(spread)}
 

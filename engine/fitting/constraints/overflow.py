@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from ...arrays import BoolArray, Float64Array
-from ...raster import Atlas, composite
+from ...raster import Atlas, Scene, draw
 from ...raster.atlas import texels_for
 from ...raster.geometry import affine_maps
 from ...sprites import Sprites
@@ -104,7 +104,7 @@ class Overflow:
             outside = self._outside[zoom]
             affine = affine_maps(zoom * x, zoom * y, zoom * scale, aspect, theta, shape)
             size = outside.shape[0], outside.shape[1]
-            image = composite(affine, opacity, no_tint, template, atlas, size, stop=0.0, back_end=BACK_END)
+            image = draw(Scene(affine, opacity, no_tint, template, atlas, size, stop=0.0), BACK_END)
             total = total + (image[..., 3].double() * outside).sum()
         gradients = torch.autograd.grad(total, [opacity, *leaves.values()])
         amount, *by_place = (gradient.numpy() for gradient in gradients)

@@ -7,13 +7,13 @@ relocated; and before the last steps all that are still occluded are, until only
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
 
 from ...arrays import Float32Array, Float64Array
-from ...raster import Atlas, composite
+from ...raster import Scene, draw
 from ...sprites import Sprites
 from ..optimiser import Optimiser
 from ..picture_statistics import box_mean
@@ -90,16 +90,14 @@ class VisibilityConstraint(Constraint):
             return frozenset()
         return frozenset({"x", "y", "log_scale", "theta", "opacity"})
 
-    def penalty(self, affine: Tensor, opacity: Tensor, template: Tensor, atlas: Atlas, cover: Tensor) -> Tensor:
+    def penalty(self, scene: Scene[Tensor], cover: Tensor) -> Tensor:
         """See `Constraint`. Its gradient pulls occluded sprites into view, and those above them away and apart."""
         settings, back_end = self._settings, self._canvas.back_end
-        size = (cover.shape[0], cover.shape[1])
-        weights = blending_weights_of(affine.detach(), opacity.detach(), template, atlas, size, back_end)
-        whole = self._canvas.whole(affine, template)
-        fraction = weights / whole.detach()
+        whole = self._canvas.whole(scene)
+        fraction = blending_weights_of(scene, back_end) / whole.detach()
         lack = (settings.headroom * self._min_visibility - fraction).clamp(min=0)
-        pull = 2 * settings.weight * lack / (size[0] * size[1])
-        image = composite(affine, opacity, reds(pull), template, atlas, size, back_end=back_end)
+        pull = 2 * settings.weight * lack / (scene.size[0] * scene.size[1])
+        image = draw(replace(scene, tint=reds(pull), mix=0.0), back_end)
         return (pull * fraction * whole).sum() - image[..., 0].double().sum()
 
     def refine(self, at: Refinement) -> None:

@@ -8,14 +8,14 @@ transmittance above it (its blending weight), over its area times the mean alpha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ...arrays import Float64Array
-from ...raster import Atlas, composite
+from ...raster import Atlas, Scene, draw
 from ...raster.atlas import texels_for
 from ...raster.geometry import affine_maps
 from ...sprites import Sprites
@@ -40,52 +40,51 @@ class FinishedCanvas:
     coverage: Float64Array
     back_end: str
 
-    def drawn(self, sprites: Sprites) -> tuple[Tensor, Tensor, Tensor, Atlas]:
-        """Maps, opacities, templates and atlas with which the finished picture of these sprites is drawn."""
+    def scene(self, sprites: Sprites) -> Scene[Tensor]:
+        """The finished picture of these sprites, in black."""
         longest = 2 * float(sprites.half_sizes(self.shapes).max())
-        opacity = torch.from_numpy(sprites.opacity.astype(np.float64))
-        template = torch.from_numpy(sprites.template.astype(np.int64))
-        return sprites.affine(self.shapes), opacity, template, self.atlas_of(texels_for(longest))
+        return Scene(
+            sprites.affine(self.shapes),
+            torch.from_numpy(sprites.opacity.astype(np.float64)),
+            torch.zeros(len(sprites), 3, dtype=torch.float64),
+            torch.from_numpy(sprites.template.astype(np.int64)),
+            self.atlas_of(texels_for(longest)),
+            self.size,
+        )
 
     def visible(self, sprites: Sprites) -> tuple[Float64Array, Float64Array]:
         """[N], [N]: the blending weight of each sprite and what it shows alone, canvas pixels."""
-        affine, opacity, template, atlas = self.drawn(sprites)
-        weights = blending_weights_of(affine, opacity, template, atlas, self.size, self.back_end)
-        return weights.numpy(), self.whole(affine, template).numpy()
+        scene = self.scene(sprites)
+        return blending_weights_of(scene, self.back_end).numpy(), self.whole(scene).numpy()
 
     def visible_fraction(self, sprites: Sprites) -> Float64Array:
         """[N]: how much of each sprite is visible in the finished picture, 0 to 1."""
         weights, whole = self.visible(sprites)
         return weights / whole
 
-    def whole(self, affine: Tensor, template: Tensor) -> Tensor:
-        """[N]: what sprites show alone at full opacity, in pixels that are drawn."""
+    def whole(self, scene: Scene[Tensor]) -> Tensor:
+        """[N]: what sprites show alone at full opacity, in pixels of the scene; differentiable in its maps."""
+        affine = scene.affine
         determinant = (affine[:, 0] * affine[:, 4] - affine[:, 1] * affine[:, 3]).abs()
-        return 4 * torch.from_numpy(self.coverage)[template.long()] / determinant
+        return 4 * torch.from_numpy(self.coverage)[scene.template.long()] / determinant
 
     def splat(self, sprites: Sprites, values: Float64Array) -> Float64Array:
         """[H, W]: a value of each sprite [N], composited as its color would be."""
-        affine, opacity, template, atlas = self.drawn(sprites)
         with torch.no_grad():
-            image = composite(
-                affine, opacity, reds(torch.from_numpy(values)), template, atlas, self.size, back_end=self.back_end
-            )
+            image = draw(replace(self.scene(sprites), tint=reds(torch.from_numpy(values))), self.back_end)
         plane: Float64Array = image[..., 0].double().numpy()
         return plane
 
     def scale_gradient(self, sprites: Sprites, values: Float64Array) -> Float64Array:
         """[N]: how the sum of what `splat` returns grows with the logarithm of each sprite's scale, pixels."""
-        _, opacity, template, atlas = self.drawn(sprites)
         log_scale = torch.zeros(len(sprites), dtype=torch.float64, requires_grad=True)
         x, y, scale, aspect, theta = (
             torch.from_numpy(column.astype(np.float64))
             for column in (sprites.x, sprites.y, sprites.scale, sprites.aspect, sprites.theta)
         )
-        shape = torch.from_numpy(self.shapes)[template]
+        shape = torch.from_numpy(self.shapes[sprites.template])
         affine = affine_maps(x, y, scale * log_scale.exp(), aspect, theta, shape)
-        image = composite(
-            affine, opacity, reds(torch.from_numpy(values)), template, atlas, self.size, back_end=self.back_end
-        )
+        image = draw(replace(self.scene(sprites), affine=affine, tint=reds(torch.from_numpy(values))), self.back_end)
         (gradient,) = torch.autograd.grad(image[..., 0].sum(), log_scale)
         result: Float64Array = gradient.numpy()
         return result

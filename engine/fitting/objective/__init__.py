@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,13 +14,10 @@ from smalti.bridge.job import BlendSpace
 
 from ...arrays import Float32Array
 from ...cpu import threads_to_torch
-from ...raster import Atlas, composite, image_loss
+from ...raster import Scene, draw, image_loss
 from .canvas import over, reduced_canvas, seen
 from .losses import Aim, Loss
 from .noise import key_of, noise_picture
-
-Drawn = tuple[Tensor, Tensor, Tensor, Tensor, Atlas]
-"""Sprites as the rasteriser takes them: affine, opacity, tint, template, atlas."""
 
 LOSS = 4 / 3
 """The rasteriser's mean is over four channels; over opaque backgrounds alpha is equal, and three count."""
@@ -94,38 +92,35 @@ class ImageObjective:
         negative = torch.cat([1 - background[..., :3], background[..., 3:]], dim=-1)
         return [(background, goal), (negative, over(self.canvas.target, negative))]
 
-    def backward(self, drawn: Drawn, step: int, mix: float, lod_bias: float, back_end: str) -> float:
-        """Add the gradient of the loss to what the sprites were computed from.
+    def backward(self, scene: Scene[Tensor], step: int, back_end: str) -> float:
+        """Add the gradient of the loss to what a scene's sprites were computed from.
+
+        Args:
+            scene: the sprites on the canvas at the level of now, without a background.
+            step: number of steps done.
+            back_end: see `smalti.engine.raster.BACK_ENDS`.
 
         Returns:
             The mean squared error of display-encoded values, 0 to 1, whatever is minimized; only a loss that is not
             finite comes as it is.
         """
         if self.loss is not None:
-            return self._backward_other(self.loss, drawn, step, mix, lod_bias, back_end)
+            return self._backward_other(self.loss, scene, step, back_end)
         background, goal = self.background_and_goal(step)
-        loss = image_loss(
-            *drawn,
-            seen(goal, self.space),
-            background,
-            mix,
-            lod_bias,
-            encoded=self.space == "linear",
-            back_end=back_end,
+        loss: Tensor = image_loss(
+            replace(scene, background=background), seen(goal, self.space), back_end, encoded=self.space == "linear"
         )
         loss = loss * LOSS
         loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
-    def _backward_other(
-        self, compare: Loss, drawn: Drawn, step: int, mix: float, lod_bias: float, back_end: str
-    ) -> float:
+    def _backward_other(self, compare: Loss, scene: Scene[Tensor], step: int, back_end: str) -> float:
         """As `backward`, for a loss that the kernels do not know."""
         canvas, space = self.canvas, self.space
         background, goal = self.background_and_goal(step)
         wanted = seen(goal, space) if canvas.goal is None else canvas.goal
         alone = compare.needs_opacity
-        image = composite(*drawn, canvas.size, None if alone else background, mix, lod_bias, back_end=back_end)
+        image = draw(replace(scene, background=None if alone else background), back_end)
         opacity = (image[..., 3], canvas.target[..., 3]) if alone else None
         shown = seen(over(image, background) if alone else image, space)
         with threads_to_torch() if compare.needs_network else nullcontext():

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ... import raster
 from ...arrays import Float32Array, Float64Array, Int64Array
-from ...raster import Trials, appraise, best_paint, composite
+from ...raster import Candidates, Scene, draw, evaluate_candidates, optimal_opacity_and_tint
 from ...sprites import Sprites
 from ..objective import LOSS
 from ..objective.canvas import seen
@@ -22,7 +22,7 @@ PRUNING_ROUNDS = 6
 
 
 @dataclass(frozen=True, eq=False)
-class CandidateScores:
+class OptimalCandidates:
     """What candidates would do to the loss, each with the opacity and tint that suit it best.
 
     Attributes:
@@ -37,20 +37,19 @@ class CandidateScores:
 
 
 def removal_errors(optimiser: Optimiser, shown: Float64Array | float = 1.0) -> Float64Array:
-    """[N]: by how much the loss would grow without each sprite (see `smalti.engine.raster.removal_costs`).
+    """[N]: by how much the loss would grow without each sprite (see `smalti.engine.raster.removal_errors`).
 
     Measured in the blend space: in linear light, dark parts weigh less here than in the loss. Opacities are multiplied
     by `shown`, one number or [N].
     """
-    settings = optimiser.settings
     with torch.no_grad():
-        drawn = optimiser.drawn(shown)
-        costs = [
-            raster.removal_costs(*drawn, goal, background, settings.colour_mix, back_end=settings.back_end)
+        scene = optimiser.scene(shown)
+        errors = [
+            raster.removal_errors(replace(scene, background=background), goal, optimiser.settings.back_end)
             for background, goal in optimiser.objective.antithetic_backgrounds(optimiser.done)
         ]
-    errors: Float64Array = LOSS * _mean(costs).numpy()
-    return errors
+    result: Float64Array = LOSS * _mean(errors).numpy()
+    return result
 
 
 def squared_error(optimiser: Optimiser, shown: Float64Array | float = 1.0) -> Float32Array:
@@ -58,14 +57,14 @@ def squared_error(optimiser: Optimiser, shown: Float64Array | float = 1.0) -> Fl
 
     As fine as the canvas is at the level of now. Opacities are multiplied by `shown`, one number or [N].
     """
-    settings, objective = optimiser.settings, optimiser.objective
-    space, size = objective.space, objective.canvas.size
+    objective = optimiser.objective
+    space = objective.space
     with torch.no_grad():
-        drawn = optimiser.drawn(shown)
+        scene = optimiser.scene(shown)
         errors = [
             (seen(image, space) - seen(goal, space))[..., :3].square().sum(dim=-1)
             for background, goal in objective.antithetic_backgrounds(optimiser.done)
-            for image in [composite(*drawn, size, background, settings.colour_mix, back_end=settings.back_end)]
+            for image in [draw(replace(scene, background=background), optimiser.settings.back_end)]
         ]
     enlarged = objective.enlarged(_mean(errors))
     return enlarged if objective.weights is None else enlarged * objective.weights
@@ -73,24 +72,19 @@ def squared_error(optimiser: Optimiser, shown: Float64Array | float = 1.0) -> Fl
 
 def blending_weights(optimiser: Optimiser) -> Float64Array:
     """[N]: how much of each sprite is visible: alpha times transmittance above it, summed over canvas pixels."""
-    affine, opacity, _, template, atlas = optimiser.drawn()
-    canvas = optimiser.objective.canvas
-    weights = blending_weights_of(
-        affine.detach(), opacity.detach(), template, atlas, canvas.size, optimiser.settings.back_end
-    )
-    width, height = canvas.pixel
+    weights = blending_weights_of(optimiser.scene(), optimiser.settings.back_end)
+    width, height = optimiser.objective.canvas.pixel
     result: Float64Array = weights.numpy() * width * height
     return result
 
 
-def blending_weights_of(
-    affine: Tensor, opacity: Tensor, template: Tensor, atlas: raster.Atlas, size: tuple[int, int], back_end: str
-) -> Tensor:
-    """[N]: alpha times transmittance above, summed over the pixels that are drawn, for sprites as drawn."""
+def blending_weights_of(scene: Scene[Tensor], back_end: str) -> Tensor:
+    """[N]: alpha times transmittance above, summed over the pixels of a scene; a constant."""
     # A picture's red is linear in the red of each tint, and this is the factor.
-    tint = torch.zeros(len(affine), 3, dtype=torch.float64, requires_grad=True)
+    tint = torch.zeros(len(scene), 3, dtype=torch.float64, requires_grad=True)
+    constant = replace(scene, affine=scene.affine.detach(), opacity=scene.opacity.detach(), tint=tint, mix=0.0)
     with torch.enable_grad():
-        image = composite(affine, opacity, tint, template, atlas, size, back_end=back_end)
+        image = draw(constant, back_end)
         (gradient,) = torch.autograd.grad(image[..., 0].sum(), tint)
     return gradient[:, 0]
 
@@ -106,13 +100,14 @@ def tint_response(optimiser: Optimiser, probes: int, seed: int) -> tuple[Float64
         gradient: [N, 3] of the error by the tint.
         curvature: [N] second derivative by a channel of the tint, the mean of the three (Gauss-Newton).
     """
-    settings, objective = optimiser.settings, optimiser.objective
+    objective = optimiser.objective
     background, goal = objective.background_and_goal(optimiser.done)
-    affine, opacity, tint, template, atlas = optimiser.drawn()
-    tint = tint.detach().requires_grad_()
-    drawn = affine.detach(), opacity.detach(), tint, template, atlas
-    image = composite(*drawn, objective.canvas.size, background, settings.colour_mix, back_end=settings.back_end)
-    shown = seen(image, objective.space)[..., :3]
+    scene = optimiser.scene()
+    tint = scene.tint.detach().requires_grad_()
+    scene = replace(
+        scene, affine=scene.affine.detach(), opacity=scene.opacity.detach(), tint=tint, background=background
+    )
+    shown = seen(draw(scene, optimiser.settings.back_end), objective.space)[..., :3]
     unit = 2 / shown.numel()
     difference = (shown - seen(goal, objective.space)[..., :3]).detach()
     (gradient,) = torch.autograd.grad(shown, tint, unit * difference, retain_graph=True)
@@ -126,7 +121,7 @@ def tint_response(optimiser: Optimiser, probes: int, seed: int) -> tuple[Float64
 
 def evaluate(
     optimiser: Optimiser, sprites: Sprites, replaces: Int64Array, position: Int64Array, alpha_min: float = 0.0
-) -> CandidateScores:
+) -> OptimalCandidates:
     """Evaluate M candidates, each alone, as `removal_errors` does.
 
     Args:
@@ -135,21 +130,25 @@ def evaluate(
         position: [M] where in the stack each would come, of `smalti.engine.raster.StackPosition`.
         alpha_min: least opacity.
     """
-    template = torch.from_numpy(sprites.template)
-    affine = optimiser.objective.on_canvas(sprites.affine(optimiser.shapes))
-    removed = torch.from_numpy(replaces)
-    candidates = Trials(affine, template, removed, torch.from_numpy(position))
+    candidates = Candidates(
+        optimiser.objective.on_canvas(sprites.affine(optimiser.shapes)),
+        torch.from_numpy(sprites.template),
+        torch.from_numpy(replaces),
+        torch.from_numpy(position),
+    )
     settings = optimiser.settings
     with torch.no_grad():
+        scene = optimiser.scene()
         scores = [
-            appraise(*optimiser.drawn(), goal, candidates, background, settings.colour_mix, back_end=settings.back_end)
+            evaluate_candidates(replace(scene, background=background), goal, candidates, settings.back_end)
             for background, goal in optimiser.objective.antithetic_backgrounds(optimiser.done)
         ]
-        # The sums are factors of squared errors, so their means are those of the mean error.
-        opacity, tint, change = best_paint(_mean([each.sums for each in scores]), settings.alpha_max, alpha_min)
-        removal = _mean([each.removal for each in scores])
-        without = torch.where(removed < 0, 0.0, removal[removed.clamp(min=0)])
-    return CandidateScores((LOSS * (-without - change)).numpy(), opacity.numpy(), tint.numpy())
+    # The coefficients are factors of squared errors, so their means are those of the mean error.
+    coefficients = _mean([each.coefficients for each in scores]).numpy()
+    opacity, tint, change = optimal_opacity_and_tint(coefficients, settings.alpha_max, alpha_min)
+    removal = _mean([each.removal_errors for each in scores]).numpy()
+    without = np.where(replaces < 0, 0.0, removal[np.maximum(replaces, 0)])
+    return OptimalCandidates(LOSS * (-without - change), opacity, tint)
 
 
 def pruned_sprites(optimiser: Optimiser) -> Sprites:

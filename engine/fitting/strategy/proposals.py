@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...arrays import BoolArray, Float64Array, FloatArray, Int64Array
-from ...raster import AT_BOTTOM, IN_STACK, ON_TOP
+from ...raster import StackPosition
 from ...sprites import Sprites
 from ..initialise import SpriteSampler
 from ..optimiser import Optimiser
@@ -146,8 +146,12 @@ def candidates_for(
 
     height = rng.uniform(size=count)
     above = settings.to_top + settings.to_bottom
-    position = np.where(height < settings.to_top, ON_TOP, np.where(height < above, AT_BOTTOM, IN_STACK))
-    changed = (position == IN_STACK) | ~fraction(settings.unchanged)
+    position = np.where(
+        height < settings.to_top,
+        StackPosition.TOP,
+        np.where(height < above, StackPosition.BOTTOM, StackPosition.IN_PLACE),
+    )
+    changed = (position == StackPosition.IN_PLACE) | ~fraction(settings.unchanged)
     row, column = (
         np.clip(places.astype(np.int64), 0, length - 1) for places, length in zip((y, x), sampler.target.shape[:2])
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...arrays import Float64Array, FloatArray, Int64Array
-from ...raster import ON_TOP
+from ...raster import StackPosition
 from ...sprites import Sprites
 from ..initialise import SpriteSampler
 from ..optimiser import Optimiser
@@ -143,7 +143,7 @@ def relocate_occluded(
                 fresh.append(_best_places(optimiser, sampler, error, visible, len(which), settings, rng))
                 moved.append(which[: len(fresh[-1])])
         replaced = np.concatenate(moved)
-        optimiser.parameters.substitute(replaced, Sprites.joined(fresh), np.full(len(replaced), ON_TOP))
+        optimiser.parameters.substitute(replaced, Sprites.joined(fresh), np.full(len(replaced), StackPosition.TOP))
         total += len(replaced)
     return total
 
@@ -162,7 +162,7 @@ def _best_places(
     density = sampler.target[..., 3] * (error / max(error.mean(), 1e-12) + 1) + 1e-9
     row, column = sampler.draw(density, settings.places * count, rng)
     candidates = sampler.at(row, column, rng.choice(scales, len(row)) * rng.uniform(0.5, 1, len(row)), rng)
-    nothing, on_top = np.full(len(row), -1), np.full(len(row), ON_TOP)
+    nothing, on_top = np.full(len(row), -1), np.full(len(row), StackPosition.TOP)
     alpha_min = settings.alpha_min * optimiser.settings.alpha_max
     scores = evaluate(optimiser, candidates, nothing, on_top, alpha_min)
     candidates = replace(candidates, opacity=scores.opacity, tint=scores.tint)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a back end offers, and where it is found by its name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from .atlas import Atlas
+from .candidates import Candidates, CandidateScores
+from .scene import Array, Gradients, Scene
+from .step import FusedStep
+
+BACK_ENDS = {
+    "cuda": "smalti.engine.cuda",
+    "cpu": "smalti.engine.cpu",
+    "reference": "smalti.engine.raster.reference",
+}
+"""Name of a back end -> module with the functions of `Operations`, and where it has one the class `FusedStep` (atlas).
+Imported when first asked for."""
+
+
+class Operations(Protocol):
+    """The functions of a back end's module. They take and return plain arrays and know nothing of autograd.
+
+    NumPy arrays give NumPy arrays. A back end on a GPU also takes arrays in its memory, by DLPack, and then returns
+    such arrays.
+    """
+
+    def forward(self, scene: Scene[Any]) -> tuple[Any, Any]:
+        """Composite a scene.
+
+        Returns:
+            The image [height, width, 4], premultiplied, and what `backward` needs of this pass.
+        """
+        ...
+
+    def backward(self, saved: Any, grad_image: Array) -> Gradients[Any]:
+        """The gradients of sum(grad_image * image). `saved` may be used any number of times."""
+        ...
+
+    def loss_and_gradients(
+        self, scene: Scene[Any], goal: Array, absolute: bool, encoded: bool
+    ) -> tuple[Any, Gradients[Any]]:
+        """The mean difference from a goal [height, width, 4] and its gradients, see `smalti.engine.raster.image_loss`.
+
+        Args:
+            absolute: the difference is absolute (l1), otherwise squared (mse).
+            encoded: the image is display-encoded before it is compared.
+
+        Returns:
+            The loss, a number or an array without dimensions, and the gradients.
+        """
+        ...
+
+    def evaluate_candidates(
+        self, scene: Scene[Any], goal: Array, candidates: Candidates[Any] | None
+    ) -> CandidateScores[Any]:
+        """See `smalti.engine.raster.evaluate_candidates`; without candidates the removal errors alone, for less."""
+        ...
+
+
+def operations(back_end: str) -> Operations:
+    """A back end's functions. Raises ValueError where there is no back end of this name."""
+    if back_end not in BACK_ENDS:
+        raise ValueError(f"no back end {back_end!r}; there are {', '.join(BACK_ENDS)}")
+    return cast(Operations, import_module(BACK_ENDS[back_end]))
+
+
+def fused_step(back_end: str, atlas: Atlas) -> FusedStep | None:
+    """The back end's fused step for sprites of this atlas, None where it has none. Raises as `operations`."""
+    make = getattr(operations(back_end), "FusedStep", None)
+    return None if make is None else cast(FusedStep, make(atlas))

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A whole step of the optimiser inside the kernels: what a back end that offers it is given, and what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, SupportsFloat
+
+import numpy as np
+from numpy.typing import NDArray
+
+PARAMETERS = ("x", "y", "log_scale", "theta", "opacity", "tint")
+"""What a step changes, in the kernels' order. Opacity and tint are logits."""
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One step of Adam on `image_loss` (mse).
+
+    Attributes:
+        learning_rates: by the names in `PARAMETERS`.
+        adam: both decay rates, and 1 minus their powers by the number of steps.
+        goal: [height, width, 4] float32, see `smalti.engine.raster.image_loss`; with a noise key the target alone,
+            transparent and not encoded. Goal and background are recognised by their memory: a back end may keep copies.
+        background: [height, width, 4] float32, or None.
+        noise_key: lays sprites and goal on the noise of this key (see `smalti.engine.fitting.objective.noise`) instead
+            of a background.
+        pixel: width and height of a drawn pixel in canvas pixels.
+        encoded, mix, lod_bias: see `smalti.engine.raster.image_loss` and `Scene`.
+        alpha_max: opacity of a sprite whose logit is infinite.
+        bounds: least and largest log scale, largest logit, and the canvas's width and height.
+    """
+
+    learning_rates: Mapping[str, float]
+    adam: tuple[float, float, float, float]
+    goal: NDArray[np.float32]
+    background: NDArray[np.float32] | None
+    noise_key: int | None
+    pixel: tuple[float, float]
+    encoded: bool
+    mix: float
+    lod_bias: float
+    alpha_max: float
+    bounds: tuple[float, float, float, float, float]
+
+
+class FusedStep(Protocol):
+    """Whole steps of Adam on `image_loss` (mse), from the parameters to the parameters, that never leave the kernels.
+
+    The result is that of the operations one after another, within rounding. Parameters and their first and second
+    moments go by the names in `PARAMETERS`: [N] float64, ``tint`` [N, 3]. A name without moments is frozen.
+    """
+
+    def bind(
+        self,
+        parameters: Mapping[str, NDArray[np.float64]],
+        means: Mapping[str, NDArray[np.float64]],
+        squares: Mapping[str, NDArray[np.float64]],
+        template: NDArray[Any],
+        extent: NDArray[np.float64],
+    ) -> None:
+        """Set the sprites that steps change. Call it again after every change from outside.
+
+        Args:
+            parameters: changed in place, at the latest by `fetch`.
+            means, squares: Adam's first and second moments; likewise.
+            template: [N] index into the atlas.
+            extent: [N, 2] half the width and height of a sprite whose scale is 1.
+        """
+        ...
+
+    def fetch(self) -> None:
+        """Copy device state back to the bound arrays."""
+        ...
+
+    def __call__(self, step: Step) -> SupportsFloat:
+        """Make one step.
+
+        Returns:
+            The loss before the step, over three channels. It may still be under way on a GPU: `float` waits for it.
+        """
+        ...
