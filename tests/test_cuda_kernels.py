@@ -172,7 +172,7 @@ def state_after(steps: int, changes: dict[str, Any], background: bool, back_end:
         {"colour_mix": 0.4},
         {"colour_mix": 1.0, "blend_space": "linear"},
         {"lock_rotation": True, "lock_scale": True},
-        {"coarse": ((0.02, 4), (0.05, 3))},
+        {"pyramid": ((0.02, 4), (0.05, 3))},
     ],
     ids=str,
 )
