@@ -262,7 +262,7 @@ def test_nobody_has_to_look_at_the_loss_of_each_step(monkeypatch: pytest.MonkeyP
 
 def test_a_whole_fit_runs_on_the_kernels(kernels: HostKernels, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """With recycling, a growing canvas and frames; as close as the CPU comes."""
-    monkeypatch.setattr(inputs, "usable_device", lambda asked: asked)
+    monkeypatch.setattr(inputs, "resolve_device", lambda requested: requested)
     templates = load_templates(bitmaps(tmp_path / "bitmaps"))
     target = save(tmp_path / "ramp.png", ramp(48, 32))
     quality = {}

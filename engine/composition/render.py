@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from ..arrays import Float32Array, UInt8Array
 from ..colour import out_of_space
 from ..files.images import straight_from_premultiplied
 from ..raster import composite
@@ -44,9 +44,7 @@ def _largest(parts: dict[str, torch.Tensor]) -> int:
     return texels_for(2 * float(half.max()))
 
 
-def render(
-    composition: Composition, frame: int = 0, size: int | None = None, back_end: str = "cpu"
-) -> NDArray[np.float32]:
+def render(composition: Composition, frame: int = 0, size: int | None = None, back_end: str = "cpu") -> Float32Array:
     """Draw one frame.
 
     Args:
@@ -85,9 +83,10 @@ def render(
     return image.to(torch.float32).numpy()
 
 
-def picture(composition: Composition, frame: int = 0, size: int | None = None) -> NDArray[np.uint8]:
+def picture(composition: Composition, frame: int = 0, size: int | None = None, back_end: str = "cpu") -> UInt8Array:
     """Like `render`, as [height, width, 4] uint8 with straight alpha, sRGB-encoded: what goes into a PNG."""
-    return straight_from_premultiplied(out_of_space(render(composition, frame, size), composition.header.blend_space))
+    rendered = render(composition, frame, size, back_end)
+    return straight_from_premultiplied(out_of_space(rendered, composition.header.blend_space))
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +103,7 @@ class SpriteBitmap:
     index: int
     left: int
     top: int
-    rgba: NDArray[np.float32]
+    rgba: Float32Array
     opacity: float
 
 
@@ -125,7 +124,7 @@ def sprite_bitmaps(composition: Composition, frame: int = 0) -> Iterator[SpriteB
         affine = parts["affine"][k : k + 1].clone()
         affine[:, 2] += affine[:, 0] * left + affine[:, 1] * top
         affine[:, 5] += affine[:, 3] * left + affine[:, 4] * top
-        with torch.no_grad():  # never over a yield: whoever stops half-way would leave it on
+        with torch.no_grad():  # never around a yield: a caller that stops half-way would leave it switched on
             image = composite(
                 affine,
                 one,

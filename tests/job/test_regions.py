@@ -20,7 +20,7 @@ from smalti.engine.api import fit
 from smalti.engine.composition import Composition, load_composition
 from smalti.engine.composition.render import render
 from smalti.engine.export import export
-from smalti.engine.job.run import Silent, resume_job, run_job
+from smalti.engine.job.run import NullListener, resume_job, run_job
 from smalti.engine.templates import Template, load_templates
 
 PALETTE = ("#000000", "#ffffff", "#d02010", "#1040c0", "#7f8081", "#20a060")
@@ -317,7 +317,7 @@ def test_a_stopped_job_with_regions_is_resumed_to_the_same_end(tmp_path: Path, p
     """Without the region's folder, whose bitmaps are in the job."""
     heard: list[int] = []
 
-    class Counting(Silent):
+    class Counting(NullListener):
         def progress(self, stage: str, done: int, total: int, loss: float | None, eta: float | None) -> None:
             heard.append(done)
 
