@@ -419,7 +419,7 @@ def _render(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     from .composition import load_composition
-    from .export import export
+    from .export import export_job
 
     if not options.formats:
         raise SmaltiError(
@@ -433,7 +433,7 @@ def _export(options: argparse.Namespace) -> int:
         _ends_in(Path(FORMATS[name].file_name).suffix, options.out, f"--{name} writes another kind of file")
     frame = _frame(options.frame, load_composition(options.job).frames)
     for name in options.formats:
-        print(export(options.job, name, options.out, frame))
+        print(export_job(options.job, name, options.out, frame))
     return 0
 
 
