@@ -1,56 +1,36 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Smalti's engine: the renderer, the optimiser and the exporters.
 
-from smalti.engine import fit, load_composition, load_templates, render
+from smalti.engine import export_job, fit, load_composition, load_templates, render
 
 templates = load_templates("leaves")
 composition = fit("portrait.jpg", templates, count=1500, size=768)
 composition.save("portrait-job")
 image = render(load_composition("portrait-job"), size=4096)   # float32, premultiplied, in the blend space
+export_job("portrait-job", "psd")                             # portrait-job/layers.psd
 """
 
 from __future__ import annotations
 
+import ast
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    from .api import fit
-    from .composition import Composition, load_composition
-    from .composition.render import picture, render
-    from .job.run import resume_job, run_job
-    from .templates import Template, load_templates
-    from .templates.text import text_templates
 
-__all__ = [
-    "Composition",
-    "Template",
-    "fit",
-    "load_composition",
-    "load_templates",
-    "picture",
-    "render",
-    "resume_job",
-    "run_job",
-    "text_templates",
-]
+def _read_stub() -> dict[str, str]:
+    """The public names, each with its module, from the imports of ``__init__.pyi``."""
+    stub = ast.parse(Path(__file__).with_name("__init__.pyi").read_text(encoding="utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: node.module or "" for node in imports for alias in node.names}
 
-_HOME = {
-    "Composition": "composition",
-    "Template": "templates",
-    "fit": "api",
-    "load_composition": "composition",
-    "load_templates": "templates",
-    "picture": "composition.render",
-    "render": "composition.render",
-    "resume_job": "job.run",
-    "run_job": "job.run",
-    "text_templates": "templates.text",
-}
+
+_MODULES = _read_stub()
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
-    """Import on first use: the worker says hello before torch is loaded."""
-    if name not in _HOME:
+    """Import a public name on first use: the worker answers before torch is loaded."""
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)

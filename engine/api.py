@@ -14,7 +14,7 @@ from .composition import Composition
 from .cpu import threads_to_kernels
 from .fitting.strategy import Strategy
 from .job.inputs import read_inputs
-from .job.run import compose
+from .job.result import compose
 from .templates import Template
 
 

@@ -419,7 +419,7 @@ def _render(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     from .composition import load_composition
-    from .export import export
+    from .export import export_job
 
     if not options.formats:
         raise SmaltiError(
@@ -433,7 +433,7 @@ def _export(options: argparse.Namespace) -> int:
         _ends_in(Path(FORMATS[name].file_name).suffix, options.out, f"--{name} writes another kind of file")
     frame = _frame(options.frame, load_composition(options.job).frames)
     for name in options.formats:
-        print(export(options.job, name, options.out, frame))
+        print(export_job(options.job, name, options.out, frame))
     return 0
 
 
@@ -477,7 +477,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 def _circles(options: argparse.Namespace) -> int:
     from .bench import circles
-    from .job.inputs import usable_device
+    from .job.device import resolve_device
 
     unused = [name for name in (*_ONE_CASE, "plot") if getattr(options, name) is not None]
     if unused:
@@ -485,7 +485,7 @@ def _circles(options: argparse.Namespace) -> int:
         raise SmaltiError(f"{flag} has no meaning for circles.", "Leave it out.", "bad_setting")
     _can_write(options.json)
     steps = circles.STEPS if options.steps is None else options.steps
-    circles.run(options.images, options.out, steps, options.seed, options.json, usable_device(options.device))
+    circles.run(options.images, options.out, steps, options.seed, options.json, resolve_device(options.device))
     return 0
 
 

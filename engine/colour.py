@@ -6,23 +6,22 @@ Compositing happens in the space that the numbers are in; only reading and writi
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from smalti.bridge.job import BlendSpace
 
+from .arrays import Float32Array, FloatArray
 
-def linear_from_srgb(encoded: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+
+def linear_from_srgb(encoded: FloatArray) -> Float32Array:
     """Decode values in 0..1, any shape."""
     encoded = np.asarray(encoded, np.float32)
     return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
-def srgb_from_linear(linear: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+def srgb_from_linear(linear: FloatArray) -> Float32Array:
     """Encode values in 0..1, any shape; values below 0 are taken as 0."""
     linear = np.maximum(np.asarray(linear, np.float32), 0)
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055).astype(np.float32)
@@ -43,7 +42,7 @@ def decoded(colour: Tensor) -> Tensor:
     return torch.where(colour <= 0.04045, colour / 12.92, ((safe + 0.055) / 1.055) ** 2.4)
 
 
-def into_space(premultiplied: NDArray[np.floating[Any]], space: BlendSpace) -> NDArray[np.float32]:
+def into_space(premultiplied: FloatArray, space: BlendSpace) -> Float32Array:
     """[..., 4] premultiplied sRGB-encoded values -> premultiplied values in `space`."""
     pixels = np.asarray(premultiplied, np.float32)
     if space == "srgb":
@@ -53,7 +52,7 @@ def into_space(premultiplied: NDArray[np.floating[Any]], space: BlendSpace) -> N
     return np.concatenate([linear_from_srgb(straight) * alpha, alpha], axis=-1)
 
 
-def out_of_space(premultiplied: NDArray[np.floating[Any]], space: BlendSpace) -> NDArray[np.float32]:
+def out_of_space(premultiplied: FloatArray, space: BlendSpace) -> Float32Array:
     """[..., 4] premultiplied values in `space` -> premultiplied sRGB-encoded values (inverse of `into_space`)."""
     pixels = np.asarray(premultiplied, np.float32)
     if space == "srgb":
@@ -69,6 +68,6 @@ def parse_hex(colour: str) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def hex_of(colour: NDArray[np.floating[Any]]) -> str:
+def hex_of(colour: FloatArray) -> str:
     """sRGB-encoded RGB in 0..1 -> ``"#rrggbb"``, rounded."""
     return "#" + "".join(f"{round(float(np.clip(c, 0, 1)) * 255):02x}" for c in colour[:3])

@@ -251,12 +251,12 @@ class Worker:
                 _require_absolute(out=resume.out)
                 return _told(resume.id, resume_job(Path(resume.out), listener=listener, should_stop=should_stop))
             case Export() as request:
-                from .export import export
+                from .export import export_job
 
                 _require_absolute(job=request.job, path=request.path or None)
                 path = Path(request.path) if request.path else None
                 listener.progress("export", 0, 1, None, None)
-                return Result(request.id, str(export(Path(request.job), request.format, path)))
+                return Result(request.id, str(export_job(Path(request.job), request.format, path)))
 
 
 def _told(task_id: str, outcome: Outcome) -> Result | Cancelled:

@@ -65,6 +65,7 @@ def test_the_documented_example_works_as_written(tmp_path: Path, before: str) ->
     ended = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert load_composition(tmp_path / "portrait-job").header.sprites == 20
+    assert (tmp_path / "portrait-job" / "layers.psd").is_file()
 
 
 def test_every_public_name_is_what_its_module_says_whatever_was_imported_before() -> None:

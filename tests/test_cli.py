@@ -42,7 +42,7 @@ from smalti.bridge.job import RegionSpec, read_job
 from smalti.bridge.version import VERSION
 from smalti.engine import cli, doctor
 from smalti.engine.composition import load_composition, read_arrays
-from smalti.engine.job import run
+from smalti.engine.job import checkpoint, run
 from smalti.engine.job.run import run_job
 
 QUICK = ("--count", "12", "--steps", "3")
@@ -497,7 +497,7 @@ def test_a_file_that_holds_no_weights(here: Path, complaint: Complaint) -> None:
 def test_a_setting_that_cannot_be(
     here: Path, complaint: Complaint, option: str, value: str, named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smalti.engine.job.inputs.available_devices", lambda: ("cpu", "reference"))
+    monkeypatch.setattr("smalti.engine.job.device.available_devices", lambda: ("cpu", "reference"))
     assert named in fit_complaint(complaint, option, value)
 
 
@@ -612,7 +612,7 @@ def test_a_disk_that_fills_up_on_the_way_keeps_a_job_that_goes_on_later(
     here: Path, complaint: Complaint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "CHECKPOINT_SECONDS", 0.0)
-    write_arrays, writes = run.write_arrays, 0
+    write_arrays, writes = checkpoint.write_arrays, 0
 
     def nearly_full(path: Path, arrays: Any) -> None:
         nonlocal writes
@@ -622,7 +622,7 @@ def test_a_disk_that_fills_up_on_the_way_keeps_a_job_that_goes_on_later(
         write_arrays(path, arrays)
 
     with monkeypatch.context() as full:
-        full.setattr(run, "write_arrays", nearly_full)
+        full.setattr(checkpoint, "write_arrays", nearly_full)
         line = complaint("fit", "target.png", "--primitives", "marks", "--out", "out", *QUICK)
     assert "checkpoint.npz: the disk is full. Free some space" in line
     assert int(read_arrays(here / "out" / "checkpoint.npz")["done"]) == 1

@@ -26,7 +26,7 @@ from PIL import Image
 from smalti.bridge.errors import SmaltiError
 from smalti.engine import cli, devices, doctor
 from smalti.engine.cuda import compiler, driver
-from smalti.engine.job import inputs
+from smalti.engine.job.device import resolve_device
 from smalti.engine.raster import self_check as selfcheck
 
 SMALL = """
@@ -505,21 +505,21 @@ def test_asking_for_a_gpu_that_cannot_be_used_is_one_line_and_2(
 def test_auto_computes_on_the_cpu_and_says_why(machine: Callable[..., None], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "smalti")
     machine(OSError())
-    assert inputs.usable_device("auto") == "cpu"
+    assert resolve_device("auto") == "cpu"
     (said,) = caplog.records
     assert (said.levelname, said.getMessage()[:48]) == ("INFO", "The GPU is not used: No NVIDIA driver was found ")
     caplog.clear()
     forget()
     machine(torch_cuda=None)
-    assert inputs.usable_device("auto") == "cpu"
+    assert resolve_device("auto") == "cpu"
     assert [(r.levelname, "built without CUDA" in r.getMessage()) for r in caplog.records] == [("WARNING", True)]
     caplog.clear()
     forget()
     machine(torch_works=False)
-    assert inputs.usable_device("auto") == "cpu"
+    assert resolve_device("auto") == "cpu"
     assert [(r.levelname, "devices are busy" in r.getMessage()) for r in caplog.records] == [("WARNING", True)]
     with pytest.raises(SmaltiError, match="device is 'cuda', but: torch cannot use the GPU"):
-        inputs.usable_device("cuda")
+        resolve_device("cuda")
 
 
 def cuda_checks() -> dict[str, doctor.Check]:

@@ -231,12 +231,12 @@ def test_sprites_that_are_moved_from_outside_do_not_cost_a_new_graph(monkeypatch
     fitting = optimiser(True, settings(back_end="cuda"))
     for _ in range(3):
         fitting.step()
-        other = {**fitting.sprites(), "x": np.full(40, 5.0), "y": np.full(40, 6.0)}
         which = np.array([1, 7])
-        fitting.replace(which, {name: values[which].astype(np.float64) for name, values in other.items()})
+        others = replace(fitting.sprites().take(which).double(), x=np.full(2, 5.0), y=np.full(2, 6.0))
+        fitting.parameters.move_to_top(which, others)
         fitting.step()
     assert len(made) == 1
-    assert abs(fitting.sprites()["x"][-2:] - 5).max() < 10
+    assert abs(fitting.sprites().x[-2:] - 5).max() < 10
 
 
 def test_nobody_has_to_look_at_the_loss_of_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +251,7 @@ def test_nobody_has_to_look_at_the_loss_of_each_step(monkeypatch: pytest.MonkeyP
 
 def test_a_whole_fit_runs_on_the_kernels(kernels: HostKernels, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """With recycling, a growing canvas and frames; as close as the CPU comes."""
-    monkeypatch.setattr(inputs, "usable_device", lambda asked: asked)
+    monkeypatch.setattr(inputs, "resolve_device", lambda requested: requested)
     templates = load_templates(bitmaps(tmp_path / "bitmaps"))
     target = save(tmp_path / "ramp.png", ramp(48, 32))
     quality = {}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,14 +23,32 @@ from smalti.bridge.composition import (
     write_header,
 )
 from smalti.bridge.errors import SmaltiError
+from smalti.bridge.job import BlendSpace
 
+from ..arrays import Float32Array, Float64Array, Int32Array, UInt8Array
 from ..colour import into_space, parse_hex
 from ..files.atomic import write_atomic
 from ..files.images import premultiply, read_image, resize, write_png
 from ..raster import Atlas, build_atlas
+from ..sprites import Sprites
 from ..templates import Template, read_template, save_template
 
-Floats = NDArray[np.float32]
+
+class AtlasCache:
+    """The atlas of templates in a blend space, up to some size: built when it is needed, the last one is kept."""
+
+    def __init__(self, templates: Sequence[Template], space: BlendSpace) -> None:
+        self.templates = templates
+        self.space = space
+        self._kept: tuple[int, Atlas] | None = None
+
+    def up_to(self, largest: int) -> Atlas:
+        """The templates' pyramids up to `largest` texels on the longer side."""
+        if self._kept is None or self._kept[0] != largest:
+            self._kept = None  # two of them may not fit into memory
+            bitmaps = [into_space(premultiply(template.rgba), self.space) for template in self.templates]
+            self._kept = largest, build_atlas(bitmaps, largest)
+        return self._kept[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,39 +61,54 @@ class Composition:
         template: [N] int32, index into `templates`.
         x, y, scale, aspect, theta, opacity: [F, N] float32.
         tint: [F, N, 3] float32, in the blend space.
-        background_image: [h, w, 4] uint8 straight sRGB where the header names an image, stretched over the canvas.
+        background_image: [h, w, 4] uint8, straight alpha, sRGB-encoded, where the header names an image; it is
+            stretched over the canvas.
+        atlases: the templates' atlas, where another composition of them has one to share; None for a new one.
     """
 
     header: Header
     templates: list[Template]
-    template: NDArray[np.int32]
-    x: Floats
-    y: Floats
-    scale: Floats
-    aspect: Floats
-    theta: Floats
-    opacity: Floats
-    tint: Floats
-    background_image: NDArray[np.uint8] | None = None
-    _atlases: dict[int, Atlas] = field(default_factory=dict, init=False, repr=False)
+    template: Int32Array
+    x: Float32Array
+    y: Float32Array
+    scale: Float32Array
+    aspect: Float32Array
+    theta: Float32Array
+    opacity: Float32Array
+    tint: Float32Array
+    background_image: UInt8Array | None = None
+    atlases: AtlasCache | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """See that the atlas is one of these templates in this blend space."""
+        shared, space = self.atlases, self.header.blend_space
+        if shared is None or shared.templates is not self.templates or shared.space != space:
+            object.__setattr__(self, "atlases", AtlasCache(self.templates, space))
 
     @property
     def frames(self) -> int:
         """Number of frames, F (1 for a still)."""
         return self.header.frames
 
-    def background(self, width: int, height: int) -> Floats | None:
+    def sprites(self, frame: int) -> Sprites:
+        """The sprites of one frame, float32. Raises IndexError where there is no such frame."""
+        if not 0 <= frame < self.frames:
+            raise IndexError(f"frame {frame} of {self.frames}")
+        return Sprites(self.template, **{name: getattr(self, name)[frame] for name in PER_FRAME})
+
+    @property
+    def shapes(self) -> Float64Array:
+        """[T, 2] width and height of each template, pixels."""
+        return np.array([[template.width, template.height] for template in self.templates], np.float64)
+
+    def background(self, width: int, height: int) -> Float32Array | None:
         """[height, width, 4] premultiplied, in the blend space; None where the background is transparent."""
         return background_pixels(self.header.background, self.background_image, width, height, self.header.blend_space)
 
     def atlas(self, largest: int) -> Atlas:
         """The templates' pyramids up to `largest` texels on the longer side, in the blend space; kept between calls."""
-        if largest not in self._atlases:
-            self._atlases.clear()
-            self._atlases[largest] = build_atlas(
-                [into_space(premultiply(t.rgba), self.header.blend_space) for t in self.templates], largest
-            )
-        return self._atlases[largest]
+        assert self.atlases is not None
+        return self.atlases.up_to(largest)
 
     def save(self, folder: Path | str) -> None:
         """Write the composition and its bitmaps into a folder, which is created: what `load_composition` reads.
@@ -96,17 +129,16 @@ class Composition:
 
 
 def background_pixels(
-    background: str,
-    image: NDArray[np.uint8] | None,
-    width: int,
-    height: int,
-    space: Any,
-) -> Floats | None:
+    background: str, image: UInt8Array | None, width: int, height: int, space: BlendSpace
+) -> Float32Array | None:
     """[height, width, 4] premultiplied, in the blend space `space`; None for ``"transparent"``.
 
     Args:
         background: ``"transparent"``, ``"#rrggbb"`` or anything else for `image`.
-        image: [h, w, 4] uint8 straight sRGB.
+        image: [h, w, 4], straight alpha, sRGB-encoded.
+
+    Raises:
+        ValueError: an image is needed, but not given.
     """
     if background == "transparent":
         return None
@@ -140,21 +172,27 @@ def load_composition(folder: Path | str) -> Composition:
                 "bad_file",
             )
         templates.append(template)
-    named = header.background != "transparent" and not header.background.startswith("#")
-    image = read_image(folder / header.background) if named else None
-    kept = {name: arrays[name].astype(np.float32) for name in PER_FRAME}
-    return Composition(header, templates, arrays["template"].astype(np.int32), **kept, background_image=image)
+    is_file = header.background != "transparent" and not header.background.startswith("#")
+    image = read_image(folder / header.background) if is_file else None
+    columns = {name: arrays[name].astype(np.float32) for name in PER_FRAME}
+    return Composition(
+        header, templates, arrays["template"].astype(np.int32), **columns, background_image=image, atlases=None
+    )
 
 
 def save_composition(folder: Path, composition: Composition) -> None:
-    """Write ``frames.npz`` and then ``composition.json``, each replaced in one step; the bitmaps are there already."""
+    """Write ``frames.npz`` and then ``composition.json``, each in one step, into a folder that has the templates.
+
+    Raises:
+        SmaltiError: code ``"cannot_write"``.
+    """
     arrays = {name: getattr(composition, name) for name in COLUMNS}
     write_arrays(folder / ARRAYS_NAME, arrays)
     write_header(folder, composition.header)
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """All arrays of an .npz file; nothing in it is ever executed.
+    """All arrays of an .npz file by name. Nothing in the file is executed.
 
     Raises:
         SmaltiError: the file is missing or damaged.
@@ -168,7 +206,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write an .npz file, replaced atomically."""
+    """Write an .npz file in one step. Raises SmaltiError, code ``"cannot_write"``."""
 
     def save(file: BinaryIO) -> None:
         # Through memory: np.savez seeks, and a full disk then fails in one place, the write.

@@ -4,49 +4,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from ..arrays import Float32Array, UInt8Array
 from ..colour import out_of_space
 from ..files.images import straight_from_premultiplied
 from ..raster import Scene, draw
 from ..raster.atlas import texels_for
-from ..raster.geometry import affine_maps, half_sizes
 from . import Composition
 
 MAX_SIZE = 32_768
 """Longer side of a rendered picture, pixels."""
+FINISHED_BACK_END = "cpu"
+"""What draws finished pictures where the caller does not choose: every machine has it."""
 
 
-def _frame(composition: Composition, frame: int, zoom: float) -> dict[str, torch.Tensor]:
-    """One frame's parameters in pixels of the rendered picture, as float64."""
-    if not 0 <= frame < composition.frames:
-        raise IndexError(f"frame {frame} of {composition.frames}")
-    parts = {
-        name: torch.from_numpy(getattr(composition, name)[frame].astype(np.float64))
-        for name in ("x", "y", "scale", "aspect", "theta", "opacity", "tint")
-    }
-    for name in ("x", "y", "scale"):
-        parts[name] *= zoom
-    sizes = torch.tensor([[t.width, t.height] for t in composition.templates], dtype=torch.float64)
-    parts["template"] = torch.from_numpy(composition.template).long()
-    parts["shape"] = sizes[parts["template"]]
-    parts["affine"] = affine_maps(*(parts[name] for name in ("x", "y", "scale", "aspect", "theta", "shape")))
-    return parts
+def scene_of(composition: Composition, frame: int, zoom: float, size: tuple[int, int]) -> Scene[NDArray[Any]]:
+    """One frame on a canvas of `size` (height, width), `zoom` times larger a side, without a background.
 
-
-def _largest(parts: dict[str, torch.Tensor]) -> int:
-    """Texels on the longer side that the largest sprite can show."""
-    half = torch.stack(half_sizes(parts["scale"], parts["aspect"], parts["shape"]))
-    return texels_for(2 * float(half.max()))
+    Raises:
+        IndexError: there is no such frame.
+    """
+    sprites = composition.sprites(frame).double().zoomed(zoom)
+    longest = 2 * float(sprites.half_sizes(composition.shapes).max())
+    return Scene(
+        sprites.affine(composition.shapes).numpy(),
+        sprites.opacity,
+        sprites.tint,
+        sprites.template,
+        composition.atlas(texels_for(longest)),
+        size,
+        mix=composition.header.colour_mix,
+    )
 
 
 def render(
-    composition: Composition, frame: int = 0, size: int | None = None, back_end: str = "cpu"
-) -> NDArray[np.float32]:
+    composition: Composition, frame: int = 0, size: int | None = None, back_end: str = FINISHED_BACK_END
+) -> Float32Array:
     """Draw one frame.
 
     Args:
@@ -68,17 +66,17 @@ def render(
         raise ValueError(f"size must be from 1 to {MAX_SIZE} pixels, not {size}")
     zoom = size / longer
     width, height = max(1, round(header.width * zoom)), max(1, round(header.height * zoom))
-    parts = _frame(composition, frame, zoom)
+    scene = scene_of(composition, frame, zoom, (height, width))
     background = composition.background(width, height)
-    affine, opacity, tint, template = (parts[name].numpy() for name in ("affine", "opacity", "tint", "template"))
-    atlas = composition.atlas(_largest(parts))
-    scene = Scene(affine, opacity, tint, template, atlas, (height, width), background, header.colour_mix)
-    return draw(scene, back_end).astype(np.float32, copy=False)
+    return draw(replace(scene, background=background), back_end).astype(np.float32, copy=False)
 
 
-def picture(composition: Composition, frame: int = 0, size: int | None = None) -> NDArray[np.uint8]:
+def picture(
+    composition: Composition, frame: int = 0, size: int | None = None, back_end: str = FINISHED_BACK_END
+) -> UInt8Array:
     """Like `render`, as [height, width, 4] uint8 with straight alpha, sRGB-encoded: what goes into a PNG."""
-    return straight_from_premultiplied(out_of_space(render(composition, frame, size), composition.header.blend_space))
+    rendered = render(composition, frame, size, back_end)
+    return straight_from_premultiplied(out_of_space(rendered, composition.header.blend_space))
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,34 +93,41 @@ class SpriteBitmap:
     index: int
     left: int
     top: int
-    rgba: NDArray[np.float32]
+    rgba: Float32Array
     opacity: float
 
 
 def sprite_bitmaps(composition: Composition, frame: int = 0) -> Iterator[SpriteBitmap]:
     """Draw each sprite of a frame by itself, bottom of the stack first. One that touches no pixel is 0 x 0."""
-    parts = _frame(composition, frame, 1.0)
-    atlas = composition.atlas(_largest(parts))
-    half = torch.stack(half_sizes(parts["scale"], parts["aspect"], parts["shape"]), dim=1)
-    cos, sin = torch.cos(parts["theta"]).abs(), torch.sin(parts["theta"]).abs()
+    sprites = composition.sprites(frame).double()
+    whole = scene_of(composition, frame, 1.0, (1, 1))
+    half = sprites.half_sizes(composition.shapes)
+    cos, sin = np.abs(np.cos(sprites.theta)), np.abs(np.sin(sprites.theta))
     # The rectangle's bounds, and two pixels for the soft edge, which reaches half a texel further.
-    reach = torch.stack([cos * half[:, 0] + sin * half[:, 1], sin * half[:, 0] + cos * half[:, 1]], dim=1) + 2
-    centre = torch.stack([parts["x"], parts["y"]], dim=1)
-    start = torch.floor(centre - reach).long()
-    extent = torch.ceil(centre + reach).long() - start
-    one = np.ones(1)
-    for k in range(len(start)):
+    reach = np.stack([cos * half[:, 0] + sin * half[:, 1], sin * half[:, 0] + cos * half[:, 1]], axis=1) + 2
+    center = np.stack([sprites.x, sprites.y], axis=1)
+    start = np.floor(center - reach).astype(np.int64)
+    extent = np.ceil(center + reach).astype(np.int64) - start
+    for k in range(len(sprites)):
         (left, top), (width, height) = start[k].tolist(), extent[k].tolist()
-        affine = parts["affine"][k : k + 1].clone()
+        one = slice(k, k + 1)
+        affine = whole.affine[one].copy()
         affine[:, 2] += affine[:, 0] * left + affine[:, 1] * top
         affine[:, 5] += affine[:, 3] * left + affine[:, 4] * top
-        tint, template = (parts[name][k : k + 1].numpy() for name in ("tint", "template"))
-        alone = Scene(affine.numpy(), one, tint, template, atlas, (height, width), mix=composition.header.colour_mix)
-        rgba = draw(alone, "cpu")
+        alone = replace(
+            whole,
+            affine=affine,
+            opacity=np.ones(1),
+            tint=whole.tint[one],
+            template=whole.template[one],
+            size=(height, width),
+        )
+        rgba = draw(alone, FINISHED_BACK_END)
+        opacity = float(sprites.opacity[k])
         drawn = rgba[..., 3] > 0
         rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
         if not len(rows):
-            yield SpriteBitmap(k, left, top, rgba[:0, :0], float(parts["opacity"][k]))
+            yield SpriteBitmap(k, left, top, rgba[:0, :0], opacity)
             continue
         y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-        yield SpriteBitmap(k, left + int(x0), top + int(y0), rgba[y0:y1, x0:x1], float(parts["opacity"][k]))
+        yield SpriteBitmap(k, left + int(x0), top + int(y0), rgba[y0:y1, x0:x1], opacity)

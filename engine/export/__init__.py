@@ -32,14 +32,14 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def export(job: Path, name: str, path: Path | None = None, frame: int = 0) -> Path:
+def export_job(job: Path | str, name: str, path: Path | str | None = None, frame: int = 0) -> Path:
     """Write a hand-off file of a finished job.
 
     Args:
         job: the job folder.
         name: a key of `FORMATS`.
         path: the file; None takes the format's usual name in the job folder. An older file is replaced in one step.
-        frame: which frame of a sequence, from 0.
+        frame: which frame of a film, from 0.
 
     Returns:
         The path of the file.
@@ -52,7 +52,8 @@ def export(job: Path, name: str, path: Path | None = None, frame: int = 0) -> Pa
             f"{name!r} is not a hand-off format.", f"The formats are {', '.join(FORMATS)}.", "unknown_format"
         )
     chosen = FORMATS[name]
-    path = path or job / chosen.file_name
+    job = Path(job)
+    path = job / chosen.file_name if path is None else Path(path)
     write: Callable[[Path, Path, int], None] = import_module(f".{chosen.module}", __name__).write
     write(job, path, frame)
     return path

@@ -18,20 +18,20 @@ from ..files.images import straight_from_premultiplied
 from .psd_file import Layer, write_psd
 
 _FAINT = 32
-"""Of opacities below this (of 255), many layers make up a picture, and the errors of rounding them to 8 bits would add
-up to a visible one. So they are rounded up, and the pixels' alpha is reduced by what that is too much."""
+"""Opacity (of 255) below which it takes many layers to make a picture, so that errors of rounding it to 8 bits would
+add up to a visible one. Such opacities are rounded up, and the pixels' alpha is reduced to make up for it."""
 
 
 def write(job: Path, path: Path, frame: int) -> None:
     """Write one frame of the job in the folder `job` as a PSD file, in one step.
 
-    Image editors composite sRGB-encoded numbers, so the layers give the job's picture in the blend space ``"srgb"``
-    only; a ``"linear"`` job is refused. A sprite gets no layer where nothing of it is to be seen at 8 bits: its opacity
-    rounds to 0, or it lies off the canvas. One that is partly on the canvas keeps its pixels beyond the edge. Pixels
-    have their alpha at full range, the layer the sprite's opacity, unless that is faint (see `_FAINT`).
+    Image editors composite sRGB-encoded values, so the layers give the job's picture in the blend space ``"srgb"``
+    only; a ``"linear"`` job is refused. A sprite gets no layer if nothing of it is visible at 8 bits: its opacity
+    rounds to 0, or it lies off the canvas. One that is partly on the canvas keeps its pixels beyond the edge. The layer
+    has the sprite's opacity, and its pixels their alpha at full range, unless the opacity is faint (see `_FAINT`).
 
     Args:
-        frame: which frame of a sequence, from 0. Frames never become layers of one file.
+        frame: which frame of a film, from 0. Frames never become layers of one file.
 
     Raises:
         SmaltiError: the folder holds no finished composition, or a damaged one; it blends in ``"linear"`` (code
@@ -53,19 +53,12 @@ def write(job: Path, path: Path, frame: int) -> None:
     merged = render(composition, frame)
     write_atomic(
         path,
-        lambda stream: write_psd(
-            stream,
-            header.width,
-            header.height,
-            _layers(composition, frame),
-            merged,
-            scratch=path.parent,
-            name=str(path),
-        ),
+        lambda stream: write_psd(stream, _layers(composition, frame), merged, scratch=path.parent, name=str(path)),
     )
 
 
 def _layers(composition: Composition, frame: int) -> Iterator[Layer]:
+    """The layers of a frame, from the bottom: the background, where it is not transparent, and the visible sprites."""
     header = composition.header
     background = composition.background(header.width, header.height)
     if background is not None:
@@ -81,14 +74,14 @@ def _layers(composition: Composition, frame: int) -> Iterator[Layer]:
 
 def _layer(name: str, sprite: SpriteBitmap) -> Layer | None:
     """The sprite as a layer, trimmed to its alpha; None where 8 bits show nothing of it."""
-    wanted = 255 * sprite.opacity
-    if wanted < 0.5:
+    opacity = 255 * sprite.opacity
+    if opacity < 0.5:
         return None
-    level = round(wanted)
+    level = round(opacity)
     rgba = straight_from_premultiplied(sprite.rgba)
-    if wanted < _FAINT:
-        level = math.ceil(wanted)
-        alpha = np.rint(sprite.rgba[..., 3] * (255 * wanted / level))
+    if opacity < _FAINT:
+        level = math.ceil(opacity)
+        alpha = np.rint(sprite.rgba[..., 3] * (255 * opacity / level))
         rgba[..., 3] = np.where(rgba[..., 3] > 0, alpha, 0)
     rows, columns = np.flatnonzero(rgba[..., 3].any(axis=1)), np.flatnonzero(rgba[..., 3].any(axis=0))
     if rows.size == 0:

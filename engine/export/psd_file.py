@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageCms
 from psd_tools.compression import compress
 from psd_tools.constants import ChannelID, Compression, Resource, Tag
@@ -37,6 +36,8 @@ from psd_tools.psd.tagged_blocks import TaggedBlocks
 
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.version import VERSION
+
+from ..arrays import FloatArray, UInt8Array
 
 MAX_LAYERS = 8_000
 """With more, Photoshop offers only the merged picture."""
@@ -69,17 +70,15 @@ class Layer:
     name: str
     left: int
     top: int
-    rgba: NDArray[np.uint8]
+    rgba: UInt8Array
     opacity: int = 255
     visible: bool = True
 
 
 def write_psd(
     stream: IO[bytes],
-    width: int,
-    height: int,
     layers: Iterable[Layer],
-    merged: NDArray[np.floating[Any]],
+    merged: FloatArray,
     *,
     scratch: Path,
     name: str,
@@ -88,13 +87,13 @@ def write_psd(
     """Write a PSD file.
 
     The merged picture, which previews and programs without layers show, is stored blended on white, with its alpha
-    beside it where it is not opaque. More than 2,000 layers are worth a warning in the log.
+    beside it where it is not opaque. A file with more than 2,000 layers is warned of in the log.
 
     Args:
         stream: a binary file open for writing, empty.
-        width, height: canvas in pixels, at most 30,000 a side.
         layers: from the bottom to the top, at most 8,000; taken one at a time.
-        merged: [height, width, 4], premultiplied alpha, sRGB-encoded, 0 to 1: the picture of all visible layers.
+        merged: [H, W, 4], premultiplied alpha, sRGB-encoded, 0 to 1: the picture of all visible layers. Its size, at
+            most 30,000 pixels a side, is that of the canvas.
         scratch: folder for a nameless file that holds the compressed layers where they are too many for memory.
         name: how messages call the file.
         dpi: resolution in pixels per inch, which gives the size in print.
@@ -104,50 +103,62 @@ def write_psd(
             allows (code ``"too_large"``).
         OSError: stream or scratch file cannot be written.
     """
+    height, width, channels = merged.shape
+    if channels != 4:
+        raise ValueError(f"merged must have shape [H, W, 4], not {merged.shape}")
     _check_side(f"{name}: the canvas", width, height)
-    if merged.shape != (height, width, 4):
-        raise ValueError(f"merged has shape {merged.shape}, not {(height, width, 4)}")
     planes = _merged_planes(merged)
     picture = _merged_data(planes)
     resources = io.BytesIO()
     _resources(planes, dpi).write(resources)
-    overhead = len(picture) + resources.tell()
-
-    records = io.BytesIO()
-    names = _UniqueNames()
-    count = 0
     with tempfile.SpooledTemporaryFile(_MEMORY_BYTES, dir=str(scratch)) as pixels:
-        for layer in layers:
-            if count == MAX_LAYERS:
-                raise SmaltiError(
-                    f"{name}: a PSD file holds at most {MAX_LAYERS:,} layers, and this one would have more.",
-                    "Fit with a smaller count.",
-                    "too_many_layers",
-                )
-            count += 1
-            h, w = layer.rgba.shape[:2]
-            _check_side(f"{name}: the layer {layer.name!r}", w, h)
-            channels = []
-            for channel, plane in zip((-1, 0, 1, 2), (3, 0, 1, 2)):
-                data = _compressed(layer.rgba[..., plane])
-                channels.append(ChannelInfo(ChannelID(channel), len(data)))
-                pixels.write(data)
-            _record(layer, names.unique(layer.name), count, channels).write(records)
-            if pixels.tell() + overhead + _RECORD_BYTES * count > MAX_BYTES:
-                raise SmaltiError(
-                    f"{name}: the layers take more than the 2 GB that a PSD file may have.",
-                    "Fit with a smaller size or count.",
-                    "too_large",
-                )
+        records, count = _pack_layers(layers, pixels, name, MAX_BYTES - len(picture) - resources.tell())
         if count > SLOW_LAYERS:
             logger.warning("%s: has %s layers; image editors take long to open and save it.", name, f"{count:,}")
-
         FileHeader(channels=len(planes), width=width, height=height, depth=8).write(stream)
         ColorModeData().write(stream)
         stream.write(resources.getbuffer())
         # A negative count says that the merged picture's fourth channel is its transparency.
         _write_layers(stream, -count if len(planes) == 4 else count, records, pixels)
         ImageData(Compression.RLE, picture).write(stream)
+
+
+def _pack_layers(layers: Iterable[Layer], pixels: IO[bytes], name: str, max_bytes: int) -> tuple[io.BytesIO, int]:
+    """Compress layers into `pixels`. Returns their records, one after another, and how many they are.
+
+    Args:
+        name: how messages call the file.
+        max_bytes: how large pixels and records may be together.
+
+    Raises:
+        SmaltiError: as `write_psd`.
+    """
+    records = io.BytesIO()
+    names = _UniqueNames()
+    count = 0
+    for layer in layers:
+        if count == MAX_LAYERS:
+            raise SmaltiError(
+                f"{name}: a PSD file holds at most {MAX_LAYERS:,} layers, and this one would have more.",
+                "Fit with a smaller count.",
+                "too_many_layers",
+            )
+        count += 1
+        height, width = layer.rgba.shape[:2]
+        _check_side(f"{name}: the layer {layer.name!r}", width, height)
+        channels = []
+        for channel, plane in zip((-1, 0, 1, 2), (3, 0, 1, 2)):
+            data = _compressed(layer.rgba[..., plane])
+            channels.append(ChannelInfo(ChannelID(channel), len(data)))
+            pixels.write(data)
+        _record(layer, names.unique(layer.name), count, channels).write(records)
+        if pixels.tell() + _RECORD_BYTES * count > max_bytes:
+            raise SmaltiError(
+                f"{name}: the layers take more than the 2 GB that a PSD file may have.",
+                "Fit with a smaller size or count.",
+                "too_large",
+            )
+    return records, count
 
 
 def _check_side(what: str, width: int, height: int) -> None:
@@ -159,20 +170,20 @@ def _check_side(what: str, width: int, height: int) -> None:
         )
 
 
-def _packed(plane: NDArray[np.uint8]) -> bytes:
+def _packed(plane: UInt8Array) -> bytes:
     """A plane as PackBits rows: the length of each row as 16 bits, then the rows."""
     height, width = plane.shape
     return compress(plane.tobytes(), Compression.RLE, width, height, 8)
 
 
-def _compressed(plane: NDArray[np.uint8]) -> bytes:
+def _compressed(plane: UInt8Array) -> bytes:
     """A layer's channel with its compression method; an empty one is the method alone."""
     if plane.size == 0:
         return struct.pack(">H", Compression.RAW)
     return struct.pack(">H", Compression.RLE) + _packed(plane)
 
 
-def _merged_planes(merged: NDArray[np.floating[Any]]) -> list[NDArray[np.uint8]]:
+def _merged_planes(merged: FloatArray) -> list[UInt8Array]:
     """Red, green and blue on white, and alpha unless it is 255 everywhere."""
     alpha = np.clip(merged[..., 3], 0, 1)
     planes = [np.rint(np.clip(merged[..., c] + (1 - alpha), 0, 1) * 255).astype(np.uint8) for c in range(3)]
@@ -180,14 +191,14 @@ def _merged_planes(merged: NDArray[np.floating[Any]]) -> list[NDArray[np.uint8]]
     return planes if levels.min() == 255 else [*planes, levels]
 
 
-def _merged_data(planes: list[NDArray[np.uint8]]) -> bytes:
+def _merged_data(planes: list[UInt8Array]) -> bytes:
     """All planes as PackBits: first the lengths of every row of every plane, then the rows."""
     lengths = 2 * planes[0].shape[0]
     packed = [_packed(plane) for plane in planes]
     return b"".join([data[:lengths] for data in packed] + [data[lengths:] for data in packed])
 
 
-def _resources(planes: list[NDArray[np.uint8]], dpi: float) -> ImageResources:
+def _resources(planes: list[UInt8Array], dpi: float) -> ImageResources:
     fixed = round(dpi * 65536)
     writer = f"Smalti {VERSION}"
     data: dict[Resource, Any] = {
@@ -203,7 +214,7 @@ def _resources(planes: list[NDArray[np.uint8]], dpi: float) -> ImageResources:
     return resources
 
 
-def _thumbnail(planes: list[NDArray[np.uint8]]) -> ThumbnailResource:
+def _thumbnail(planes: list[UInt8Array]) -> ThumbnailResource:
     image = Image.fromarray(np.stack(planes[:3], axis=-1))
     image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
     jpeg = io.BytesIO()
@@ -229,20 +240,22 @@ class _UniqueNames:
         # File names may hold lone surrogates and control characters, which have no place in a list of layers.
         name = name.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         name = "".join(c if c.isprintable() else " " for c in name)
-        result = wanted = _shortened(name, _MAX_NAME)
+        result = shortened = _shortened(name, _MAX_NAME)
         while result in self._taken:
-            self._repeats[wanted] = self._repeats.get(wanted, 1) + 1
-            number = f" {self._repeats[wanted]}"
-            result = _shortened(wanted, _MAX_NAME - len(number)) + number
+            self._repeats[shortened] = self._repeats.get(shortened, 1) + 1
+            number = f" {self._repeats[shortened]}"
+            result = _shortened(shortened, _MAX_NAME - len(number)) + number
         self._taken.add(result)
         return result
 
 
 def _shortened(name: str, units: int) -> str:
+    """The name, cut to at most so many UTF-16 units."""
     return name.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "ignore")
 
 
 def _record(layer: Layer, name: str, number: int, channels: list[ChannelInfo]) -> LayerRecord:
+    """A layer's record. `number`: its ID, from 1; `channels`: lengths of its compressed channels."""
     h, w = layer.rgba.shape[:2]
     blocks = TaggedBlocks()
     blocks.set_data(Tag.UNICODE_LAYER_NAME, name)

@@ -16,11 +16,11 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from smalti.bridge.errors import SmaltiError
 
+from ..arrays import Float32Array, Float64Array, FloatArray, UInt8Array
 from ..errors import unreadable
 from .atomic import write_atomic
 
@@ -93,7 +93,7 @@ def _damaged(path: Path, fault: Exception) -> SmaltiError:
     return SmaltiError(f"{path}: is damaged or incomplete ({reason}).", "Export or copy it again.", "picture_damaged")
 
 
-def _levels(values: NDArray[np.float64], top: float) -> NDArray[np.uint8]:
+def _levels(values: Float64Array, top: float) -> UInt8Array:
     return np.asarray(np.clip(np.rint(values * (255.0 / top)), 0, 255), dtype=np.uint8)
 
 
@@ -178,7 +178,7 @@ def read_size(path: Path) -> tuple[int, int]:
         return image.size
 
 
-def read_image(path: Path, max_side: int | None = None) -> NDArray[np.uint8]:
+def read_image(path: Path, max_side: int | None = None) -> UInt8Array:
     """Read a picture (of an animation, the first frame).
 
     Turned as its EXIF orientation says, and converted to sRGB where it carries another colour profile. Grey, palette,
@@ -229,7 +229,7 @@ def canvas_size(width: int, height: int, longer_side: int | None) -> tuple[int, 
     return max(1, int(width * factor + 0.5)), max(1, int(height * factor + 0.5))
 
 
-def premultiply(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
+def premultiply(rgba: UInt8Array) -> Float32Array:
     """Straight uint8 [..., 4] to premultiplied float32 [..., 4], 0 to 1."""
     result = rgba.astype(np.float32)
     result *= np.float32(1 / 255)
@@ -237,7 +237,7 @@ def premultiply(rgba: NDArray[np.uint8]) -> NDArray[np.float32]:
     return result
 
 
-def straight_from_premultiplied(rgba: NDArray[np.floating]) -> NDArray[np.uint8]:
+def straight_from_premultiplied(rgba: FloatArray) -> UInt8Array:
     """Premultiplied float [..., 4], 0 to 1, to straight uint8 [..., 4], rounded; no colour where alpha rounds to 0."""
     alpha = np.clip(rgba[..., 3:], 0, 1)
     levels = np.rint(alpha * 255)
@@ -248,7 +248,7 @@ def straight_from_premultiplied(rgba: NDArray[np.floating]) -> NDArray[np.uint8]
     return result
 
 
-def resize(rgba: NDArray[np.uint8] | NDArray[np.floating], width: int, height: int) -> NDArray[np.float32]:
+def resize(rgba: UInt8Array | FloatArray, width: int, height: int) -> Float32Array:
     """Resample a picture (Lanczos, on premultiplied colours).
 
     Args:
@@ -276,7 +276,7 @@ def resize(rgba: NDArray[np.uint8] | NDArray[np.floating], width: int, height: i
     return result
 
 
-def write_png(path: Path, rgba: NDArray[np.uint8]) -> None:
+def write_png(path: Path, rgba: UInt8Array) -> None:
     """Write [H, W, 4] uint8, straight alpha, sRGB-encoded, in one step (see `write_atomic`).
 
     Raises:

@@ -13,18 +13,26 @@ from ..composition.render import picture
 from ..cpu import threads_to_kernels
 from ..fitting.fit import Fit
 from .inputs import Inputs, read_inputs
-from .run import PREVIEW_SECONDS, compose
+from .result import compose
+from .run import PREVIEW_SECONDS
 
 PRESETS: tuple[Preset, ...] = ("draft", "balanced", "best")
 SAMPLES = (0.02, 0.15, 0.4, 0.7, 0.9)
-"""Shares of the steps at which some are timed: later ones are on larger canvases, and the last without exchanges."""
-AT_LEAST = 20
-"""Steps that are timed there, at least."""
+"""Fractions of the steps at which some are timed: later ones are on larger canvases, and the last without exchanges."""
+MIN_TIMED_STEPS = 20
+"""Steps that are timed at each of these, at least."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a job would take with a preset: steps of all frames and of the first alone, and seconds for all."""
+    """What a job would take with a preset.
+
+    Attributes:
+        preset: its name.
+        steps: gradient steps of all frames together.
+        first_steps: those of the first frame.
+        seconds: for everything, reading and rendering included.
+    """
 
     preset: Preset
     steps: int
@@ -33,28 +41,28 @@ class Estimate:
 
 
 def estimates(job: JobSpec, presets: Sequence[Preset] = PRESETS) -> Iterator[Estimate]:
-    """What a job would take with each of the presets. Nothing is written.
+    """Estimate what a job would take with each of the presets. Nothing is written.
 
     Raises:
         SmaltiError: as `smalti.engine.job.inputs.read_inputs`.
     """
-    templates, shares, reading = None, None, 0.0
+    templates, template_counts, reading = None, None, 0.0
     for preset in presets:
         began = time.perf_counter()
-        inputs = read_inputs(replace(job, preset=preset), templates, shares)
-        reading = reading or time.perf_counter() - began  # with the bitmaps, which are read but once
-        templates, shares = inputs.templates, [len(group.templates) for group in inputs.groups]
+        inputs = read_inputs(replace(job, preset=preset), templates, template_counts)
+        reading = reading or time.perf_counter() - began  # of the first preset: it alone reads the bitmaps
+        templates, template_counts = inputs.templates, [len(group.templates) for group in inputs.groups]
         with threads_to_kernels():
             began = time.perf_counter()
             fitting = inputs.fitting()
-            float(fitting.step())  # the first makes room in memory
+            float(fitting.step())  # not timed: it allocates memory
             seconds = reading + time.perf_counter() - began
             pace = _pace(inputs, fitting)
-            shown = _seconds_of_picture(inputs, fitting)
+            preview, render = (_seconds_of_picture(inputs, fitting, device) for device in (inputs.device, "cpu"))
         ends = (*SAMPLES[1:], 1.0)
         seconds += inputs.steps * sum((end - begin) * each for begin, end, each in zip((0.0, *ends), ends, pace))
         seconds += (fitting.steps - inputs.steps) * pace[-1]
-        seconds += shown * (seconds / PREVIEW_SECONDS + len(inputs.frames))
+        seconds += preview * seconds / PREVIEW_SECONDS + render * len(inputs.frames)
         yield Estimate(preset, fitting.steps, inputs.steps, seconds)
 
 
@@ -66,7 +74,7 @@ def _pace(inputs: Inputs, fitting: Fit) -> list[float]:
         apart = inputs.strategy.period(inputs.steps)
         first = -(-int(share * inputs.steps) // apart) * apart
         fitting.optimiser.done = min(first, (inputs.steps - 1) // apart * apart)
-        count = min(-(-AT_LEAST // apart) * apart, inputs.steps - fitting.optimiser.done)
+        count = min(-(-MIN_TIMED_STEPS // apart) * apart, inputs.steps - fitting.optimiser.done)
         began = time.perf_counter()
         loss = [fitting.step() for _ in range(count)]
         float(loss[-1])
@@ -74,8 +82,10 @@ def _pace(inputs: Inputs, fitting: Fit) -> list[float]:
     return pace
 
 
-def _seconds_of_picture(inputs: Inputs, fitting: Fit) -> float:
-    """How long a picture of the job takes, of which there is one every `PREVIEW_SECONDS`, and one of each frame."""
+def _seconds_of_picture(inputs: Inputs, fitting: Fit, device: str) -> float:
+    """Seconds for a picture of the job so far, rendered on a device with an atlas that is built already."""
+    composition = compose(inputs, fitting.result())
+    picture(composition, back_end=device)
     began = time.perf_counter()
-    picture(compose(inputs, fitting.result()))
+    picture(composition, back_end=device)
     return time.perf_counter() - began

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files that a fit reads on its way, so that it is not resumed with others in their place."""
+"""Fingerprints of the files that a fit reads, so that a job is not resumed with other files in their place."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from smalti.bridge.job import JobSpec
 from ..errors import unreadable
 
 
-class Sources:
-    """A job's files by their contents.
+class Fingerprints:
+    """Hashes of the contents of a job's files.
 
-    Bitmaps and fonts are not among them: a job that has begun keeps templates of its own. Each frame of a film is read
-    when its turn comes, so that one that was damaged can be repaired until then.
+    Bitmaps and fonts are not among them: a job that has begun keeps templates of its own. A frame of a film is hashed
+    when the fit reaches it, so that a damaged one can be repaired until then.
 
     Args:
         job: the job.
@@ -42,13 +42,13 @@ class Sources:
         self._hashes = {name: _hash_of(Path(path)) for name, path in self._paths.items()}
         self._frame_hashes: list[str] = []
 
-    def read(self, frame: int) -> None:
-        """Look at the frames up to this index, each the first time that it is asked for. Raises as the class does."""
-        for path in self._frames[len(self._frame_hashes) : frame + 1]:
+    def add_frames(self, last: int) -> None:
+        """Hash the frames up to the index `last` that are not hashed yet. Raises SmaltiError as the class does."""
+        for path in self._frames[len(self._frame_hashes) : last + 1]:
             self._frame_hashes.append(_hash_of(path))
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """What `check` needs: names of all frames, and contents of those that were read and of the other files."""
+        """What `check` needs: names of all frames, hashes of those reached so far and of the other files."""
         return {
             "sources.frames": np.array([path.name for path in self._frames]),
             "sources.frame_hashes": np.array(self._frame_hashes, np.str_),
@@ -57,7 +57,7 @@ class Sources:
         }
 
     def check(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """See that the files are those of a `state`. One from before there were any says nothing, and is good.
+        """Check that the files are those of a `state`. One of a version that kept no hashes passes.
 
         Raises:
             SmaltiError: code ``"target_changed"`` or ``"input_changed"``; or a file is missing or cannot be read.
@@ -68,7 +68,7 @@ class Sources:
         if self._target.is_dir():
             self._check_names([str(name) for name in state["sources.frames"]])
         hashes = [str(value) for value in state["sources.frame_hashes"]]
-        self.read(len(hashes) - 1)
+        self.add_frames(len(hashes) - 1)
         for index, (before, now) in enumerate(zip(hashes, self._frame_hashes, strict=True)):
             if now != before:
                 raise _changed(self._frames[index], "target_changed")
@@ -78,7 +78,7 @@ class Sources:
                 raise _changed(self._paths.get(name, name), "input_changed")
 
     def _check_names(self, before: Sequence[str]) -> None:
-        """See that a folder has the frames that it had: they are counted, so one more or less is another film."""
+        """Check that a folder has the frames that it had: one more or less makes it another film."""
         now = [path.name for path in self._frames]
         if missing := sorted(set(before) - set(now)):
             raise SmaltiError(
@@ -99,7 +99,7 @@ def _changed(what: Path | str, code: str) -> SmaltiError:
 
 
 def _hash_of(path: Path) -> str:
-    """32 hexadecimal digits that stand for a file's bytes."""
+    """BLAKE2b hash of a file's bytes, 32 hexadecimal digits."""
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that one process at a time may hold."""
+"""Locks on files, which one process at a time can have."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import os
 import sys
 from typing import IO, Any
 
-_BEYOND = 1 << 40  # Windows locks bytes, and others may not write to them: so one that no file of ours has
+_BEYOND = 1 << 40
+"""The byte that is locked on Windows, where nobody else may write to a locked byte: far beyond the end of any log."""
 
 
-def held(file: IO[Any]) -> bool:
-    """Take an open file for this process, until the file is closed. The system lets go of it however the process ends.
+def try_lock(file: IO[Any]) -> bool:
+    """Lock an open file until it is closed. The system releases the lock however the process ends.
 
-    Returns False where it is held through another opening of it, in this process or in another. Where the file system
-    has no locks the answer is True.
+    Returns:
+        False if it is locked through another opening of it, in this process or in another. True otherwise, also on a
+        file system without locks.
     """
     with contextlib.suppress(OSError):
         if sys.platform == "win32":

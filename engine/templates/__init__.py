@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import Mask
 
+from ..arrays import Float32Array, UInt8Array
 from ..files.images import (
     list_images,
     premultiply,
@@ -48,7 +48,7 @@ class Template:
     """
 
     name: str
-    rgba: NDArray[np.uint8]
+    rgba: UInt8Array
 
     @property
     def width(self) -> int:
@@ -185,12 +185,12 @@ def _size(source: Path | Drawing) -> tuple[int, int]:
     return source.size if isinstance(source, Drawing) else read_size(source)
 
 
-def _prepared(source: Path | Drawing, mask: Mask, limit: int) -> NDArray[np.uint8]:
+def _prepared(source: Path | Drawing, mask: Mask, limit: int) -> UInt8Array:
     rgba = source.pixels(limit) if isinstance(source, Drawing) else _cut_out(read_image(source, limit), mask, source)
     return bled(with_margin(_trimmed(rgba)))
 
 
-def _cut_out(rgba: NDArray[np.uint8], mask: Mask, path: Path) -> NDArray[np.uint8]:
+def _cut_out(rgba: UInt8Array, mask: Mask, path: Path) -> UInt8Array:
     """Straight RGBA of the same size, with the alpha that `mask` asks for."""
     alpha = rgba[..., 3]
     if not alpha.any():
@@ -219,24 +219,24 @@ def _cut_out(rgba: NDArray[np.uint8], mask: Mask, path: Path) -> NDArray[np.uint
     return result
 
 
-def _on_white(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _on_white(rgba: UInt8Array) -> UInt8Array:
     flat = premultiply(rgba)
     flat += 1 - flat[..., 3:]
     return straight_from_premultiplied(flat)
 
 
-def _trimmed(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _trimmed(rgba: UInt8Array) -> UInt8Array:
     rows = np.flatnonzero(rgba[..., 3].any(axis=1))
     columns = np.flatnonzero(rgba[..., 3].any(axis=0))
     return rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def with_margin(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def with_margin(rgba: UInt8Array) -> UInt8Array:
     """The bitmap, [H, W, 4], with one transparent texel more on every side."""
     return np.pad(rgba, ((1, 1), (1, 1), (0, 0)))
 
 
-def bled(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def bled(rgba: UInt8Array) -> UInt8Array:
     """Straight RGBA whose fully transparent texels take the mean colour of what is visible near them; alpha stays."""
     if not rgba[..., 3].any():
         return rgba
@@ -248,7 +248,7 @@ def bled(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return result
 
 
-def _surroundings(sums: NDArray[np.float32]) -> NDArray[np.float32]:
+def _surroundings(sums: Float32Array) -> Float32Array:
     """For each cell of summed premultiplied RGBA [H, W, 4], the straight mean colour of the 3 x 3 round it, [H, W, 3].
 
     Where all of them are empty, the same of blocks of 2 x 2 cells, and so on. Some cell must not be empty.
@@ -264,7 +264,7 @@ def _surroundings(sums: NDArray[np.float32]) -> NDArray[np.float32]:
     return colours
 
 
-def _block_sums(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _block_sums(values: Float32Array) -> Float32Array:
     """Sums over blocks of 2 x 2: [H, W, 4] to [ceil(H / 2), ceil(W / 2), 4]."""
     even = np.pad(values, ((0, values.shape[0] % 2), (0, values.shape[1] % 2), (0, 0)))
     return np.asarray(even[0::2, 0::2] + even[1::2, 0::2] + even[0::2, 1::2] + even[1::2, 1::2])

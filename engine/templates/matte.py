@@ -8,10 +8,8 @@ between two colours is the largest difference of any channel, 0 to 255.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float32]
+from ..arrays import BoolArray, Float32Array, IntegerArray, UInt8Array
 
 CLEAN = 10.0
 """Up to this distance a pixel passes for background: the noise that JPEG and paper leave on a plain surface."""
@@ -25,7 +23,7 @@ PAPER = 8
 """Alpha below this (of 255) is taken for the tone of the paper when dark means opaque."""
 
 
-def connected(mask: Bools, seeds: Bools) -> Bools:
+def connected(mask: BoolArray, seeds: BoolArray) -> BoolArray:
     """The part of `mask` that is connected to `seeds` (4-neighbours).
 
     Runs of pixels along the rows are the nodes of a graph, overlaps with runs of the next row its edges; the labels of
@@ -66,7 +64,7 @@ def connected(mask: Bools, seeds: Bools) -> Bools:
     return np.cumsum(painted, dtype=np.int8).reshape(height, row)[:, :width].astype(np.bool_)
 
 
-def grown(mask: Bools) -> Bools:
+def grown(mask: BoolArray) -> BoolArray:
     """`mask` and its 8 neighbours."""
     rows = mask.copy()
     rows[1:] |= mask[:-1]
@@ -77,7 +75,7 @@ def grown(mask: Bools) -> Bools:
     return result
 
 
-def border_colour(rgba: NDArray[np.uint8]) -> tuple[NDArray[np.float32], bool]:
+def border_colour(rgba: UInt8Array) -> tuple[Float32Array, bool]:
     """The prevailing colour of the picture's outermost pixels ([3], 0 to 255), and whether the border is plain.
 
     Transparent pixels do not count; a border with nothing else is not plain.
@@ -96,27 +94,27 @@ def border_colour(rgba: NDArray[np.uint8]) -> tuple[NDArray[np.float32], bool]:
     return centre.astype(np.float32), float(near.mean()) >= PLAIN
 
 
-def _distance(rgba: NDArray[np.uint8], colour: NDArray[np.float32]) -> Floats:
+def _distance(rgba: UInt8Array, colour: Float32Array) -> Float32Array:
     result = np.zeros(rgba.shape[:2], np.float32)
     for c in range(3):
         np.maximum(result, np.abs(rgba[..., c].astype(np.float32) - colour[c]), out=result)
     return result
 
 
-def _unmixed(rgb: Floats, alpha: Floats, background: NDArray[np.float32]) -> NDArray[np.uint8]:
+def _unmixed(rgb: Float32Array, alpha: Float32Array, background: Float32Array) -> UInt8Array:
     """F in ``rgb = alpha * F + (1 - alpha) * background``, with rgb [N, 3] from 0 to 255 and alpha [N] from 0 to 1."""
     a = np.maximum(alpha, 1 / 255)[:, None]
     return np.asarray(np.rint(np.clip((rgb - (1 - a) * background) / a, 0, 255)), dtype=np.uint8)
 
 
-def _with_alpha(rgba: NDArray[np.uint8], alpha: Floats) -> NDArray[np.uint8]:
+def _with_alpha(rgba: UInt8Array, alpha: Float32Array) -> UInt8Array:
     """`rgba` with its alpha multiplied by `alpha` ([H, W], 0 to 1)."""
     result = rgba.copy()
     result[..., 3] = np.rint(rgba[..., 3] * alpha)
     return result
 
 
-def ink(rgba: NDArray[np.uint8], background: NDArray[np.float32]) -> NDArray[np.uint8] | None:
+def ink(rgba: UInt8Array, background: Float32Array) -> UInt8Array | None:
     """A picture in one ink on `background` (a stamp, a print, a stroke), as that ink; None where it is anything else.
 
     Ink on paper has no inside and outside: what shows between the strokes is paper even where they enclose it. So alpha
@@ -149,7 +147,7 @@ def ink(rgba: NDArray[np.uint8], background: NDArray[np.float32]) -> NDArray[np.
     return result
 
 
-def without_background(rgba: NDArray[np.uint8], background: NDArray[np.float32]) -> NDArray[np.uint8]:
+def without_background(rgba: UInt8Array, background: Float32Array) -> UInt8Array:
     """Key out what has the colour `background` and is connected to the border, with a soft edge free of its colour.
 
     Along the edge, two pixels wide, alpha is how far the colour lies on the way from the background to the object's own
@@ -188,13 +186,13 @@ def without_background(rgba: NDArray[np.uint8], background: NDArray[np.float32])
 
 
 def _nearby_colour(
-    rgba: NDArray[np.uint8],
-    distance: Floats,
-    inside: Bools,
-    core: Bools,
-    rows: NDArray[np.intp],
-    columns: NDArray[np.intp],
-) -> Floats:
+    rgba: UInt8Array,
+    distance: Float32Array,
+    inside: BoolArray,
+    core: BoolArray,
+    rows: IntegerArray,
+    columns: IntegerArray,
+) -> Float32Array:
     """The object's colour near each listed pixel, [N, 3]: the mean of the core within two pixels, and where no core is
     (a stalk, a hair), the colour least like the background within two pixels."""
     height, width = inside.shape
@@ -217,7 +215,7 @@ def _nearby_colour(
     return np.where(weight[:, None] > 0, total / np.maximum(weight, 1)[:, None], extreme)
 
 
-def dark_as_opaque(rgba: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def dark_as_opaque(rgba: UInt8Array) -> UInt8Array:
     """Black opaque, white transparent, as a brush is scanned: alpha times 1 - luma, the white taken out of the colour.
 
     Luma is the Rec. 709 weighting of the encoded values. Alpha below `PAPER` becomes 0.

@@ -19,11 +19,11 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from smalti.bridge.errors import SmaltiError
 
+from ..arrays import BoolArray, UInt8Array
 from ..errors import unreadable
 
 logger = logging.getLogger("smalti")
@@ -69,7 +69,7 @@ class Drawing:
         """Width and height in texels where nothing limits them: `SIDE` on the longer side."""
         return _fitted(self.box[2], self.box[3], SIDE)
 
-    def pixels(self, max_side: int) -> NDArray[np.uint8]:
+    def pixels(self, max_side: int) -> UInt8Array:
         """Draw what is in the box.
 
         Args:
@@ -259,7 +259,7 @@ def _fitted(width: float, height: float, longer: int) -> tuple[int, int]:
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 
-def _extent(hit: NDArray[np.bool_], length: float) -> tuple[float, float]:
+def _extent(hit: BoolArray, length: float) -> tuple[float, float]:
     """Where along a side of the page, `length` long, the drawing begins, and how long it is, a pixel more each way."""
     at = np.flatnonzero(hit)
     first, last = max(0, int(at[0]) - 1), min(len(hit), int(at[-1]) + 2)
@@ -273,7 +273,7 @@ def _drawn(
     box: tuple[float, float, float, float],
     width: int,
     height: int,
-) -> NDArray[np.uint8]:
+) -> UInt8Array:
     """[height, width, 4], straight alpha: the part `box` of the page."""
     try:
         import resvg_py

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from wcwidth import iter_graphemes
 
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import TextSplit
 
+from ..arrays import UInt8Array
 from ..errors import unreadable
 from . import MAX_SIDE, MAX_TEXELS, Template, uniquely_named, with_margin
 
@@ -162,7 +162,7 @@ class _Typeface:
         return font.getlength(character), font.getbbox(character), bytes(font.getmask(character))
 
 
-def _drawn(piece: str, font: ImageFont.FreeTypeFont) -> NDArray[np.uint8]:
+def _drawn(piece: str, font: ImageFont.FreeTypeFont) -> UInt8Array:
     """[height, width]: coverage, 0 to 255, trimmed to the ink; empty where there is none."""
     left, top, right, bottom = font.getbbox(piece, anchor="ls")
     image = Image.new("L", (int(right - left) + 2 * _ROOM, int(bottom - top) + 2 * _ROOM))
@@ -181,7 +181,7 @@ def _read(path: Path) -> bytes:
         raise unreadable(path, fault, "font_unreadable") from fault
 
 
-def _black(coverage: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _black(coverage: UInt8Array) -> UInt8Array:
     rgba = np.zeros((*coverage.shape, 4), np.uint8)
     rgba[..., 3] = coverage
     return rgba

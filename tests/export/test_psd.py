@@ -23,7 +23,7 @@ from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import BlendSpace
 from smalti.engine.composition import load_composition
 from smalti.engine.composition.render import render
-from smalti.engine.export import FORMATS, export
+from smalti.engine.export import FORMATS, export_job
 
 Floats = NDArray[np.floating[Any]]
 
@@ -111,7 +111,7 @@ def test_imagemagicks_flattening_of_1000_sprites_is_the_render(
     tmp_path: Path, background: str, opacity: tuple[float, float], imagemagick: ImageMagick
 ) -> None:
     job = make_job(tmp_path / "job", many(1000, 3, opacity), background=background)
-    path = export(job, "psd")
+    path = export_job(job, "psd")
     count = len(imagemagick.identify(path, "%p").splitlines()) - 1
     assert count > 800
     error = np.abs(imagemagick.flattened(path, WIDTH, HEIGHT, count) - picture(job))
@@ -126,19 +126,19 @@ def test_flattening_equal_faint_sprites_in_one_place_is_the_render(
     count = round(255 / level)  # where an error of the opacity shows most
     stack = {"x": np.full(count, 80.3), "y": 60, "scale": 50, "opacity": level / 255, "tint": 0, "template": 1}
     job = make_job(tmp_path / "job", stack, background="#ffffff", colour_mix=0)
-    error = np.abs(imagemagick.flattened(export(job, "psd"), WIDTH, HEIGHT, count + 1) - picture(job))
+    error = np.abs(imagemagick.flattened(export_job(job, "psd"), WIDTH, HEIGHT, count + 1) - picture(job))
     assert error.max() <= 2.5 / 255
 
 
 def test_imagemagick_and_psd_tools_see_the_same_layers(tmp_path: Path, imagemagick: ImageMagick) -> None:
-    path = export(make_job(tmp_path / "job", many(60, 4), background="#102030"), "psd")
+    path = export_job(make_job(tmp_path / "job", many(60, 4), background="#102030"), "psd")
     lines = imagemagick.identify(path, "%w %h %X %Y %l").splitlines()[1:]
     assert lines == [f"{r.width} {r.height} {r.left:+d} {r.top:+d} {r.name}" for r in layers_of(path)]
 
 
 def test_merged_picture_is_the_render(tmp_path: Path, imagemagick: ImageMagick) -> None:
     job = make_job(tmp_path / "job", many(20, 5))
-    image = np.asarray(imagemagick.image(f"{export(job, 'psd')}[0]").convert("RGBA")) / 255
+    image = np.asarray(imagemagick.image(f"{export_job(job, 'psd')}[0]").convert("RGBA")) / 255
     shown = image[..., :3] * image[..., 3:] + 1 - image[..., 3:]
     assert np.abs(shown - picture(job)).max() <= 2 / 255
     assert image[..., 3].min() == 0
@@ -147,11 +147,11 @@ def test_merged_picture_is_the_render(tmp_path: Path, imagemagick: ImageMagick) 
 
 def test_layers_are_named_after_number_and_bitmap_from_the_bottom(tmp_path: Path) -> None:
     job = make_job(tmp_path / "job", {"x": [40, 80, 120], "y": 60, "template": [0, 1, 0]})
-    assert [r.name for r in layers_of(export(job, "psd"))] == ["0001 spot", "0002 tile", "0003 spot"]
+    assert [r.name for r in layers_of(export_job(job, "psd"))] == ["0001 spot", "0002 tile", "0003 spot"]
 
 
 def test_background_colour_is_the_bottom_layer(tmp_path: Path) -> None:
-    bottom, *rest = layers_of(export(make_job(tmp_path / "job", {"x": [80], "y": 60}, background="#c08040"), "psd"))
+    bottom, *rest = layers_of(export_job(make_job(tmp_path / "job", {"x": [80], "y": 60}, background="#c08040"), "psd"))
     assert (bottom.name, bottom.left, bottom.top, bottom.opacity) == ("Background", 0, 0, 255)
     np.testing.assert_array_equal(np.asarray(bottom.topil()), np.full((HEIGHT, WIDTH, 4), (0xC0, 0x80, 0x40, 255)))
     assert len(rest) == 1
@@ -162,13 +162,13 @@ def test_background_picture_is_the_bottom_layer(tmp_path: Path) -> None:
     rgba = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 4), dtype=np.uint8)
     rgba[..., 3] = 255
     Image.fromarray(rgba).save(job / "background.png")
-    np.testing.assert_array_equal(np.asarray(layers_of(export(job, "psd"))[0].topil()), rgba)
+    np.testing.assert_array_equal(np.asarray(layers_of(export_job(job, "psd"))[0].topil()), rgba)
 
 
 def test_opacity_is_on_the_layer_and_alpha_at_full_range_in_its_pixels(tmp_path: Path) -> None:
     opacities = [1, 0.5, 0.301, 0.126]
     sprites = {"x": np.full(4, 80), "y": 60, "scale": 40, "template": 1, "opacity": opacities}
-    layers = layers_of(export(make_job(tmp_path / "job", sprites), "psd"))
+    layers = layers_of(export_job(make_job(tmp_path / "job", sprites), "psd"))
     assert [r.opacity for r in layers] == [255, 128, 77, 32]
     assert [np.asarray(r.topil())[..., 3].max() for r in layers] == [255] * 4
 
@@ -176,22 +176,22 @@ def test_opacity_is_on_the_layer_and_alpha_at_full_range_in_its_pixels(tmp_path:
 def test_faint_layers_have_the_sprites_opacity_in_both_together(tmp_path: Path) -> None:
     opacities = np.array([0.124, 0.05, 0.0137, 0.003])
     sprites = {"x": np.full(4, 80), "y": 60, "scale": 40, "template": 1, "opacity": opacities}
-    layers = layers_of(export(make_job(tmp_path / "job", sprites), "psd"))
+    layers = layers_of(export_job(make_job(tmp_path / "job", sprites), "psd"))
     alpha = np.array([int(np.asarray(r.topil())[..., 3].max()) * r.opacity / 255 for r in layers])
     assert np.abs(alpha - 255 * opacities).max() < 0.07
 
 
 def test_sprites_of_which_nothing_is_to_be_seen_get_no_layer(tmp_path: Path) -> None:
     faint = {"x": [80, 80, 80], "y": 60, "opacity": [0.001, 0, 0.003]}
-    assert [r.name for r in layers_of(export(make_job(tmp_path / "faint", faint), "psd"))] == ["0003 spot"]
+    assert [r.name for r in layers_of(export_job(make_job(tmp_path / "faint", faint), "psd"))] == ["0003 spot"]
     # Left, right, above, below; and two whose rectangles reach over a corner, the second with a visible pixel.
     off = {"x": [-300, 500, 80, 80, -10, -10], "y": [60, 60, -300, 500, -13, -8]}
-    assert [r.name for r in layers_of(export(make_job(tmp_path / "off", off), "psd"))] == ["0006 spot"]
+    assert [r.name for r in layers_of(export_job(make_job(tmp_path / "off", off), "psd"))] == ["0006 spot"]
 
 
 def test_sprite_over_the_edge_keeps_the_pixels_beyond_it(tmp_path: Path) -> None:
     sprites = {"x": [80, 2, WIDTH - 3], "y": [60, 60, 60], "scale": 20, "template": 1}
-    inside, left, right = layers_of(export(make_job(tmp_path / "job", sprites), "psd"))
+    inside, left, right = layers_of(export_job(make_job(tmp_path / "job", sprites), "psd"))
     assert left.size == inside.size
     assert right.size == inside.size
     assert left.left < 0
@@ -199,7 +199,7 @@ def test_sprite_over_the_edge_keeps_the_pixels_beyond_it(tmp_path: Path) -> None
 
 
 def test_layers_are_trimmed_to_their_alpha(tmp_path: Path) -> None:
-    for layer in layers_of(export(make_job(tmp_path / "job", many(40, 6)), "psd")):
+    for layer in layers_of(export_job(make_job(tmp_path / "job", many(40, 6)), "psd")):
         alpha = np.asarray(layer.topil())[..., 3]
         edges = (alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1])
         assert all(edge.any() for edge in edges), layer.name
@@ -210,7 +210,7 @@ def test_one_frame_of_a_sequence_is_exported(tmp_path: Path, imagemagick: ImageM
     x = rng.uniform(0, WIDTH, (3, 20))
     job = make_job(tmp_path / "job", {"x": x, "y": 60, "tint": rng.uniform(0, 1, (3, 20, 3))})
     for frame in range(3):
-        path = export(job, "psd", tmp_path / f"{frame}.psd", frame)
+        path = export_job(job, "psd", tmp_path / f"{frame}.psd", frame)
         count = len(layers_of(path))
         assert np.abs(imagemagick.flattened(path, WIDTH, HEIGHT, count) - picture(job, frame)).max() <= 2 / 255
     assert np.abs(picture(job, 0) - picture(job, 1)).max() > 0.1
@@ -219,7 +219,7 @@ def test_one_frame_of_a_sequence_is_exported(tmp_path: Path, imagemagick: ImageM
 @pytest.mark.parametrize("frame", [-1, 1])
 def test_frame_that_does_not_exist_is_refused(tmp_path: Path, frame: int) -> None:
     with pytest.raises(SmaltiError, match=f"no frame {frame + 1}") as caught:
-        export(make_job(tmp_path / "job", {"x": [80]}), "psd", frame=frame)
+        export_job(make_job(tmp_path / "job", {"x": [80]}), "psd", frame=frame)
     assert caught.value.code == "no_such_frame"
 
 
@@ -227,7 +227,7 @@ def test_linear_job_is_refused_with_the_offer_of_a_re_fit(tmp_path: Path) -> Non
     job = make_job(tmp_path / "job", {"x": [80]}, blend_space="linear")
     before = sorted(os.listdir(job))
     with pytest.raises(SmaltiError, match="linear") as caught:
-        export(job, "psd")
+        export_job(job, "psd")
     assert caught.value.code == "blend_space"
     assert "--blend-space srgb" in caught.value.hint
     assert sorted(os.listdir(job)) == before
@@ -238,14 +238,14 @@ def test_too_many_sprites_are_refused_and_leave_no_file(tmp_path: Path, monkeypa
     job = make_job(tmp_path / "job", many(20, 8, (0.5, 1)))
     before = sorted(os.listdir(job))
     with pytest.raises(SmaltiError, match="at most 10 layers") as caught:
-        export(job, "psd")
+        export_job(job, "psd")
     assert caught.value.code == "too_many_layers"
     assert sorted(os.listdir(job)) == before
 
 
 def test_full_disk_is_told_and_leaves_the_older_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = make_job(tmp_path / "job", many(20, 9))
-    path = export(job, "psd")
+    path = export_job(job, "psd")
     old, before = path.read_bytes(), sorted(os.listdir(job))
 
     def full(*_: Any) -> None:
@@ -253,7 +253,7 @@ def test_full_disk_is_told_and_leaves_the_older_file(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(shutil, "copyfileobj", full)
     with pytest.raises(SmaltiError, match=r"layers\.psd.*cannot be written") as caught:
-        export(job, "psd")
+        export_job(job, "psd")
     assert caught.value.code == "cannot_write"
     assert sorted(os.listdir(job)) == before
     assert path.read_bytes() == old
@@ -261,37 +261,37 @@ def test_full_disk_is_told_and_leaves_the_older_file(tmp_path: Path, monkeypatch
 
 def test_layers_that_do_not_fit_in_memory_lie_beside_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = make_job(tmp_path / "job", many(20, 9))
-    expected, before = export(job, "psd").read_bytes(), sorted(os.listdir(job))
+    expected, before = export_job(job, "psd").read_bytes(), sorted(os.listdir(job))
     monkeypatch.setattr("smalti.engine.export.psd_file._MEMORY_BYTES", 100)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
-    assert export(job, "psd").read_bytes() == expected
+    assert export_job(job, "psd").read_bytes() == expected
     assert sorted(os.listdir(job)) == before
 
 
 def test_missing_output_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(SmaltiError, match="cannot be written") as caught:
-        export(make_job(tmp_path / "job", {"x": [80]}), "psd", tmp_path / "nowhere" / "a.psd")
+        export_job(make_job(tmp_path / "job", {"x": [80]}), "psd", tmp_path / "nowhere" / "a.psd")
     assert caught.value.code == "cannot_write"
 
 
 def test_folder_without_a_finished_job_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SmaltiError) as caught:
-        export(tmp_path, "psd")
+        export_job(tmp_path, "psd")
     assert caught.value.code == "no_composition"
     assert not list(tmp_path.iterdir())
 
 
 def test_unknown_format_is_refused_and_the_known_ones_named(tmp_path: Path) -> None:
     with pytest.raises(SmaltiError, match="'xcf'") as caught:
-        export(tmp_path, "xcf")
+        export_job(tmp_path, "xcf")
     assert caught.value.code == "unknown_format"
     assert all(name in caught.value.hint for name in FORMATS)
 
 
 def test_path_of_the_file_can_be_chosen_and_is_returned(tmp_path: Path) -> None:
     job = make_job(tmp_path / "job", {"x": [80], "y": 60})
-    assert export(job, "psd") == job / "layers.psd"
+    assert export_job(job, "psd") == job / "layers.psd"
     chosen = tmp_path / "Blüte 花.psd"
-    assert export(job, "psd", chosen) == chosen
+    assert export_job(job, "psd", chosen) == chosen
     with chosen.open("rb") as stream:
         assert PSD.read(stream).header.width == WIDTH

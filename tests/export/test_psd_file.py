@@ -78,7 +78,7 @@ def save(
     if merged is None:
         merged = np.zeros((height, width, 4))
     with path.open("wb") as stream:
-        write_psd(stream, width, height, layers, merged, scratch=path.parent, name=path.name, dpi=dpi)
+        write_psd(stream, layers, merged, scratch=path.parent, name=path.name, dpi=dpi)
     return path
 
 

@@ -18,7 +18,7 @@ from smalti.engine.colour import srgb_from_linear
 from smalti.engine.composition import Composition, load_composition
 from smalti.engine.composition.render import picture, render, sprite_bitmaps
 from smalti.engine.files.images import straight_from_premultiplied
-from smalti.engine.job.run import Silent, resume_job, run_job
+from smalti.engine.job.run import NullListener, resume_job, run_job
 from smalti.engine.templates import Template, load_templates
 
 PALETTE = ("#000000", "#ffffff", "#d02010", "#1040c0", "#7f8081", "#20a060")
@@ -433,7 +433,7 @@ def resumed(folder: Path, after: int, **settings: Any) -> None:
     """See that a job that was stopped after so many steps and resumed is the same as one that was not."""
     heard: list[int] = []
 
-    class Counting(Silent):
+    class Counting(NullListener):
         def progress(self, stage: str, done: int, total: int, loss: float | None, eta: float | None) -> None:
             heard.append(done)
 

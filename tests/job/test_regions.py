@@ -19,8 +19,8 @@ from smalti.bridge.job import RegionSpec
 from smalti.engine.api import fit
 from smalti.engine.composition import Composition, load_composition
 from smalti.engine.composition.render import render
-from smalti.engine.export import export
-from smalti.engine.job.run import Silent, resume_job, run_job
+from smalti.engine.export import export_job
+from smalti.engine.job.run import NullListener, resume_job, run_job
 from smalti.engine.templates import Template, load_templates
 
 PALETTE = ("#000000", "#ffffff", "#d02010", "#1040c0", "#7f8081", "#20a060")
@@ -239,7 +239,7 @@ def test_layers_are_called_by_their_region(tmp_path: Path, pictures: Path) -> No
     run_job(small_job(tmp_path, regions=regions), tmp_path / "job")
     names = [t.name for t in load_composition(tmp_path / "job").templates]
     assert names == ["bar", "disc", "face bar", "face disc", "face bar_2", "face disc_2", "sky bar", "sky disc"]
-    layers = [layer.name for layer in PSDImage.open(export(tmp_path / "job", "psd"))]
+    layers = [layer.name for layer in PSDImage.open(export_job(tmp_path / "job", "psd"))]
     assert {name.partition(" ")[2] for name in layers} >= {"face bar", "sky disc"}
 
 
@@ -317,7 +317,7 @@ def test_a_stopped_job_with_regions_is_resumed_to_the_same_end(tmp_path: Path, p
     """Without the region's folder, whose bitmaps are in the job."""
     heard: list[int] = []
 
-    class Counting(Silent):
+    class Counting(NullListener):
         def progress(self, stage: str, done: int, total: int, loss: float | None, eta: float | None) -> None:
             heard.append(done)
 

@@ -40,14 +40,13 @@ from smalti.engine import cli
 from smalti.engine.composition import load_composition, read_arrays, write_arrays
 from smalti.engine.files import atomic
 from smalti.engine.fitting.fit import Fit
-from smalti.engine.job import fingerprints as sources
-from smalti.engine.job import run
-from smalti.engine.job.run import Outcome, Silent, resume_job, run_job
+from smalti.engine.job import fingerprints, run
+from smalti.engine.job.run import NullListener, Outcome, resume_job, run_job
 
 FINISHED = {"composition.json", "engine.log", "frames.npz", "job.json", "render.png", "report.json"}
 
 
-class Heard(Silent):
+class Heard(NullListener):
     """Remembers what it hears, and does `then` at one of the steps."""
 
     def __init__(self, step: int = -1, then: Callable[[], object] = lambda: None) -> None:
@@ -337,10 +336,10 @@ import os, signal, sys
 sys.path[:] = {path!r}
 from pathlib import Path
 from smalti.bridge.job import read_job
-from smalti.engine import run
+from smalti.engine.job import run
 run.CHECKPOINT_SECONDS = 0.0
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-class Listener(run.Silent):
+class Listener(run.NullListener):
     def progress(self, stage, done, total, loss, eta):
         if done == {step}:
             {do}
@@ -567,8 +566,8 @@ def test_a_checkpoint_that_says_nothing_of_the_files_is_resumed(half: Path, tmp_
 
 def test_a_film_is_read_once_and_not_at_each_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[str] = []
-    whole = sources._hash_of
-    monkeypatch.setattr(sources, "_hash_of", lambda path: hashed.append(path.name) or whole(path))
+    whole = fingerprints._hash_of
+    monkeypatch.setattr(fingerprints, "_hash_of", lambda path: hashed.append(path.name) or whole(path))
     monkeypatch.setattr(run, "CHECKPOINT_SECONDS", 0.0)
     run_job(small_job(tmp_path, target=str(film(tmp_path / "film"))), tmp_path / "job")
     assert hashed == ["01.png", "02.png", "03.png"]

@@ -16,7 +16,7 @@ from psd_tools import PSDImage
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import read_job
 from smalti.engine.composition import load_composition
-from smalti.engine.export import export
+from smalti.engine.export import export_job
 from smalti.engine.job.run import resume_job, run_job
 from smalti.engine.templates import MAX_SIDE, Template
 from smalti.engine.templates import text as lettering
@@ -277,6 +277,6 @@ def test_layers_are_named_after_their_glyphs(tmp_path: Path, accents: Path) -> N
     text = f"Aa/{MARKED}\u00df"
     job = small_job(tmp_path, primitives=None, text=text, font=str(accents), count=40, background="#ffffff")
     run_job(job, tmp_path / "job")
-    names = [layer.name for layer in PSDImage.open(export(tmp_path / "job", "psd"))][1:]
+    names = [layer.name for layer in PSDImage.open(export_job(tmp_path / "job", "psd"))][1:]
     assert {name.split(" ", 1)[1] for name in names} == {"A", "a_2", "/", MARKED, "\u00df"}
     assert all(unicodedata.is_normalized("NFC", name) for name in names)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A checkpoint: everything that an interrupted job needs to go on to the same result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smalti.bridge.errors import SmaltiError
+from smalti.bridge.job import JobSpec
+
+from ..composition import read_arrays, write_arrays
+from ..fitting.fit import Fit
+from .fingerprints import Fingerprints
+from .inputs import Inputs
+
+RESTART = "Start the job anew."
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """What is in a checkpoint, beside the state of the fit and the fingerprints.
+
+    Attributes:
+        state: all arrays by name, for `Fit.restore` and `Fingerprints.check`.
+        names: of the templates.
+        template_counts: number of templates of each group; None if the job has no regions.
+        seconds: how long the job has run.
+        canvas: width and height in pixels.
+        background: see `Inputs`.
+    """
+
+    state: Mapping[str, NDArray[Any]]
+    names: list[str]
+    template_counts: list[int] | None
+    seconds: float
+    canvas: tuple[int, int]
+    background: str
+
+    def check(self, inputs: Inputs) -> None:
+        """Check that the job's inputs still give the same canvas and background.
+
+        Raises:
+            SmaltiError: code ``"target_changed"``.
+        """
+        if (self.canvas, self.background) != ((inputs.width, inputs.height), inputs.background):
+            raise SmaltiError(
+                f"{inputs.job.target}: is not the picture that the job began with, or a setting was changed.",
+                "Restore it, or start the job anew.",
+                "target_changed",
+            )
+
+
+def write_checkpoint(path: Path, inputs: Inputs, fitting: Fit, fingerprints: Fingerprints, seconds: float) -> None:
+    """Write a checkpoint in one step. `seconds`: how long the job has run.
+
+    Raises:
+        SmaltiError: code ``"cannot_write"``, or a frame cannot be read.
+    """
+    fingerprints.add_frames(fitting.frame)
+    write_arrays(
+        path,
+        {
+            **fitting.state(),
+            **fingerprints.state(),
+            "names": np.array([t.name for t in inputs.templates]),
+            "shares": np.array([len(group.templates) for group in inputs.groups]),
+            "seconds": np.array(seconds),
+            "background": np.array(inputs.background),
+            "canvas": np.array([inputs.width, inputs.height]),
+        },
+    )
+
+
+def read_checkpoint(path: Path, job: JobSpec) -> Checkpoint:
+    """Read the checkpoint of a job.
+
+    Raises:
+        SmaltiError: it is missing, damaged, or does not fit the job (code ``"bad_checkpoint"`` or ``"bad_file"``).
+    """
+    if not path.is_file():
+        raise SmaltiError(f"{path}: is missing.", RESTART, "bad_checkpoint")
+    state = read_arrays(path)
+    with must_fit(path):
+        names = [str(name) for name in state["names"]]
+        counts = [int(count) for count in state["shares"]] if job.regions else None
+        if counts is not None and (len(counts), sum(counts)) != (len(job.regions) + bool(job.count), len(names)):
+            raise ValueError("it has other regions")
+        width, height = (int(side) for side in state["canvas"])
+        return Checkpoint(state, names, counts, float(state["seconds"]), (width, height), str(state["background"]))
+
+
+@contextmanager
+def must_fit(path: Path) -> Iterator[None]:
+    """Within, what a damaged checkpoint makes fail becomes a SmaltiError, code ``"bad_checkpoint"``."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, IndexError, RuntimeError) as fault:
+        raise SmaltiError(f"{path}: does not fit its job ({fault}).", RESTART, "bad_checkpoint") from fault

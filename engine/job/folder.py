@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The folder of a job: whether it is free, which files in it are the job's, and who works in it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from smalti.bridge import composition as contract
+from smalti.bridge import job as job_file
+from smalti.bridge.errors import SmaltiError
+from smalti.bridge.job import JobSpec
+
+from ..export import FORMATS
+from .lock import try_lock
+
+JOB = job_file.FILE_NAME
+COMPOSITION = contract.FILE_NAME
+ARRAYS = contract.ARRAYS_NAME
+CHECKPOINT = "checkpoint.npz"
+PREVIEW = "preview.png"
+RENDER = "render.png"
+RENDER_FOLDER = "render"
+TEMPLATE_FOLDER = "templates"
+REPORT = "report.json"
+LOG = "engine.log"
+BACKGROUND = "background.png"
+
+
+def picture_file(frame: int, frames: int) -> str:
+    """Path, within the job folder, of the picture of a frame (from 0) of so many."""
+    return RENDER if frames == 1 else f"{RENDER_FOLDER}/{frame + 1:04d}.png"
+
+
+def template_file(index: int) -> str:
+    """Path, within the job folder, of a template (from 0)."""
+    return f"{TEMPLATE_FOLDER}/{index + 1:04d}.png"
+
+
+def clear(folder: Path) -> None:
+    """Remove a job's own files from its folder, except its log, and nothing else.
+
+    Raises:
+        SmaltiError: code ``"cannot_write"``.
+    """
+    hand_offs = (each.file_name for each in FORMATS.values())
+    try:
+        for name in (JOB, COMPOSITION, ARRAYS, CHECKPOINT, PREVIEW, RENDER, REPORT, BACKGROUND, *hand_offs):
+            (folder / name).unlink(missing_ok=True)
+        remove_leftovers(folder)
+        for sub in (folder / TEMPLATE_FOLDER, folder / RENDER_FOLDER):
+            if sub.is_dir() and not sub.is_symlink():
+                for file in sub.glob("[0-9]*.png"):
+                    file.unlink()
+                if not any(sub.iterdir()):
+                    sub.rmdir()
+    except OSError as fault:
+        raise SmaltiError(
+            f"{fault.filename}: cannot be removed ({fault.strerror}).", "Choose another folder.", "cannot_write"
+        ) from fault
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the unfinished files of a process that was killed while writing."""
+    for place in (folder, folder / TEMPLATE_FOLDER, folder / RENDER_FOLDER):
+        for pattern in (".smalti-*.tmp", ".*.json.new"):
+            for file in place.glob(pattern):
+                file.unlink(missing_ok=True)
+
+
+def check_free(folder: Path, job: JobSpec, overwrite: bool) -> None:
+    """Check that `folder` can become the folder of `job`: it is missing, empty, or holds a job that may be replaced.
+
+    Raises:
+        SmaltiError: code ``"output_not_folder"``, ``"cannot_write"``, ``"output_holds_job"``, ``"output_not_empty"``
+            or ``"input_in_output"``.
+    """
+    try:
+        files = {file.name for file in folder.iterdir()} if folder.exists() else set()
+    except NotADirectoryError as fault:
+        raise SmaltiError(
+            f"{folder}: the output folder is a file.", "Choose another folder.", "output_not_folder"
+        ) from fault
+    except OSError as fault:
+        raise SmaltiError(
+            f"{folder}: cannot be read ({fault.strerror}).", "Choose another folder.", "cannot_write"
+        ) from fault
+    if JOB in files and not overwrite:
+        raise SmaltiError(
+            f"{folder}: holds another job.", "Choose another folder, resume it, or overwrite it.", "output_holds_job"
+        )
+    if JOB not in files and files - {LOG}:
+        raise SmaltiError(
+            f"{folder}: is not empty.", "Choose an empty folder, or one that does not exist yet.", "output_not_empty"
+        )
+    inside = os.path.join(os.path.realpath(folder), "")
+    for path in job.paths.values():
+        if os.path.join(os.path.realpath(path), "").startswith(inside):
+            raise SmaltiError(
+                f"{path}: lies in the output folder, where the new job would replace it.",
+                "Choose another output folder.",
+                "input_in_output",
+            )
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[None]:
+    """Within, `folder` exists. If the body fails, folders that are new and empty are removed again."""
+    new: list[Path] = []
+    try:
+        new += [each for each in (folder, *folder.parents) if not each.exists()]
+        make_folder(folder)
+        yield
+    except BaseException:
+        for each in new:
+            with suppress(OSError):
+                each.rmdir()
+        raise
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder and its parents unless they exist. Raises SmaltiError, code ``"cannot_write"``."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise SmaltiError(
+            f"{folder}: cannot be created ({fault.strerror}).",
+            "Choose a folder that can be written to.",
+            "cannot_write",
+        ) from fault
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[IO[str]]:
+    """Within, only this process works in the job folder, and the engine's log messages go to its engine.log too.
+
+    Yields:
+        The log file, open for appending.
+
+    Raises:
+        SmaltiError: code ``"job_busy"`` if another process works there, or ``"cannot_write"``.
+    """
+    path = folder / LOG
+    try:
+        log = open(path, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115 (closed below)
+    except OSError as fault:
+        raise SmaltiError(f"{path}: cannot be written ({fault.strerror}).", code="cannot_write") from fault
+    if not try_lock(log):
+        log.close()
+        raise SmaltiError(
+            f"{folder}: another Smalti is at work on this job.", "Wait until it is done, or stop it.", "job_busy"
+        )
+    try:
+        with _logging_to(log):
+            yield log
+    except Exception:
+        with suppress(OSError):
+            traceback.print_exc(file=log)
+        raise
+    finally:
+        with suppress(OSError):
+            log.close()
+        with suppress(OSError):
+            if not (folder / JOB).exists():  # the job never began
+                path.unlink()
+
+
+@contextmanager
+def _logging_to(file: IO[str]) -> Iterator[None]:
+    """Within, what the engine logs from level INFO on is written to `file` too."""
+    logger = logging.getLogger("smalti")
+    handler = logging.StreamHandler(file)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk must not end a job by its log
+    level = logger.level
+    logger.setLevel(min(level, logging.INFO) if level else logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The groups of a job's sprites: those of each region, and those of none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from smalti.bridge.errors import SmaltiError
+from smalti.bridge.job import JobSpec, RegionSpec
+
+from ..arrays import BoolArray, Float32Array
+from ..fitting.groups import Group
+from ..fitting.strategy import Strategy
+from .masks import VISIBLE, Masks
+
+MAX_SPRITE = 16.0
+"""Longer side of the largest sprite in longer sides of the canvas. A larger one is one colour on the whole canvas, and
+its parameters overflow."""
+
+
+def check_regions(job: JobSpec, masks: Masks, alpha: Float32Array) -> None:
+    """Check that part of the target is visible in each region and outside all of them, where sprites may draw.
+
+    Args:
+        alpha: [H, W], the target's alpha under its mask, 0 to 1.
+
+    Raises:
+        SmaltiError: code ``"region_mask_empty"``, ``"region_empty"`` or ``"regions_cover_all"``.
+    """
+    regions, drawable = masks.region_pixels, masks.drawable_pixels
+    others = [f"{name}: {path}" for name in ("keep_in", "keep_out") if (path := getattr(job, name)) is not None]
+    for region, mask in zip(job.regions, regions):
+        if (alpha * mask).max() < VISIBLE:
+            raise SmaltiError(
+                f"{region.mask}: nothing of the target lies in this region.",
+                "White marks the region; choose one where the target is not transparent.",
+                "region_mask_empty",
+            )
+        if (alpha * mask * drawable).max() < VISIBLE:
+            raise SmaltiError(
+                f"{region.mask}: nothing of this region lies where sprites may draw ({', '.join(others)}).",
+                f"Change one of the {'two' if len(others) == 1 else 'three'} masks.",
+                "region_empty",
+            )
+    rest = alpha * ~np.logical_or.reduce(regions) if regions else alpha
+    if job.count and regions and (rest * drawable).max() < VISIBLE:
+        both = f" and {' and '.join(others)}" if rest.max() >= VISIBLE else ""
+        raise SmaltiError(
+            f"count is {job.count}, but the regions{both} leave nothing of the target to sprites of no region.",
+            "Set count to 0, or make the masks smaller." if not both else "Set count to 0, or change one of the masks.",
+            "regions_cover_all",
+        )
+
+
+def groups_of(job: JobSpec, strategy: Strategy, template_counts: Sequence[int], masks: Masks) -> tuple[Group, ...]:
+    """The groups of a job's sprites, from the bottom of the stack: the job's own, if it has any, and each region's.
+
+    Args:
+        strategy: tells the usual sizes.
+        template_counts: number of templates of each group.
+
+    Raises:
+        SmaltiError: a smallest size does not fit the canvas (code ``"bad_setting"``).
+    """
+    ends = np.cumsum(template_counts).tolist()
+    templates = [range(end - count, end) for end, count in zip(ends, template_counts)]
+    regions, drawable = masks.region_pixels, masks.drawable_pixels
+    result = []
+    if job.count:
+        rest = ~np.logical_or.reduce(regions) & drawable if regions else None
+        result.append(Group(job.count, templates[0], _size_range(strategy, job, rest, masks.size), rest))
+    for number, region in enumerate(job.regions):
+        mask = regions[number] & drawable
+        result.append(
+            Group(
+                region.count,
+                templates[len(result)],
+                _size_range(strategy, region, mask, masks.size, f" of region {number + 1}"),
+                mask,
+                masks.regions[number] if region.confine else None,
+                f"the region of {region.mask}",
+            )
+        )
+    return tuple(result)
+
+
+def _size_range(
+    strategy: Strategy,
+    settings: JobSpec | RegionSpec,
+    mask: BoolArray | None,
+    canvas: tuple[int, int],
+    of: str = "",
+) -> tuple[float, float]:
+    """Smallest and largest longer side of a group's sprites, canvas pixels.
+
+    Args:
+        strategy: tells the usual sizes.
+        settings: say how many there are, and may bound their sizes.
+        mask: [H, W] where the sprites' centres are; None for anywhere.
+        canvas: width and height in pixels.
+        of: which region's settings they are, for messages.
+    """
+    width, height = canvas
+    area, longest = width * height, max(width, height)
+    if mask is not None:
+        area = int(mask.sum())
+        longest = max(int(np.ptp(np.flatnonzero(mask.any(axis=axis)))) + 1 for axis in (0, 1))
+    usual = strategy.size_range(canvas, (area, longest), settings.count)
+    smallest, largest = settings.min_size or usual[0], settings.max_size or usual[1]
+    limit = MAX_SPRITE * max(width, height)
+    if smallest > limit:
+        raise SmaltiError(
+            f"min_size{of} is {settings.min_size}, but must be at most {limit:g} on this canvas.", code="bad_setting"
+        )
+    largest = min(largest, limit)
+    if settings.min_size is None:
+        smallest = min(smallest, largest)
+    if settings.max_size is None:
+        largest = max(smallest, largest)
+    return smallest, largest

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The composition that a fit has come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from numpy.typing import NDArray
+
+from smalti.bridge.composition import Header, TemplateFile
+from smalti.bridge.version import VERSION
+
+from ..composition import Composition
+from .folder import template_file
+from .inputs import Inputs
+
+
+def compose(inputs: Inputs, arrays: Mapping[str, NDArray[Any]], frame: int | None = None) -> Composition:
+    """The composition of fitted sprites.
+
+    Args:
+        arrays: those of `smalti.bridge.composition` by name, for all frames so far.
+        frame: the one frame (from 0) that the composition is to have; None for all of them.
+    """
+    if frame is not None:
+        arrays = {name: a if name == "template" else a[frame : frame + 1] for name, a in arrays.items()}
+    header = Header(
+        width=inputs.width,
+        height=inputs.height,
+        sprites=len(arrays["template"]),
+        frames=len(arrays["x"]),
+        blend_space=inputs.job.blend_space,
+        colour_mix=inputs.job.colour_mix,
+        background=inputs.background,
+        frame_rate=inputs.job.frame_rate,
+        templates=tuple(
+            TemplateFile(template.name, template_file(index), template.width, template.height)
+            for index, template in enumerate(inputs.templates)
+        ),
+        engine_version=VERSION,
+    )
+    return Composition(
+        header, inputs.templates, **arrays, background_image=inputs.background_image, atlases=inputs.atlases
+    )

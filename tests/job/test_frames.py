@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The target's frames and the masks: each picture is decoded once, and few stay in memory."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from jobs import badge, film, save, small_job
+from PIL import Image
+
+from smalti.bridge.job import RegionSpec
+from smalti.engine.files import images
+from smalti.engine.job.frames import KEPT
+from smalti.engine.job.inputs import read_inputs
+from smalti.engine.job.run import resume_job, run_job
+
+
+@pytest.fixture
+def decodes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each picture is decoded, by the name of its file."""
+    counts: Counter[str] = Counter()
+    to_srgb = images._to_srgb
+
+    def counted(image: Image.Image, path: Path) -> Image.Image:
+        counts[path.name] += 1
+        return to_srgb(image, path)
+
+    monkeypatch.setattr(images, "_to_srgb", counted)
+    return counts
+
+
+@pytest.mark.parametrize("settings", [{}, {"blend_space": "linear", "colour_mix": 0.5}, {"max_overlap": 2.0}], ids=str)
+def test_every_picture_of_a_still_is_decoded_once(
+    tmp_path: Path, decodes: Counter[str], settings: dict[str, Any]
+) -> None:
+    run_job(small_job(tmp_path, **settings), tmp_path / "job")
+    assert decodes == {"target.png": 1, "disc.png": 1, "bar.png": 1}
+
+
+def test_every_picture_of_a_cut_out_inside_its_outline_is_decoded_once(tmp_path: Path, decodes: Counter[str]) -> None:
+    run_job(
+        small_job(tmp_path, target=str(save(tmp_path / "badge.png", badge())), inside_outline=True), tmp_path / "job"
+    )
+    assert decodes == {"badge.png": 1, "disc.png": 1, "bar.png": 1}
+
+
+def test_every_mask_is_decoded_once(tmp_path: Path, decodes: Counter[str]) -> None:
+    x = np.arange(96)[None].repeat(64, axis=0)
+    planes = {
+        "target_mask": x < 90,
+        "keep_in": x < 80,
+        "keep_out": x > 85,
+        "weight_map": x > 10,
+        "background": x > 0,
+        "left": x < 40,
+        "right": x > 60,
+    }
+    paths = {
+        name: str(save(tmp_path / f"{name}.png", (255 * white).astype(np.uint8))) for name, white in planes.items()
+    }
+    regions = (RegionSpec(paths.pop("left"), 5), RegionSpec(paths.pop("right"), 5, confine=True))
+    run_job(small_job(tmp_path, regions=regions, inside_outline=True, **paths), tmp_path / "job")
+    assert decodes == {f"{name}.png": 1 for name in (*planes, "target", "disc", "bar")}
+
+
+def test_every_frame_of_a_film_is_decoded_once(tmp_path: Path, decodes: Counter[str]) -> None:
+    run_job(small_job(tmp_path, target=str(film(tmp_path / "film", 4))), tmp_path / "job")
+    assert decodes == {f"{name}.png": 1 for name in ("01", "02", "03", "04", "disc", "bar")}
+
+
+def test_a_resumed_film_decodes_again_what_was_done_and_later_frames_once(
+    tmp_path: Path, decodes: Counter[str]
+) -> None:
+    job = small_job(tmp_path, target=str(film(tmp_path / "film", 4)))
+    steps = iter(range(100))
+    run_job(job, tmp_path / "job", should_stop=lambda: next(steps) >= 14)  # in the second frame
+    assert decodes == {f"{name}.png": 1 for name in ("01", "02", "disc", "bar")}
+    decodes.clear()
+    resume_job(tmp_path / "job")
+    # The first gives the canvas, and is compared with its picture again when the frames after it are done.
+    assert {name: decodes[name] for name in ("01.png", "02.png", "03.png", "04.png")} == {
+        "01.png": 2,
+        "02.png": 1,
+        "03.png": 1,
+        "04.png": 1,
+    }
+
+
+def test_few_frames_stay_in_memory(tmp_path: Path) -> None:
+    inputs = read_inputs(small_job(tmp_path, target=str(film(tmp_path / "film", 5))))
+    alive = [weakref.ref(inputs.frames[frame]) for frame in range(5)]
+    gc.collect()
+    assert [frame() is not None for frame in alive] == [False] * (5 - KEPT) + [True] * KEPT
+
+
+@pytest.mark.parametrize("space", ["srgb", "linear"])
+def test_a_fit_leaves_the_target_in_memory_as_it_was(tmp_path: Path, space: str) -> None:
+    job = small_job(
+        tmp_path,
+        target=str(save(tmp_path / "badge.png", badge())),
+        inside_outline=True,
+        blend_space=space,
+        min_visibility=0.1,
+        even_coverage=0.5,
+    )
+    inputs = read_inputs(job)
+    fitting = inputs.fitting()
+    while not fitting.finished:
+        fitting.step()
+    fitting.result()
+    fitting.report()
+    inputs.goal(0)
+    np.testing.assert_array_equal(inputs.target(0), read_inputs(job).target(0))
+    np.testing.assert_array_equal(inputs.inside(0), read_inputs(job).inside(0))
