@@ -183,7 +183,7 @@ def literals_compared(names: Collection[str], folders: tuple[str, ...] = PRODUCT
             elif isinstance(node, ast.MatchValue):
                 parts = [node.value]
             for part in parts:
-                if isinstance(part, ast.Constant) and part.value in names:
+                if isinstance(part, ast.Constant) and isinstance(part.value, str) and part.value in names:
                     key = f"{name_of(path)}:{part.value}"
                     found[key] = f"{name_of(path)}:{part.lineno}: compares with {part.value!r}"
     return found
