@@ -2,7 +2,7 @@
 # From a fresh checkout to a picture, with nothing installed but Python 3.11 or later, a C++ compiler and make:
 #
 #   make demo         rebuild the example picture out of leaves; results in demo/
-#   make test         all tests, in this Python and in every Blender that can be had
+#   make test         all tests, in this Python and in every Blender that is available
 #   make lint         ruff, mypy, clang-format, the layers, and the rules of CONTRIBUTING.md
 #   make docs         pages of the Python interface, from its docstrings; build/docs/index.html
 #   make extension    the Blender extension, dist/smalti-VERSION.zip
@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 # Blender's Python modules (the bpy wheels), each for one version of Python alone. Without the first ones `make test`
-# fails; of the others it takes what can be had.
+# fails; of the others it takes those that are available.
 BLENDERS := 4.2 5.0
 MORE_BLENDERS := 4.5 5.1 5.2
 BLENDER_ENVS := build/blender
@@ -101,7 +101,7 @@ sanitize: $(READY)
 blenders: $(BLENDERS:%=$(BLENDER_ENVS)/%/.ready)
 	@for version in $(MORE_BLENDERS); do \
 		$(MAKE) --no-print-directory $(BLENDER_ENVS)/$$version/.ready \
-			|| echo "Blender $$version is not to be had here: it is left out of the tests."; \
+			|| echo "Blender $$version is not available here: it is left out of the tests."; \
 	done
 
 # A command that runs Python $(1), or nothing: on the path, or one of pyenv's.
