@@ -2,8 +2,9 @@
 # From a fresh checkout to a picture, with nothing installed but Python 3.11 or later, a C++ compiler and make:
 #
 #   make demo         rebuild the example picture out of leaves; results in demo/
-#   make test         all tests, in this Python and in every Blender that can be had
-#   make lint         ruff and mypy
+#   make test         all tests, in this Python and in every Blender that is available
+#   make lint         ruff, mypy, clang-format, the layers, and the rules of CONTRIBUTING.md
+#   make docs         pages of the Python interface, from its docstrings; build/docs/index.html
 #   make extension    the Blender extension, dist/smalti-VERSION.zip
 #   make cuda         compile the CUDA kernels for every architecture, which needs no GPU, and say what they take
 #   make pictures     remake the pictures in docs/, which takes a while
@@ -18,14 +19,19 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 # Blender's Python modules (the bpy wheels), each for one version of Python alone. Without the first ones `make test`
-# fails; of the others it takes what can be had.
+# fails; of the others it takes those that are available.
 BLENDERS := 4.2 5.0
 MORE_BLENDERS := 4.5 5.1 5.2
 BLENDER_ENVS := build/blender
 
 NATIVE_SOURCES := CMakeLists.txt $(wildcard engine/cpu/*.cpp engine/cpu/*.h engine/cpu/CMakeLists.txt engine/kernels/*.h)
 
-.PHONY: demo test lint extension pictures cuda sanitize clean distclean environment blenders
+# mypy, import-linter and Sphinx follow packages by their folders, not through an editable install.
+PACKAGES := build/path
+NATIVE_CODE := $(wildcard $(foreach folder,engine/cpu engine/cuda engine/kernels tests/native tests/cuda_host,\
+	$(foreach ending,cpp h cu cuh,$(folder)/*.$(ending))))
+
+.PHONY: demo test lint docs extension pictures cuda sanitize clean distclean environment blenders packages
 .DELETE_ON_ERROR:
 
 environment: $(READY)
@@ -55,15 +61,29 @@ demo: $(READY)
 test: $(READY) blenders
 	$(BIN)/pytest
 
-# mypy follows packages by their folders, not through an editable install.
-lint: $(READY)
+packages:
+	@rm -rf $(PACKAGES) && mkdir -p $(PACKAGES)/smalti $(PACKAGES)/smalti_addon
+	@touch $(PACKAGES)/smalti/__init__.py
+	@ln -s ../../../engine ../../../bridge $(PACKAGES)/smalti/
+	@ln -s $(addprefix ../../../,$(wildcard addon/*.py) bridge) $(PACKAGES)/smalti_addon/
+
+# import-linter runs without site (-S), which would put the editable install before the folders.
+lint: $(READY) packages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@mkdir -p build/path/smalti && ln -sfn ../../../engine build/path/smalti/engine \
-		&& ln -sfn ../../../bridge build/path/smalti/bridge
-	@mkdir -p build/path/smalti_addon && ln -sf $(patsubst %,../../../%,$(wildcard addon/*.py)) build/path/smalti_addon/ \
-		&& ln -sfn ../../../bridge build/path/smalti_addon/bridge
-	MYPYPATH=build/path $(BIN)/mypy -p smalti.engine -p smalti.bridge -p smalti_addon
+	$(BIN)/clang-format --dry-run --Werror $(NATIVE_CODE)
+	MYPYPATH=$(PACKAGES) $(BIN)/mypy -p smalti.engine -p smalti.bridge -p smalti_addon
+	MYPYPATH=$(PACKAGES):tests:benchmarks/quality $(BIN)/mypy --exclude '^tests/blender/' \
+		tests benchmarks docs examples addon/build_extension.py
+	MYPYPATH=$(PACKAGES):tests/blender $(BIN)/mypy tests/blender
+	PYTHONPATH=$(PACKAGES):$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
+		$(BIN)/python -S -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
+	$(BIN)/pytest -q tests/test_house_rules.py
+
+docs: $(READY) packages
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt sphinx
+	PYTHONPATH=$(PACKAGES) $(BIN)/sphinx-build -q -W --keep-going -j auto -d build/docs-cache docs/api build/docs
+	@echo "build/docs/index.html"
 
 extension: $(READY)
 	$(BIN)/python addon/build_extension.py dist
@@ -81,7 +101,7 @@ sanitize: $(READY)
 blenders: $(BLENDERS:%=$(BLENDER_ENVS)/%/.ready)
 	@for version in $(MORE_BLENDERS); do \
 		$(MAKE) --no-print-directory $(BLENDER_ENVS)/$$version/.ready \
-			|| echo "Blender $$version is not to be had here: it is left out of the tests."; \
+			|| echo "Blender $$version is not available here: it is left out of the tests."; \
 	done
 
 # A command that runs Python $(1), or nothing: on the path, or one of pyenv's.

@@ -8,7 +8,6 @@ code, and three of scikit-image's photographs. It takes the extra `quality`, and
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import io
 import sys
 import tempfile
@@ -16,7 +15,6 @@ import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -153,27 +151,18 @@ def frames() -> Image.Image:
 
 
 @cache
-def benchmark() -> ModuleType:
-    """The benchmark of quality, which belongs to no package."""
-    specification = importlib.util.spec_from_file_location("quality", ROOT / "benchmarks" / "quality" / "__main__.py")
-    assert specification is not None and specification.loader is not None  # noqa: PT018
-    module = importlib.util.module_from_spec(specification)
-    sys.modules["quality"] = module
-    specification.loader.exec_module(module)
-    return module
-
-
-@cache
 def drawn(name: str) -> list[Template]:
-    """The benchmark's discs, strokes or letters."""
+    """The discs, strokes or letters of the benchmark of quality, whose folder is no package."""
+    sys.path.insert(0, str(ROOT / "benchmarks" / "quality"))
+    from drawn_bitmaps import templates_of
+
     with tempfile.TemporaryDirectory() as folder:
-        found: list[Template] = benchmark().templates_of(name, Path(folder), Path(folder))
-        return found
+        return templates_of(name, Path(folder), Path(folder))
 
 
 def sheet(columns: dict[str, list[Template]], mix: float) -> Image.Image:
     """A row for each target: itself, then rebuilt out of each column's bitmaps."""
-    rows = []
+    rows: list[Image.Image] = []
     for path in TARGETS:
         row = {"target": reduced(path, SIZE)}
         for name, templates in columns.items():
