@@ -110,7 +110,7 @@ RULES: tuple[Callable[[], list[str]], ...] = (
     everything_public_has_a_docstring,
 )
 
-NOT_YET = {rule.__name__ for rule in RULES} - {"bridge_and_addon_need_no_package"}
+NOT_YET = {rule.__name__ for rule in RULES} - {"bridge_and_addon_need_no_package", "docstrings_tell_no_measurements"}
 """Rules that the sources do not follow yet. A rule that holds must be taken off."""
 
 
