@@ -1,23 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The native CPU back end: C++17 over tiles of 16 x 16 pixels, threads, and vectors of pixels.
 
-plan.cpp finds the tiles that each sprite touches, tiles.cpp draws a tile and differentiates it, composite.cpp puts both
-together, and engine/kernels/sprite.h holds the mathematics of a pixel. Images are float32, gradients float64; the
-functions are those of `smalti.engine.raster.backends.Operations`.
+plan.cpp finds the tiles that each sprite touches, tile_forward.h, tile_backward.h and tile_candidates.h are the passes
+over one tile, composite.cpp runs them over all, and engine/kernels holds the mathematics of a pixel. Images are
+float32, gradients float64; the functions are those of `smalti.engine.raster.backends.Operations`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import AnyArray, Float32Array, Float64Array
 from ..raster.atlas import Atlas
 from ..raster.candidates import COEFFICIENTS, Candidates, CandidateScores, merged_stack
 from ..raster.scene import STOP, Gradients, Scene
-from ..raster.step import Step
+from ..raster.step import PARAMETERS, Step
 from . import _native as _native
 from .threads import threads, threads_to_kernels, threads_to_torch
 
@@ -33,22 +32,20 @@ __all__ = [
     "threads_to_torch",
 ]
 
-Array = NDArray[Any]
-
 
 def instruction_set() -> str:
     """Which build of the kernels runs here: ``"avx512"``, ``"avx2"`` or ``"baseline"``."""
     return str(_native.instruction_set())
 
 
-def forward(scene: Scene[Array]) -> tuple[Array, tuple[_native.Scene, _native.Plan]]:
+def forward(scene: Scene[AnyArray]) -> tuple[AnyArray, tuple[_native.Scene, _native.Plan]]:
     """See `smalti.engine.raster.backends.Operations`."""
     native = _native_scene(scene)
     image = np.empty((*scene.size, 4), np.float32)
     return image, (native, _native.forward(native, image, threads()))
 
 
-def backward(saved: tuple[_native.Scene, _native.Plan], grad_image: Array) -> Gradients[Array]:
+def backward(saved: tuple[_native.Scene, _native.Plan], grad_image: AnyArray) -> Gradients[AnyArray]:
     """See `smalti.engine.raster.backends.Operations`."""
     native, plan = saved
     gradients = _empty_gradients(native.sprites)
@@ -57,13 +54,13 @@ def backward(saved: tuple[_native.Scene, _native.Plan], grad_image: Array) -> Gr
 
 
 def loss_and_gradients(
-    scene: Scene[Array], goal: Array, absolute: bool, encoded: bool
-) -> tuple[float, Gradients[Array]]:
+    scene: Scene[AnyArray], goal: AnyArray, absolute: bool, encoded: bool
+) -> tuple[float, Gradients[AnyArray]]:
     """See `smalti.engine.raster.backends.Operations`. One pass over the tiles samples every sprite once, not twice."""
     native = _native_scene(scene)
     gradients = _empty_gradients(native.sprites)
     scale = 1 / goal.size
-    total = _native.step(
+    total = _native.loss_and_gradients(
         native,
         _picture(goal),
         absolute,
@@ -78,8 +75,8 @@ def loss_and_gradients(
 
 
 def evaluate_candidates(
-    scene: Scene[Array], goal: Array, candidates: Candidates[Array] | None
-) -> CandidateScores[Array]:
+    scene: Scene[AnyArray], goal: AnyArray, candidates: Candidates[AnyArray] | None
+) -> CandidateScores[AnyArray]:
     """See `smalti.engine.raster.backends.Operations`.
 
     The removal errors are about as much work as `loss_and_gradients`, a candidate as much as drawing a sprite.
@@ -87,12 +84,12 @@ def evaluate_candidates(
     if candidates is None:
         native = _native_scene(scene)
         removal, coefficients = np.empty(native.sprites), np.empty((0, COEFFICIENTS))
-        _native.appraise(native, _picture(goal), None, removal, coefficients, threads())
+        _native.evaluate_candidates(native, _picture(goal), None, removal, coefficients, threads())
         return CandidateScores(removal / goal.size, coefficients)
     stack = merged_stack(scene, candidates)
     native = _native_scene(stack.scene)
     removal, coefficients = np.empty(native.sprites), np.empty((native.sprites, COEFFICIENTS))
-    _native.appraise(native, _picture(goal), stack.roles, removal, coefficients, threads())
+    _native.evaluate_candidates(native, _picture(goal), stack.entries, removal, coefficients, threads())
     count = len(scene)
     return CandidateScores(
         removal[stack.index[:count]] / goal.size,
@@ -109,11 +106,11 @@ class FusedStep:
 
     def bind(
         self,
-        parameters: Mapping[str, NDArray[np.float64]],
-        means: Mapping[str, NDArray[np.float64]],
-        squares: Mapping[str, NDArray[np.float64]],
-        template: Array,
-        extent: NDArray[np.float64],
+        parameters: Mapping[str, Float64Array],
+        means: Mapping[str, Float64Array],
+        squares: Mapping[str, Float64Array],
+        template: AnyArray,
+        extent: Float64Array,
     ) -> None:
         """See `smalti.engine.raster.FusedStep`. The arrays change at every step."""
         self._values = {name: value.reshape(-1) for name, value in parameters.items()}
@@ -126,11 +123,11 @@ class FusedStep:
     def __call__(self, step: Step) -> float:
         """See `smalti.engine.raster.FusedStep`."""
 
-        def moving(name: str) -> _native.Moving:
+        def parameter(name: str) -> _native.AdamParameter:
             value = self._values[name]
             if name not in self._moments:
-                return _native.Moving(value, value, value, 0.0)
-            return _native.Moving(value, *self._moments[name], step.learning_rates[name])
+                return _native.AdamParameter(value, value, value, 0.0)
+            return _native.AdamParameter(value, *self._moments[name], step.learning_rates[name])
 
         height, width, _ = step.goal.shape
         scene = _native_canvas(
@@ -145,12 +142,7 @@ class FusedStep:
             step.encoded,
             step.noise_key,
             scale,
-            moving("x"),
-            moving("y"),
-            moving("log_scale"),
-            moving("theta"),
-            moving("opacity"),
-            moving("tint"),
+            [parameter(name) for name in PARAMETERS],
             self._extent,
             step.adam,
             step.bounds,
@@ -161,20 +153,20 @@ class FusedStep:
         return total * scale
 
 
-def _doubles(array: Array) -> NDArray[np.float64]:
+def _doubles(array: AnyArray) -> Float64Array:
     """Per-sprite numbers travel in double precision: N of them cost nothing, and positions keep their fractions."""
     return np.ascontiguousarray(array, dtype=np.float64)
 
 
-def _picture(array: Array) -> NDArray[np.float32]:
+def _picture(array: AnyArray) -> Float32Array:
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def _empty_gradients(sprites: int) -> Gradients[Array]:
+def _empty_gradients(sprites: int) -> Gradients[AnyArray]:
     return Gradients(np.empty((sprites, 6)), np.empty(sprites), np.empty((sprites, 3)))
 
 
-def _native_scene(scene: Scene[Array]) -> _native.Scene:
+def _native_scene(scene: Scene[AnyArray]) -> _native.Scene:
     return _native_canvas(
         (scene.affine, scene.opacity, scene.tint),
         scene.template,
@@ -188,11 +180,11 @@ def _native_scene(scene: Scene[Array]) -> _native.Scene:
 
 
 def _native_canvas(
-    sprites: tuple[Array, Array, Array] | None,
-    template: Array,
+    sprites: tuple[AnyArray, AnyArray, AnyArray] | None,
+    template: AnyArray,
     atlas: Atlas,
     size: tuple[int, int],
-    background: Array | None,
+    background: AnyArray | None,
     mix: float,
     lod_bias: float,
     stop: float,

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+from collections.abc import Sequence
 from typing import Any
 
 from numpy import float32, float64, int32, uint64
@@ -27,9 +28,9 @@ class Scene:
 class Plan: ...
 class Workspace: ...
 
-class Moving:
+class AdamParameter:
     def __init__(
-        self, value: NDArray[float64], mean: NDArray[float64], square: NDArray[float64], rate: float
+        self, value: NDArray[float64], mean: NDArray[float64], square: NDArray[float64], learning_rate: float
     ) -> None: ...
 
 def instruction_set() -> str: ...
@@ -43,7 +44,7 @@ def backward(
     grad_tint: NDArray[float64],
     threads: int,
 ) -> None: ...
-def step(
+def loss_and_gradients(
     scene: Scene,
     goal: NDArray[Any],
     absolute: bool,
@@ -54,12 +55,12 @@ def step(
     grad_tint: NDArray[float64],
     threads: int,
 ) -> float: ...
-def appraise(
+def evaluate_candidates(
     scene: Scene,
     goal: NDArray[Any],
-    roles: NDArray[int32] | None,
-    costs: NDArray[float64],
-    sums: NDArray[float64],
+    entries: NDArray[int32] | None,
+    removal_errors: NDArray[float64],
+    coefficients: NDArray[float64],
     threads: int,
 ) -> None: ...
 def optimise(
@@ -69,12 +70,7 @@ def optimise(
     encoded: bool,
     noise_key: int | None,
     scale: float,
-    x: Moving,
-    y: Moving,
-    log_scale: Moving,
-    theta: Moving,
-    opacity: Moving,
-    tint: Moving,
+    parameters: Sequence[AdamParameter],
     extent: NDArray[float64],
     adam: tuple[float, float, float, float],
     bounds: tuple[float, float, float, float, float],

@@ -27,9 +27,9 @@ const TileKernels& kernels() {
 }
 
 // One sprite's gradient from those of its pairs, always added in the same order.
-DrawableGradient<double> merged(const Plan& plan, const PairGradient* pairs, std::int64_t k) {
-    const Sprite& s = plan.sprites[k];
-    DrawableGradient<double> sum{};
+RasterGradient<double> reduce_gradient(const Plan& plan, const PairGradient* pairs, std::int64_t k) {
+    const ProjectedSprite& s = plan.sprites[k];
+    RasterGradient<double> sum{};
     double lod = 0.0;
     for (std::int64_t p = plan.pair_start[k]; p < plan.pair_start[k + 1]; ++p) {
         const PairGradient& g = pairs[p];
@@ -45,11 +45,12 @@ DrawableGradient<double> merged(const Plan& plan, const PairGradient* pairs, std
     return sum;
 }
 
-void merge_all(const Scene& scene, const Plan& plan, const PairGradient* pairs, int threads, const Gradients& to) {
+void reduce_gradients(const Scene& scene, const Plan& plan, const PairGradient* pairs, int threads,
+                      const Gradients& to) {
     constexpr std::int64_t kChunk = 256;
     parallel_for((scene.sprites + kChunk - 1) / kChunk, threads, [&](std::int64_t chunk, int) {
         for (std::int64_t k = chunk * kChunk; k < std::min(scene.sprites, (chunk + 1) * kChunk); ++k) {
-            const DrawableGradient<double> g = merged(plan, pairs, k);
+            const RasterGradient<double> g = reduce_gradient(plan, pairs, k);
             const PlacementGradient<double>& p = g.placement;
             const double affine[6] = {p.a, p.b, p.u, p.d, p.e, p.v};
             std::copy_n(affine, 6, to.affine + 6 * k);
@@ -66,9 +67,8 @@ const char* instruction_set() { return kernels().name; }
 Plan forward(const Scene& scene, int threads, float* image) {
     Plan plan;
     make_plan(scene, threads, plan);
-    parallel_for(plan.tiles(), threads, [&](std::int64_t tile, int) {
-        kernels().forward(scene, plan, static_cast<int>(tile), image);
-    });
+    parallel_for(plan.tiles(), threads,
+                 [&](std::int64_t tile, int) { kernels().forward(scene, plan, static_cast<int>(tile), image); });
     return plan;
 }
 
@@ -78,7 +78,7 @@ void backward(const Scene& scene, const Plan& plan, int threads, const float* gr
     parallel_for(plan.tiles(), threads, [&](std::int64_t tile, int worker) {
         kernels().backward(scene, plan, static_cast<int>(tile), grad_image, pairs.data(), scratch[worker]);
     });
-    merge_all(scene, plan, pairs.data(), threads, out);
+    reduce_gradients(scene, plan, pairs.data(), threads, out);
 }
 
 double differentiate(const Scene& scene, int threads, const Goal& goal, Workspace& work) {
@@ -88,7 +88,8 @@ double differentiate(const Scene& scene, int threads, const Goal& goal, Workspac
     if (work.scratch.size() < static_cast<std::size_t>(std::max(threads, 1))) work.scratch.resize(std::max(threads, 1));
     // Any thread may get the deepest tile next time.
     std::size_t values = 0, rows = 0;
-    for (const Scratch& s : work.scratch) values = std::max(values, s.values.size()), rows = std::max(rows, s.rows.capacity());
+    for (const Scratch& s : work.scratch)
+        values = std::max(values, s.values.size()), rows = std::max(rows, s.rows.capacity());
     for (Scratch& s : work.scratch) s.values.resize(values), s.rows.reserve(rows);
     work.losses.resize(plan.tiles());
     parallel_for(plan.tiles(), threads, [&](std::int64_t tile, int worker) {
@@ -99,37 +100,41 @@ double differentiate(const Scene& scene, int threads, const Goal& goal, Workspac
     return std::accumulate(work.losses.begin(), work.losses.end(), 0.0);
 }
 
-DrawableGradient<double> merged(const Workspace& work, std::int64_t k) { return merged(work.plan, work.pairs.data(), k); }
+RasterGradient<double> reduce_gradient(const Workspace& work, std::int64_t k) {
+    return reduce_gradient(work.plan, work.pairs.data(), k);
+}
 
 double step(const Scene& scene, int threads, const Goal& goal, const Gradients& out) {
     Workspace work;
     const double loss = differentiate(scene, threads, goal, work);
-    merge_all(scene, work.plan, work.pairs.data(), threads, out);
+    reduce_gradients(scene, work.plan, work.pairs.data(), threads, out);
     return loss;
 }
 
-void appraise(const Scene& scene, int threads, const float* goal, const Role* roles, double* costs, double* sums) {
+void evaluate_candidates(const Scene& scene, int threads, const float* goal, const StackEntry* entries,
+                         double* removal_errors, double* coefficients) {
     Plan plan;
     make_plan(scene, threads, plan);
-    std::vector<float> pairs(plan.pair_tile.size());
-    std::vector<PairTrial> trials(roles ? plan.pair_tile.size() : 0);
+    std::vector<float> errors(plan.pair_tile.size());
+    std::vector<Coefficients<float>> of_pairs(entries ? plan.pair_tile.size() : 0);
     std::vector<Scratch> scratch(std::max(threads, 1));
     parallel_for(plan.tiles(), threads, [&](std::int64_t tile, int worker) {
-        kernels().appraise(scene, plan, static_cast<int>(tile), goal, roles, pairs.data(), trials.data(), scratch[worker]);
+        kernels().candidates(scene, plan, static_cast<int>(tile), goal, entries, errors.data(), of_pairs.data(),
+                             scratch[worker]);
     });
     for (std::int64_t k = 0; k < scene.sprites; ++k) {
         const std::int64_t first = plan.pair_start[k], last = plan.pair_start[k + 1];
-        const bool drawn = !roles || roles[k].place == Place::drawn;
-        costs[k] = drawn ? std::accumulate(pairs.begin() + first, pairs.begin() + last, 0.0) : 0.0;
-        if (!roles) continue;
-        double* const to = sums + kTrialSums * k;
-        std::fill_n(to, kTrialSums, 0.0);
+        const bool drawn = !entries || entries[k].role == Role::drawn;
+        removal_errors[k] = drawn ? std::accumulate(errors.begin() + first, errors.begin() + last, 0.0) : 0.0;
+        if (!entries) continue;
+        double* const to = coefficients + kCoefficients * k;
+        std::fill_n(to, kCoefficients, 0.0);
         if (drawn) continue;
         for (std::int64_t p = first; p < last; ++p) {
-            const PairTrial& t = trials[p];
-            const float parts[kTrialSums] = {t.squares, t.cross[0], t.cross[1], t.cross[2], t.own,
-                                             t.tint[0], t.tint[1],  t.tint[2],  t.match};
-            for (int i = 0; i < kTrialSums; ++i) to[i] += parts[i];
+            const Coefficients<float>& c = of_pairs[p];
+            const float parts[kCoefficients] = {c.squares, c.cross[0], c.cross[1], c.cross[2], c.own,
+                                                c.tint[0], c.tint[1],  c.tint[2],  c.match};
+            for (int i = 0; i < kCoefficients; ++i) to[i] += parts[i];
         }
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The CPU back end's two calls, free of Python.
+// The CPU back end's operations, without Python.
 #pragma once
 
 #include "../kernels/parameters.h"
@@ -11,7 +11,7 @@ namespace smalti {
 // The instruction set in use: the best one that was built and that this processor has.
 const char* instruction_set();
 
-// What calls work in, kept from one to the next: once it is as large as they need, nothing is allocated any more.
+// Memory of a call, kept from one call to the next: once it is as large as they need, nothing is allocated any more.
 struct Workspace {
     Plan plan;
     std::vector<PairGradient> pairs;
@@ -22,7 +22,7 @@ struct Workspace {
 // image [height, width, 4], premultiplied. Returns the plan that `backward` wants.
 Plan forward(const Scene& scene, int threads, float* image);
 
-// Where gradients go: affine [sprites, 6], opacity [sprites], tint [sprites, 3].
+// Output arrays for gradients: affine [sprites, 6], opacity [sprites], tint [sprites, 3].
 struct Gradients {
     double* affine;
     double* opacity;
@@ -37,17 +37,17 @@ void backward(const Scene& scene, const Plan& plan, int threads, const float* gr
 // the loss, not scaled (see Goal).
 double step(const Scene& scene, int threads, const Goal& goal, const Gradients& out);
 
-// The same up to the gradients of pairs, which stay in the workspace; `merged` adds up those of sprite k, by a map whose
-// constants c and f are held fast instead of its centre (see `about_centre`).
+// The same up to the gradients of pairs, which stay in the workspace; `reduce_gradient` adds up those of sprite k, by a map
+// whose constants c and f are held constant instead of its centre (see `about_centre`).
 double differentiate(const Scene& scene, int threads, const Goal& goal, Workspace& work);
 
-DrawableGradient<double> merged(const Workspace& work, std::int64_t k);
+RasterGradient<double> reduce_gradient(const Workspace& work, std::int64_t k);
 
-constexpr int kTrialSums = 9;  // the numbers of a PairTrial, in its order
-
-// costs [sprites]: by how much the sum of squared differences to goal [height, width, 4] would grow if that sprite alone
-// were taken away; below 0 for one that does harm. With roles [sprites], some are trials: sums [sprites, kTrialSums] gets
-// theirs (0 for the others), taken against the picture without the sprite that each replaces; their costs are 0.
-void appraise(const Scene& scene, int threads, const float* goal, const Role* roles, double* costs, double* sums);
+// removal_errors [sprites]: by how much the sum of squared differences to goal [height, width, 4] grows if that sprite alone
+// is removed; below 0 for one that does harm. With entries [sprites], some are candidates: coefficients [sprites,
+// kCoefficients] gets theirs (0 for the others), taken against the picture without the sprite that each replaces; their
+// removal errors are 0.
+void evaluate_candidates(const Scene& scene, int threads, const float* goal, const StackEntry* entries,
+                         double* removal_errors, double* coefficients);
 
 }  // namespace smalti

@@ -37,8 +37,8 @@ SMALTI_ISA_INLINE U16x16 zip_high(U16x16 a, U16x16 b) {
     return __builtin_shufflevector(a, b, 4, 20, 5, 21, 6, 22, 7, 23, 12, 28, 13, 29, 14, 30, 15, 31);
 }
 SMALTI_ISA_INLINE U16x16 join(U16x8 a, U16x8 b) {
-    return reinterpret_cast<U16x16>(_mm256_inserti128_si256(
-        _mm256_castsi128_si256(reinterpret_cast<__m128i>(a)), reinterpret_cast<__m128i>(b), 1));
+    return reinterpret_cast<U16x16>(
+        _mm256_inserti128_si256(_mm256_castsi128_si256(reinterpret_cast<__m128i>(a)), reinterpret_cast<__m128i>(b), 1));
 }
 SMALTI_ISA_INLINE Reals reals(U16x16 texels) {
     const __m256i t = reinterpret_cast<__m256i>(texels);

@@ -74,7 +74,9 @@ struct RealLanes {
     SMALTI_ISA_INLINE friend RealLanes operator+(RealLanes a, RealLanes b) { return {a.low + b.low, a.high + b.high}; }
     SMALTI_ISA_INLINE friend RealLanes operator-(RealLanes a, RealLanes b) { return {a.low - b.low, a.high - b.high}; }
     SMALTI_ISA_INLINE friend RealLanes operator*(RealLanes a, RealLanes b) { return {a.low * b.low, a.high * b.high}; }
-    SMALTI_ISA_INLINE friend IntLanes<n> operator<(RealLanes a, RealLanes b) { return {a.low < b.low, a.high < b.high}; }
+    SMALTI_ISA_INLINE friend IntLanes<n> operator<(RealLanes a, RealLanes b) {
+        return {a.low < b.low, a.high < b.high};
+    }
     SMALTI_ISA_INLINE friend IntLanes<n> operator<=(RealLanes a, RealLanes b) {
         return {a.low <= b.low, a.high <= b.high};
     }
@@ -104,7 +106,9 @@ struct RealLanes<kNative> {
     SMALTI_ISA_INLINE friend RealLanes choose(IntLanes<kNative> mask, RealLanes a, RealLanes b) {
         return mask.v ? a.v : b.v;
     }
-    SMALTI_ISA_INLINE friend IntLanes<kNative> truncated(RealLanes a) { return __builtin_convertvector(a.v, NativeInts); }
+    SMALTI_ISA_INLINE friend IntLanes<kNative> truncated(RealLanes a) {
+        return __builtin_convertvector(a.v, NativeInts);
+    }
 };
 
 template <int n>

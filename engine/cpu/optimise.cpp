@@ -9,14 +9,15 @@
 namespace smalti {
 namespace {
 
-Parameters<double> parameters(const Optimised& s, std::int64_t k) {
-    return {s.x.value[k],     s.y.value[k],       s.log_scale.value[k],
-            s.theta.value[k], s.opacity.value[k], {s.tint.value[3 * k], s.tint.value[3 * k + 1], s.tint.value[3 * k + 2]}};
+Parameters<double> parameters(const SpriteParameters& s, std::int64_t k) {
+    return {s.x.value[k],         s.y.value[k],
+            s.log_scale.value[k], s.theta.value[k],
+            s.opacity.value[k],   {s.tint.value[3 * k], s.tint.value[3 * k + 1], s.tint.value[3 * k + 2]}};
 }
 
-void step_one(const Adam<double>& adam, const Moving& m, std::int64_t i, double gradient, double& value) {
-    if (m.rate == 0.0) return;
-    adam_step(adam, m.rate, gradient, std::numeric_limits<double>::min(), value, m.mean[i], m.square[i]);
+void step_one(const Adam<double>& adam, const AdamParameter& p, std::int64_t i, double gradient, double& value) {
+    if (p.learning_rate == 0.0) return;
+    adam_step(adam, p.learning_rate, gradient, std::numeric_limits<double>::min(), value, p.mean[i], p.square[i]);
 }
 
 template <class Body>
@@ -29,34 +30,37 @@ void for_each_sprite(std::int64_t sprites, int threads, const Body& body) {
 
 }  // namespace
 
-double optimise(const Scene& given, const Optimised& sprites, const Rule& rule, int threads, const Goal& goal,
-                OptimiserWorkspace& work) {
-    const std::int64_t n = given.sprites;
-    work.drawn.resize(n), work.placement.resize(n), work.opacity.resize(n), work.tint.resize(3 * n);
-    const auto extent = [&](std::int64_t k) { return Extent<double>{sprites.extent[2 * k], sprites.extent[2 * k + 1]}; };
+double optimise(const Scene& canvas, const SpriteParameters& sprites, const StepSettings& settings, int threads,
+                const Goal& goal, OptimiserWorkspace& work) {
+    const std::int64_t n = canvas.sprites;
+    work.input.resize(n), work.placement.resize(n), work.opacity.resize(n), work.tint.resize(3 * n);
+    const auto extent = [&](std::int64_t k) {
+        return Extent<double>{sprites.extent[2 * k], sprites.extent[2 * k + 1]};
+    };
     for_each_sprite(n, threads, [&](std::int64_t k) {
-        const Drawable<double> d = drawable(parameters(sprites, k), extent(k), rule.pixel, rule.alpha_max);
-        work.drawn[k] = d;
+        const RasterInput<double> d =
+            raster_input(parameters(sprites, k), extent(k), settings.pixel, settings.alpha_max);
+        work.input[k] = d;
         work.placement[k] = d.placement;
         work.opacity[k] = d.opacity;
         std::copy_n(d.tint, 3, &work.tint[3 * k]);
     });
-    Scene scene = given;
+    Scene scene = canvas;
     scene.affine = nullptr, scene.placement = work.placement.data();
     scene.opacity = work.opacity.data(), scene.tint = work.tint.data();
     const double loss = differentiate(scene, threads, goal, work.step);
     for_each_sprite(n, threads, [&](std::int64_t k) {
         Parameters<double> p = parameters(sprites, k);
-        DrawableGradient<double> found = merged(work.step, k);
-        found.placement = about_centre(work.drawn[k].placement, found.placement);
-        const Parameters<double> g = chain(work.drawn[k], found, rule.pixel, rule.alpha_max);
-        step_one(rule.adam, sprites.x, k, g.x, p.x);
-        step_one(rule.adam, sprites.y, k, g.y, p.y);
-        step_one(rule.adam, sprites.log_scale, k, g.log_scale, p.log_scale);
-        step_one(rule.adam, sprites.theta, k, g.theta, p.theta);
-        step_one(rule.adam, sprites.opacity, k, g.opacity, p.opacity);
-        for (int i = 0; i < 3; ++i) step_one(rule.adam, sprites.tint, 3 * k + i, g.tint[i], p.tint[i]);
-        keep_in_bounds(rule.bounds, extent(k), sprites.log_scale.rate != 0.0, p);
+        RasterGradient<double> gradient = reduce_gradient(work.step, k);
+        gradient.placement = about_centre(work.input[k].placement, gradient.placement);
+        const Parameters<double> g = parameter_gradient(work.input[k], gradient, settings.pixel, settings.alpha_max);
+        step_one(settings.adam, sprites.x, k, g.x, p.x);
+        step_one(settings.adam, sprites.y, k, g.y, p.y);
+        step_one(settings.adam, sprites.log_scale, k, g.log_scale, p.log_scale);
+        step_one(settings.adam, sprites.theta, k, g.theta, p.theta);
+        step_one(settings.adam, sprites.opacity, k, g.opacity, p.opacity);
+        for (int i = 0; i < 3; ++i) step_one(settings.adam, sprites.tint, 3 * k + i, g.tint[i], p.tint[i]);
+        keep_in_bounds(settings.bounds, extent(k), sprites.log_scale.learning_rate != 0.0, p);
         sprites.x.value[k] = p.x, sprites.y.value[k] = p.y, sprites.log_scale.value[k] = p.log_scale;
         sprites.theta.value[k] = p.theta, sprites.opacity.value[k] = p.opacity;
         std::copy_n(p.tint, 3, sprites.tint.value + 3 * k);

@@ -10,8 +10,8 @@
 namespace smalti {
 namespace {
 
-Sprite prepare(const Scene& scene, std::int64_t k) {
-    Sprite s{};
+ProjectedSprite project(const Scene& scene, std::int64_t k) {
+    ProjectedSprite s{};
     s.placement = scene.affine ? placement_of(scene.affine + 6 * k) : scene.placement[k];
     s.opacity = static_cast<float>(scene.opacity[k]);
     for (int i = 0; i < 3; ++i) s.tint[i] = static_cast<float>(scene.tint[3 * k + i]);
@@ -25,7 +25,7 @@ Sprite prepare(const Scene& scene, std::int64_t k) {
 
 // Calls visit(tile) for each tile that holds the centre of a pixel inside the sprite's rotated rectangle.
 template <class Visit>
-void for_each_tile(const Sprite& s, const Scene& scene, const Plan& plan, Visit visit) {
+void for_each_tile(const ProjectedSprite& s, const Scene& scene, const Plan& plan, Visit visit) {
     if (!s.drawn) return;
     const Outline<double> outline = outline_of(s.placement, s.view.extent_u, s.view.extent_v, scene.height);
     for (int row = outline.first_row; row <= outline.last_row; ++row) {
@@ -46,7 +46,7 @@ void make_plan(const Scene& scene, int threads, Plan& plan) {
     plan.pair_start[0] = 0;
     parallel_for(chunks, threads, [&](std::int64_t chunk, int) {
         for (std::int64_t k = chunk * kChunk; k < std::min(n, (chunk + 1) * kChunk); ++k) {
-            plan.sprites[k] = prepare(scene, k);
+            plan.sprites[k] = project(scene, k);
             std::int64_t count = 0;
             for_each_tile(plan.sprites[k], scene, plan, [&](int) { ++count; });
             plan.pair_start[k + 1] = count;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// From sprites to tiles: what each sprite samples, which tiles it touches, and each tile's sprites in stacking order.
+// From sprites to tiles: the mip levels of each sprite, the tiles it touches, and each tile's sprites in stacking order.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@ namespace smalti {
 
 constexpr int kTilePixels = kTile * kTile;
 
-// Borrowed views of the caller's arrays, in the units of `composite` in engine/raster.
+// Borrowed views of the caller's arrays, in the units of `Scene` in engine/raster/scene.py.
 struct Scene {
     std::int64_t sprites;
     const double* affine;              // [sprites, 6]: u = a x + b y + c, v = d x + e y + f; or null
@@ -28,12 +28,12 @@ struct Scene {
     const float* background;  // [height, width, 4] premultiplied, or null for transparent
     float mix;
     double lod_bias;
-    float stop;  // a pixel is finished once its transmittance is below this
+    float stop;                                    // a pixel is finished once its transmittance is below this
     const Placement<double>* placement = nullptr;  // [sprites], read where affine is null
 };
 
 // One sprite, ready to be drawn.
-struct Sprite {
+struct ProjectedSprite {
     Placement<double> placement;
     View view;
     float opacity;
@@ -47,7 +47,7 @@ struct Plan {
     int tiles_x = 0;
     int tiles_y = 0;
     std::int64_t tiles() const { return static_cast<std::int64_t>(tiles_x) * tiles_y; }
-    std::vector<Sprite> sprites;
+    std::vector<ProjectedSprite> sprites;
     std::vector<std::int64_t> pair_start;   // [sprites + 1]
     std::vector<std::int32_t> pair_tile;    // [pairs]
     std::vector<std::int64_t> tile_start;   // [tiles + 1]

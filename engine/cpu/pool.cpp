@@ -62,7 +62,8 @@ class Pool {
   private:
     void work(int worker) {
         try {
-            for (std::int64_t i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) body_->call(body_->body, i, worker);
+            for (std::int64_t i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1))
+                body_->call(body_->body, i, worker);
         } catch (...) {
             next_.store(count_);
             const std::lock_guard<std::mutex> lock(mutex_);

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "../kernels/candidate.h"
 #include "plan.h"
 
 namespace smalti {
@@ -18,7 +19,7 @@ struct PairGradient {
     float tint[3];
 };
 
-// What a backward pass remembers between its two walks through a tile; grows to the deepest tile and is kept.
+// What a backward pass stores between its two walks through a tile; grows to the deepest tile and is kept.
 struct Scratch {
     std::vector<float> values;
     std::vector<int> rows;  // for each sprite of the tile, a bit for each row of pixels that it touches
@@ -26,29 +27,17 @@ struct Scratch {
 };
 
 // What a picture is compared with: its loss is the sum over pixels and channels of the squared (or absolute) difference
-// to `image` [height, width, 4], and `scale` times that sum is what is differentiated.
+// to `image` [height, width, 4], and `scale` times that sum is differentiated.
 struct Goal {
     const float* image = nullptr;
     float scale = 1.0f;
     bool absolute = false;
-    bool encoded = false;  // the picture is in linear light, and compared as a display shows it; `image` is encoded
-    // Instead of the scene's background, picture and `image` (transparent, and not encoded then) are both laid on the
-    // noise of this key, see display.h.
+    bool encoded =
+        false;  // the picture is in linear light and display-encoded before it is compared; `image` is encoded
+    // Instead of over the scene's background, picture and `image` (transparent, and not encoded then) are both composited
+    // over the noise of this key, see display.h.
     bool on_noise = false;
     std::uint32_t noise_key = 0;
-};
-
-// What a sprite of a scene that is appraised is there for: it is drawn, or it is a trial, which is not.
-enum class Place : std::int32_t { drawn = 0, in_stack = 1, on_top = 2, at_bottom = 3 };
-
-struct Role {
-    Place place = Place::drawn;
-    std::int32_t replaces = -1;  // of a trial: the drawn sprite that goes if it comes, or -1; its trials follow it in the list
-};
-
-// Sums of one (trial, tile) pair, see Trial in blend.h.
-struct PairTrial {
-    float squares, cross[3], own, tint[3], match;
 };
 
 struct TileKernels {
@@ -58,13 +47,13 @@ struct TileKernels {
     // Writes the gradients of the tile's pairs into gradients[pair]; grad_image has the image's shape.
     void (*backward)(const Scene& scene, const Plan& plan, int tile, const float* grad_image, PairGradient* gradients,
                      Scratch& scratch);
-    // Draws, compares and differentiates the tile at once; returns its part of the loss, not scaled.
+    // Composites, compares and differentiates the tile at once; returns its part of the loss, not scaled.
     double (*step)(const Scene& scene, const Plan& plan, int tile, const Goal& goal, PairGradient* gradients,
                    Scratch& scratch);
-    // For each of the tile's pairs, by how much the sum of squared differences to goal [height, width, 4] would grow in
-    // the tile without the sprite; or, for a trial, its sums. `roles`: [sprites], or null where all are drawn.
-    void (*appraise)(const Scene& scene, const Plan& plan, int tile, const float* goal, const Role* roles, float* costs,
-                     PairTrial* trials, Scratch& scratch);
+    // For each of the tile's pairs, by how much the sum of squared differences to goal [height, width, 4] grows in the tile
+    // if the sprite is removed; or, for a candidate, its coefficients. `entries`: [sprites], or null where all are drawn.
+    void (*candidates)(const Scene& scene, const Plan& plan, int tile, const float* goal, const StackEntry* entries,
+                       float* removal_errors, Coefficients<float>* coefficients, Scratch& scratch);
 };
 
 // One function for each instruction set that was built, see tiles.cpp and CMakeLists.txt.

@@ -18,10 +18,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
+from ..arrays import AnyArray, Float32Array, Float64Array
 from ..raster.atlas import Atlas
 from ..raster.candidates import COEFFICIENTS, Candidates, CandidateScores, merged_stack
 from ..raster.scene import STOP, Gradients, Scene
@@ -319,8 +319,8 @@ def evaluate_candidates(scene: Scene[Any], goal: Any, candidates: Candidates[Any
     else:
         stack = merged_stack(_on_host(scene), _candidates_on_host(candidates))
         drawn = _Drawn(stack.scene)
-        roles = torch.from_numpy(stack.roles).to(drawn.launcher.device)
-        found = _over_sprites(drawn, goal, "appraise", "merge_appraisals", 1 + COEFFICIENTS, roles)
+        entries = torch.from_numpy(stack.entries).to(drawn.launcher.device)
+        found = _over_sprites(drawn, goal, "appraise", "merge_appraisals", 1 + COEFFICIENTS, entries)
         ordered = found[torch.from_numpy(stack.index).to(found.device)]
         removal, coefficients = ordered[: len(scene), 0], ordered[len(scene) :, 1:]
     values = _values(scene)
@@ -398,7 +398,7 @@ class FusedStep:
     def __init__(self, atlas: Atlas) -> None:
         self._launcher = _launcher()
         self._resident = _resident(atlas, self._launcher.device)
-        self._pictures: tuple[NDArray[np.float32] | None, ...] = ()
+        self._pictures: tuple[Float32Array | None, ...] = ()
         self._play: Callable[[], None] | None = None
         self._shape: tuple[Any, ...] = ()
         self._waiting: list[bytes] = []
@@ -409,18 +409,18 @@ class FusedStep:
 
     def bind(
         self,
-        parameters: Mapping[str, NDArray[np.float64]],
-        means: Mapping[str, NDArray[np.float64]],
-        squares: Mapping[str, NDArray[np.float64]],
-        template: NDArray[Any],
-        extent: NDArray[np.float64],
+        parameters: Mapping[str, Float64Array],
+        means: Mapping[str, Float64Array],
+        squares: Mapping[str, Float64Array],
+        template: AnyArray,
+        extent: Float64Array,
     ) -> None:
         """See `smalti.engine.raster.FusedStep`."""
         self._settle()
         self._bound = dict(parameters), dict(means), dict(squares)
         sprites = len(template)
 
-        def table(by_name: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+        def table(by_name: Mapping[str, Float64Array]) -> Float64Array:
             columns = [by_name.get(n, np.zeros_like(parameters[n])).reshape(sprites, -1) for n in PARAMETERS]
             return np.concatenate(columns, axis=1)
 
@@ -623,7 +623,7 @@ class Loss:
         return self._value
 
 
-def _address(array: NDArray[Any] | None) -> int | None:
+def _address(array: AnyArray | None) -> int | None:
     return None if array is None else int(array.__array_interface__["data"][0])
 
 

@@ -10,7 +10,7 @@
 
 namespace smalti {
 
-// A pixel's own test is rounded otherwise: reach a little further, so that no tile is missed.
+// A pixel's own test rounds differently: reach a little further, so that no tile is missed.
 constexpr float kSlack = 1.0f / 256.0f;
 
 // The corners of a sprite's rectangle on the canvas, and the rows of tiles that they span; none where first > last.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What a loss compares: display-encoded values, and sprites over noise where the target is transparent.
+// What a loss compares: display-encoded values, and a noise background where the target is transparent.
 #pragma once
 
 #include "sprite.h"

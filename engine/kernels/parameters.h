@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// From what is optimised to what is drawn, back again by the chain rule, and Adam, for one sprite and every back end. R is
-// float or double.
+// From the parameters that are optimised to what the rasteriser takes, back again by the chain rule, and Adam: one sprite,
+// for every back end. R is float or double.
 #pragma once
 
 #include "sprite.h"
 
 namespace smalti {
 
-// What is optimised: x and y in canvas pixels, the logarithm of the half-size in canvas pixels, theta in radians, logits
+// The parameters: x and y in canvas pixels, the logarithm of the half-size in canvas pixels, theta in radians, logits
 // of opacity and tint.
 template <class R>
 struct Parameters {
@@ -16,13 +16,13 @@ struct Parameters {
 
 // What the rasteriser takes: a placement, an opacity and a tint from 0 to 1.
 template <class R>
-struct Drawable {
+struct RasterInput {
     Placement<R> placement;
     R opacity, tint[3];
 };
 
 template <class R>
-struct DrawableGradient {
+struct RasterGradient {
     PlacementGradient<R> placement;
     R opacity, tint[3];
 };
@@ -33,7 +33,7 @@ struct Extent {
     R width, height;
 };
 
-// Size in canvas pixels of a pixel that is drawn: above 1 where a smaller picture stands for the canvas.
+// Size of a drawn pixel in canvas pixels: above 1 where the canvas is drawn smaller (coarse to fine).
 template <class R>
 struct Pixel {
     R width, height;
@@ -45,10 +45,11 @@ SMALTI_INLINE R sigmoid(R logit) {
 }
 
 template <class R>
-SMALTI_INLINE Drawable<R> drawable(const Parameters<R>& p, const Extent<R>& extent, const Pixel<R>& pixel, R alpha_max) {
+SMALTI_INLINE RasterInput<R> raster_input(const Parameters<R>& p, const Extent<R>& extent, const Pixel<R>& pixel,
+                                          R alpha_max) {
     const R size = exp(p.log_scale), c = cos(p.theta), s = sin(p.theta);
     const R across = R(1) / (size * extent.width), down = R(1) / (size * extent.height);
-    Drawable<R> out;
+    RasterInput<R> out;
     out.placement = {c * across * pixel.width, s * across * pixel.height, -s * down * pixel.width,
                      c * down * pixel.height,  p.x / pixel.width,         p.y / pixel.height};
     out.opacity = alpha_max * sigmoid(p.opacity);
@@ -56,11 +57,11 @@ SMALTI_INLINE Drawable<R> drawable(const Parameters<R>& p, const Extent<R>& exte
     return out;
 }
 
-// The gradient by the parameters from the gradient by what `drawable` made of them.
+// The chain rule: the gradient by the parameters from the gradient by `raster_input` of them.
 template <class R>
-SMALTI_INLINE Parameters<R> chain(const Drawable<R>& drawn, const DrawableGradient<R>& gradient, const Pixel<R>& pixel,
-                                  R alpha_max) {
-    const Placement<R>& p = drawn.placement;
+SMALTI_INLINE Parameters<R> parameter_gradient(const RasterInput<R>& input, const RasterGradient<R>& gradient,
+                                               const Pixel<R>& pixel, R alpha_max) {
+    const Placement<R>& p = input.placement;
     const PlacementGradient<R>& g = gradient.placement;
     Parameters<R> out;
     out.x = -(p.a * g.u + p.d * g.v) / pixel.width;
@@ -69,28 +70,28 @@ SMALTI_INLINE Parameters<R> chain(const Drawable<R>& drawn, const DrawableGradie
     // On the canvas, turning changes a by -b, b by a, d by -e and e by d.
     const R ratio = pixel.width / pixel.height;
     out.theta = (p.a * g.b + p.d * g.e) / ratio - (p.b * g.a + p.e * g.d) * ratio;
-    const R o = drawn.opacity / alpha_max;
+    const R o = input.opacity / alpha_max;
     out.opacity = gradient.opacity * alpha_max * o * (R(1) - o);
-    for (int i = 0; i < 3; ++i) out.tint[i] = gradient.tint[i] * drawn.tint[i] * (R(1) - drawn.tint[i]);
+    for (int i = 0; i < 3; ++i) out.tint[i] = gradient.tint[i] * input.tint[i] * (R(1) - input.tint[i]);
     return out;
 }
 
-// Adam (Kingma and Ba, 2015, algorithm 1): decays of the two means, and 1 minus their powers by the number of steps.
+// Adam (Kingma and Ba, 2015, algorithm 1): decay rates of the two moments, and 1 minus their powers by the number of steps.
 template <class R>
 struct Adam {
     R first, second, first_bias, second_bias;
 };
 
 template <class R>
-SMALTI_INLINE void adam_step(const Adam<R>& adam, R rate, R gradient, R tiny, R& value, R& mean, R& square) {
+SMALTI_INLINE void adam_step(const Adam<R>& adam, R learning_rate, R gradient, R tiny, R& value, R& mean, R& square) {
     mean += (R(1) - adam.first) * (gradient - mean);
     square = adam.second * square + (R(1) - adam.second) * gradient * gradient;
     // The smallest normal number keeps a parameter without any gradient where it is.
     const R length = sqrt(square / adam.second_bias);
-    value -= rate / adam.first_bias * mean / (length > tiny ? length : tiny);
+    value -= learning_rate / adam.first_bias * mean / (length > tiny ? length : tiny);
 }
 
-// Where parameters have a gradient: sizes as the artist wants them, logits that a sigmoid can come back from, and a good
+// Where parameters have a gradient: sizes within the artist's range, logits whose sigmoid still has a slope, and a good
 // part of the sprite on the canvas.
 template <class R>
 struct Bounds {
@@ -98,8 +99,9 @@ struct Bounds {
 };
 
 template <class R>
-SMALTI_INLINE void keep_in_bounds(const Bounds<R>& bounds, const Extent<R>& extent, bool scale_moves, Parameters<R>& p) {
-    if (scale_moves) p.log_scale = clamped(p.log_scale, bounds.log_scale_low, bounds.log_scale_high);
+SMALTI_INLINE void keep_in_bounds(const Bounds<R>& bounds, const Extent<R>& extent, bool scale_is_free,
+                                  Parameters<R>& p) {
+    if (scale_is_free) p.log_scale = clamped(p.log_scale, bounds.log_scale_low, bounds.log_scale_high);
     const R reach = R(0.5) * exp(p.log_scale) * (extent.width > extent.height ? extent.width : extent.height);
     p.x = clamped(p.x, -reach, bounds.width + reach);
     p.y = clamped(p.y, -reach, bounds.height + reach);

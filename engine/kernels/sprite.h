@@ -14,18 +14,23 @@
 
 namespace smalti {
 
-constexpr int kTile = 16;  // pixels a side that are drawn together
+constexpr int kTile = 16;  // side of a tile in pixels
 
 // Two texels: a sprite reaches half a texel of the coarser level past the edge, which is up to one texel of the finer
 // one, and interpolation then reads one texel further.
 constexpr int kMargin = 2;
 
-// Added to the level of detail. At 0 a sprite would sample the level with one texel to a pixel, and bilinear interpolation
-// blurs that by a texel more; a little finer is nearest to the area average that renderers and image editors converge to
-// (of sprites of flowers and of brush marks at 512 pixels: 40.8 and 37.6 dB at 0, 48.0 and 40.5 dB at -0.6).
+// Added to the level of detail. At 0 a sprite would sample the level with one texel per pixel, and bilinear interpolation
+// would blur it by a texel more; a little finer is closest to the area average that renderers and image editors converge
+// to (figures in docs/forward-model.md).
 constexpr double kLodOffset = -0.6;
 
-constexpr float kTexelScale = 1.0f / 65535.0f;
+static_assert(kMargin == 2, "MARGIN = 2 in engine/raster/atlas.py");
+static_assert(kLodOffset == -0.6, "LOD_OFFSET = -0.6 in engine/raster/atlas.py");
+
+constexpr float kTexelOne = 65535.0f, kTexelScale = 1.0f / kTexelOne;
+
+static_assert(kTexelOne == 65535.0f, "TEXEL_ONE = 65535 in engine/raster/atlas.py");
 
 // One mip level of one template. `base` is the index of its first stored texel, margin included.
 struct Level {
@@ -56,7 +61,7 @@ SMALTI_INLINE Sampler sampler_of(const Level& level) {
     return s;
 }
 
-// Where a sprite lies: u = a (px - x) + b (py - y), v = d (px - x) + e (py - y), in pixels that are drawn. About the
+// Where a sprite is: u = a (px - x) + b (py - y), v = d (px - x) + e (py - y), in pixels that are drawn. About the
 // centre, single precision is enough on any canvas.
 template <class R>
 struct Placement {
@@ -71,7 +76,7 @@ SMALTI_INLINE Placement<R> placement_of(const R* affine) {
     return {a, b, d, e, (b * f - e * c) / determinant, (d * c - a * f) / determinant};
 }
 
-// Whether a sprite can be drawn: every number finite, and a map that can be inverted.
+// Whether a sprite can be drawn: every number is finite and the map can be inverted.
 template <class R>
 SMALTI_INLINE bool is_drawable(const Placement<R>& p, float opacity, const float* tint) {
     const R determinant = p.a * p.e - p.b * p.d;
@@ -79,7 +84,7 @@ SMALTI_INLINE bool is_drawable(const Placement<R>& p, float opacity, const float
     return is_finite(sum) && is_finite(opacity + tint[0] + tint[1] + tint[2]) && is_finite(R(1) / determinant);
 }
 
-// What a sprite samples.
+// The mip levels that a sprite samples, and how far it reaches.
 struct View {
     float extent_u, extent_v;  // |u| and |v| beyond which the sprite is 0
     float fraction;            // weight of the coarse level
@@ -90,13 +95,13 @@ struct View {
 // `levels`: those of the sprite's template, `count` of them.
 template <class R>
 SMALTI_INLINE View view_of(const Placement<R>& p, const Level* levels, int count, R lod_bias) {
-    // Texels per pixel, as the square root of the ratio of areas.
+    // Texels per pixel: the square root of the ratio of areas.
     const R texels = fabs(p.a * p.e - p.b * p.d) * R(0.25) * R(levels[0].width) * R(levels[0].height);
-    const R wanted = R(0.5) * log2(texels) + R(kLodOffset) + lod_bias;
-    const R lod = least(most(wanted, R(0)), R(count - 1));
+    const R unclamped = R(0.5) * log2(texels) + R(kLodOffset) + lod_bias;
+    const R lod = least(most(unclamped, R(0)), R(count - 1));
     const int fine = least(static_cast<int>(lod), count - 1);
     View v;
-    v.lod_free = wanted > R(0) && wanted < R(count - 1);
+    v.lod_free = unclamped > R(0) && unclamped < R(count - 1);
     v.fraction = static_cast<float>(lod - R(fine));
     const int coarse = v.fraction > 0.0f ? least(fine + 1, count - 1) : fine;
     v.fine = sampler_of(levels[fine]);
@@ -106,19 +111,19 @@ SMALTI_INLINE View view_of(const Placement<R>& p, const Level* levels, int count
     return v;
 }
 
-// The gradient by a placement's a, b, d and e, the centre held fast, and by u and v, summed over all pixels.
+// The gradient by a placement's a, b, d and e, with the centre held constant, and by u and v, summed over all pixels.
 template <class R>
 struct PlacementGradient {
     R a, b, d, e, u, v;
 };
 
-// From a gradient that was summed over u = a px + b py + c, with c held fast.
+// From a gradient that was summed over u = a px + b py + c, with c held constant.
 template <class R>
 SMALTI_INLINE PlacementGradient<R> about_centre(const Placement<R>& p, const PlacementGradient<R>& g) {
     return {g.a - p.x * g.u, g.b - p.y * g.u, g.d - p.x * g.v, g.e - p.y * g.v, g.u, g.v};
 }
 
-// Adds what comes by way of the level of detail, log2(|determinant| * constant) / 2.
+// Adds the gradient by way of the level of detail, log2(|determinant| * constant) / 2.
 template <class R>
 SMALTI_INLINE void add_lod(const Placement<R>& p, R lod, PlacementGradient<R>& g) {
     const R scale = R(0.72134752044448170) * lod / (p.a * p.e - p.b * p.d);  // 1 / (2 ln 2)
@@ -168,9 +173,9 @@ SMALTI_INLINE Sample<R> between_levels(const Sample<R>& fine, const Sample<R>& c
             fine.dv + fraction * (coarse.dv - fine.dv), coarse.value - fine.value};
 }
 
-// Red, green and blue weighted by a gradient: the colour seen through it, with its derivatives.
+// Red, green and blue weighted by a gradient, with the derivatives of that sum.
 template <class R>
-SMALTI_INLINE Sample<R> seen_through(R gr, const Sample<R>& r, R gg, const Sample<R>& g, R gb, const Sample<R>& b) {
+SMALTI_INLINE Sample<R> weighted_colour(R gr, const Sample<R>& r, R gg, const Sample<R>& g, R gb, const Sample<R>& b) {
     return {gr * r.value + gg * g.value + gb * b.value, gr * r.du + gg * g.du + gb * b.du,
             gr * r.dv + gg * g.dv + gb * b.dv, gr * r.dlod + gg * g.dlod + gb * b.dlod};
 }

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from ..arrays import AnyArray, Float64Array, FloatArray, Int32Array, UInt16Array, UInt64Array
 
 MARGIN = 2
 """Transparent texels stored around every level (`kMargin` in engine/kernels/sprite.h, where the reason stands)."""
@@ -23,7 +23,7 @@ TEXELS_PER_PIXEL = 2 ** (-LOD_OFFSET)
 TEXEL_ONE = 65535
 
 
-def area_resample(plane: NDArray[np.floating[Any]], length: int, axis: int) -> NDArray[np.float64]:
+def area_resample(plane: FloatArray, length: int, axis: int) -> Float64Array:
     """Shrink `plane` along `axis` to `length` entries, each the exact mean over the interval that it covers.
 
     The outer edges stay where they are, whatever the ratio, so that all levels of a pyramid cover the same square.
@@ -52,9 +52,9 @@ class Atlas:
             Every level is half the one before, rounded up, and the last is a single texel.
     """
 
-    texels: NDArray[np.uint16]
-    levels: NDArray[np.int32]
-    first_level: NDArray[np.int32]
+    texels: UInt16Array
+    levels: Int32Array
+    first_level: Int32Array
 
     @property
     def count(self) -> int:
@@ -62,7 +62,7 @@ class Atlas:
         return len(self.first_level) - 1
 
     @cached_property
-    def alpha_quads(self) -> NDArray[np.uint64]:
+    def alpha_quads(self) -> UInt64Array:
         """[K] uint64: the alphas of the four texels of a lookup that begins at each texel (see `fetch_alphas`)."""
         alpha = self.texels[:, 3].astype(np.uint64)
         quads = np.zeros_like(alpha)
@@ -77,7 +77,7 @@ class Atlas:
         return quads
 
     @property
-    def words(self) -> NDArray[np.uint64]:
+    def words(self) -> UInt64Array:
         """[K] uint64: each texel's four channels in one word, red lowest (a view on little-endian processors)."""
         return self.texels.astype("<u2", copy=False).view("<u8").reshape(-1)
 
@@ -90,7 +90,7 @@ def texels_for(length: float) -> int:
     return int(2 ** np.ceil(np.log2(max(length * TEXELS_PER_PIXEL, 16.0))))
 
 
-def build_atlas(bitmaps: Sequence[NDArray[np.floating[Any]]], largest: int | None = None) -> Atlas:
+def build_atlas(bitmaps: Sequence[FloatArray], largest: int | None = None) -> Atlas:
     """Build the pyramids.
 
     Args:
@@ -103,14 +103,14 @@ def build_atlas(bitmaps: Sequence[NDArray[np.floating[Any]]], largest: int | Non
     """
     if not bitmaps:
         raise ValueError("an atlas needs at least one bitmap")
-    stored: list[NDArray[np.uint16]] = []
+    stored: list[UInt16Array] = []
     levels: list[tuple[int, int, int]] = []
     first_level = [0]
     at = 0
     for bitmap in bitmaps:
         if bitmap.ndim != 3 or bitmap.shape[2] != 4 or 0 in bitmap.shape:
             raise ValueError(f"a bitmap must have shape [height, width, 4], not {bitmap.shape}")
-        level: NDArray[Any] = bitmap
+        level: AnyArray = bitmap
         height, width = level.shape[:2]
         if largest is not None and max(height, width) > largest:
             scale = largest / max(height, width)

@@ -8,8 +8,8 @@ from enum import IntEnum
 from typing import Any, Generic
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import AnyArray, Float64Array, Int32Array, Int64Array
 from .scene import ArrayT, Scene, check_templates
 
 COEFFICIENTS = 9
@@ -17,13 +17,11 @@ COEFFICIENTS = 9
 
 DRAWN = 0
 """Role of a sprite in a list of sprites and candidates; a candidate's is its `StackPosition`. The numbers are those of
-`Role` in engine/kernels/types.h."""
+`Role` in engine/kernels/candidate.h."""
 
 SECTIONS = 18
 """Golden sections in which the optimal opacity is bracketed."""
 GOLDEN = 0.5 * (5**0.5 - 1)
-
-Float64Array = NDArray[np.float64]
 
 
 class StackPosition(IntEnum):
@@ -91,17 +89,17 @@ class MergedStack:
 
     Attributes:
         scene: the list. Candidates have opacity 1 and a black tint, which play no part.
-        roles: [N + M, 2] int32: `DRAWN` or the candidate's position, and the place in the list of what it replaces,
-            or -1.
+        entries: [N + M, 2] int32: `DRAWN` or the candidate's position, and the place in the list of the sprite that it
+            replaces, or -1.
         index: [N + M] where in the list the sprites (first) and the candidates are.
     """
 
-    scene: Scene[NDArray[Any]]
-    roles: NDArray[np.int32]
-    index: NDArray[np.int64]
+    scene: Scene[AnyArray]
+    entries: Int32Array
+    index: Int64Array
 
 
-def merged_stack(scene: Scene[NDArray[Any]], candidates: Candidates[NDArray[Any]]) -> MergedStack:
+def merged_stack(scene: Scene[AnyArray], candidates: Candidates[AnyArray]) -> MergedStack:
     """Put the candidates among the sprites."""
     count, new = len(scene), len(candidates)
     replaces = candidates.replaces.astype(np.int64)
@@ -110,7 +108,7 @@ def merged_stack(scene: Scene[NDArray[Any]], candidates: Candidates[NDArray[Any]
     index = np.empty(count + new, np.int64)
     index[order] = np.arange(count + new)
     replaced = np.where(inserted, -1, index[:count][np.maximum(replaces, 0)]) if count else np.full(new, -1)
-    roles = np.stack(
+    entries = np.stack(
         [
             np.concatenate([np.full(count, DRAWN), candidates.position]),
             np.concatenate([np.full(count, -1), replaced]),
@@ -118,8 +116,8 @@ def merged_stack(scene: Scene[NDArray[Any]], candidates: Candidates[NDArray[Any]
         axis=1,
     )
 
-    def merged(sprites: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
-        together: NDArray[Any] = np.concatenate([sprites, others.astype(sprites.dtype)])
+    def merged(sprites: AnyArray, others: AnyArray) -> AnyArray:
+        together: AnyArray = np.concatenate([sprites, others.astype(sprites.dtype)])
         return together[order]
 
     return MergedStack(
@@ -130,7 +128,7 @@ def merged_stack(scene: Scene[NDArray[Any]], candidates: Candidates[NDArray[Any]
             tint=merged(scene.tint, np.zeros((new, 3))),
             template=merged(scene.template, candidates.template),
         ),
-        np.ascontiguousarray(roles[order], np.int32),
+        np.ascontiguousarray(entries[order], np.int32),
         index,
     )
 

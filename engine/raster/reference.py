@@ -8,28 +8,25 @@ test: the other back ends must return what it returns. The notation is that of e
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from ..arrays import AnyArray
 from ..colour import encoded as display_encoded
 from .atlas import LOD_OFFSET, MARGIN, TEXEL_ONE
 from .candidates import COEFFICIENTS, Candidates, CandidateScores, StackPosition
 from .scene import Gradients, Scene
 
-Array = NDArray[Any]
 
-
-def forward(scene: Scene[Array]) -> tuple[Array, Scene[Array]]:
+def forward(scene: Scene[AnyArray]) -> tuple[AnyArray, Scene[AnyArray]]:
     """See `smalti.engine.raster.backends.Operations`."""
     with torch.no_grad():
         return _composite(_tensors(scene)).numpy(), scene
 
 
-def backward(saved: Scene[Array], grad_image: Array) -> Gradients[Array]:
+def backward(saved: Scene[AnyArray], grad_image: AnyArray) -> Gradients[AnyArray]:
     """See `smalti.engine.raster.backends.Operations`. Draws the image again."""
     with torch.enable_grad():
         scene = _with_leaves(saved)
@@ -38,8 +35,8 @@ def backward(saved: Scene[Array], grad_image: Array) -> Gradients[Array]:
 
 
 def loss_and_gradients(
-    scene: Scene[Array], goal: Array, absolute: bool, encoded: bool
-) -> tuple[Array, Gradients[Array]]:
+    scene: Scene[AnyArray], goal: AnyArray, absolute: bool, encoded: bool
+) -> tuple[AnyArray, Gradients[AnyArray]]:
     """See `smalti.engine.raster.backends.Operations`."""
     with torch.enable_grad():
         differentiated = _with_leaves(scene)
@@ -48,8 +45,8 @@ def loss_and_gradients(
 
 
 def evaluate_candidates(
-    scene: Scene[Array], goal: Array, candidates: Candidates[Array] | None
-) -> CandidateScores[Array]:
+    scene: Scene[AnyArray], goal: AnyArray, candidates: Candidates[AnyArray] | None
+) -> CandidateScores[AnyArray]:
     """See `smalti.engine.raster.backends.Operations`. Draws the image once for each sprite and candidate, or more."""
     with torch.no_grad():
         tensors, wanted = _tensors(scene), _tensor(goal)
@@ -59,11 +56,11 @@ def evaluate_candidates(
     return CandidateScores(removal.numpy(), coefficients.numpy())
 
 
-def _tensor(array: Array) -> Tensor:
+def _tensor(array: AnyArray) -> Tensor:
     return torch.from_numpy(np.array(array))
 
 
-def _tensors(scene: Scene[Array]) -> Scene[Tensor]:
+def _tensors(scene: Scene[AnyArray]) -> Scene[Tensor]:
     return Scene(
         _tensor(scene.affine),
         _tensor(scene.opacity),
@@ -78,7 +75,7 @@ def _tensors(scene: Scene[Array]) -> Scene[Tensor]:
     )
 
 
-def _with_leaves(scene: Scene[Array]) -> Scene[Tensor]:
+def _with_leaves(scene: Scene[AnyArray]) -> Scene[Tensor]:
     """The scene as tensors that autograd differentiates by."""
     tensors = _tensors(scene)
     for leaf in (tensors.affine, tensors.opacity, tensors.tint):
@@ -86,7 +83,7 @@ def _with_leaves(scene: Scene[Array]) -> Scene[Tensor]:
     return tensors
 
 
-def _gradients(value: Tensor, scene: Scene[Tensor], weight: Tensor | None = None) -> Gradients[Array]:
+def _gradients(value: Tensor, scene: Scene[Tensor], weight: Tensor | None = None) -> Gradients[AnyArray]:
     """Of the sum of the value, weighted."""
     leaves = scene.affine, scene.opacity, scene.tint
     if not len(scene):  # then nothing depends on them
@@ -182,7 +179,7 @@ def _removal_errors(scene: Scene[Tensor], goal: Tensor) -> Tensor:
     return torch.stack(errors) if errors else one
 
 
-def _coefficients(scene: Scene[Tensor], goal: Tensor, candidates: Candidates[Array], j: int) -> Tensor:
+def _coefficients(scene: Scene[Tensor], goal: Tensor, candidates: Candidates[AnyArray], j: int) -> Tensor:
     """[9]: draws candidate j in a few opacities and tints, and solves for its coefficients."""
     replaced = int(candidates.replaces[j])
     opacity = scene.opacity if replaced < 0 else scene.opacity.index_fill(0, torch.tensor(replaced), 0.0)
@@ -210,7 +207,7 @@ def _coefficients(scene: Scene[Tensor], goal: Tensor, candidates: Candidates[Arr
 
 
 def _inserted(
-    without: Scene[Tensor], candidates: Candidates[Array], j: int, opacity: float, tint: Tensor
+    without: Scene[Tensor], candidates: Candidates[AnyArray], j: int, opacity: float, tint: Tensor
 ) -> Scene[Tensor]:
     """The scene with candidate j in it, in this paint; `without` has the sprite that it replaces at opacity 0."""
     at = {

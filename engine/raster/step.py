@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, SupportsFloat
+from typing import Protocol, SupportsFloat
 
-import numpy as np
-from numpy.typing import NDArray
+from ..arrays import AnyArray, Float32Array, Float64Array
 
 PARAMETERS = ("x", "y", "log_scale", "theta", "opacity", "tint")
 """What a step changes, in the kernels' order. Opacity and tint are logits."""
@@ -34,8 +33,8 @@ class Step:
 
     learning_rates: Mapping[str, float]
     adam: tuple[float, float, float, float]
-    goal: NDArray[np.float32]
-    background: NDArray[np.float32] | None
+    goal: Float32Array
+    background: Float32Array | None
     noise_key: int | None
     pixel: tuple[float, float]
     encoded: bool
@@ -54,11 +53,11 @@ class FusedStep(Protocol):
 
     def bind(
         self,
-        parameters: Mapping[str, NDArray[np.float64]],
-        means: Mapping[str, NDArray[np.float64]],
-        squares: Mapping[str, NDArray[np.float64]],
-        template: NDArray[Any],
-        extent: NDArray[np.float64],
+        parameters: Mapping[str, Float64Array],
+        means: Mapping[str, Float64Array],
+        squares: Mapping[str, Float64Array],
+        template: AnyArray,
+        extent: Float64Array,
     ) -> None:
         """Set the sprites that steps change. Call it again after every change from outside.
 

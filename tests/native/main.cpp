@@ -46,24 +46,25 @@ struct Result {
     std::vector<double> affine, opacity, tint;
 };
 
-// Of each four sprites one is drawn, and one each is tried instead of it in its place, on top and at the bottom.
-std::vector<smalti::Role> roles_of(std::int64_t sprites) {
-    std::vector<smalti::Role> roles(static_cast<std::size_t>(sprites));
+// Of each four sprites one is drawn, and the others are candidates to replace it: in place, on top and at the bottom.
+std::vector<smalti::StackEntry> entries_of(std::int64_t sprites) {
+    std::vector<smalti::StackEntry> entries(static_cast<std::size_t>(sprites));
     for (std::int64_t k = 0; k < sprites; ++k) {
-        roles[k].place = static_cast<smalti::Place>(k % 4);
-        roles[k].replaces = k % 4 ? static_cast<std::int32_t>(k - k % 4) : -1;
+        entries[k].role = static_cast<smalti::Role>(k % 4);
+        entries[k].replaces = k % 4 ? static_cast<std::int32_t>(k - k % 4) : -1;
     }
-    return roles;
+    return entries;
 }
 
-// By how much the error would grow without each sprite, then the costs and the sums of trials; the scene's gradient serves
-// as the picture to compare with.
-std::vector<double> appraised(const OwnedScene& scene, int threads) {
+// Removal errors of all sprites, then removal errors and coefficients with candidates; the scene's gradient serves as the
+// goal.
+std::vector<double> evaluated(const OwnedScene& scene, int threads) {
     const std::size_t n = static_cast<std::size_t>(scene.sprites());
-    std::vector<double> all(n * (2 + smalti::kTrialSums));
-    smalti::appraise(scene.view(), threads, scene.grad_image.data(), nullptr, all.data(), nullptr);
-    smalti::appraise(scene.view(), threads, scene.grad_image.data(), roles_of(scene.sprites()).data(), all.data() + n,
-                     all.data() + 2 * n);
+    std::vector<double> all(n * (2 + smalti::kCoefficients));
+    const float* const goal = scene.grad_image.data();
+    smalti::evaluate_candidates(scene.view(), threads, goal, nullptr, all.data(), nullptr);
+    smalti::evaluate_candidates(scene.view(), threads, goal, entries_of(scene.sprites()).data(), all.data() + n,
+                                all.data() + 2 * n);
     return all;
 }
 
@@ -99,7 +100,7 @@ void results_are_finite(const OwnedScene& scene) {
     const Result r = run(scene, 1);
     expect(all_finite(r.image), scene.name + ": the image is finite");
     expect(all_finite(r.affine) && all_finite(r.opacity) && all_finite(r.tint), scene.name + ": gradients are finite");
-    expect(all_finite(appraised(scene, 1)), scene.name + ": what sprites and trials are worth is finite");
+    expect(all_finite(evaluated(scene, 1)), scene.name + ": removal errors and coefficients are finite");
 }
 
 // The pass that does all at once must say what drawing, comparing and differentiating one after another says.
@@ -118,8 +119,8 @@ void step_equals_its_parts(const OwnedScene& scene) {
         const smalti::Gradients to{found.affine.data(), found.opacity.data(), found.tint.data()};
         smalti::Goal goal;
         goal.image = scene.grad_image.data(), goal.absolute = absolute;
-        const double told = smalti::step(scene.view(), 3, goal, to);
-        expect(std::fabs(told - loss) <= 1e-5 * std::fabs(loss) + 1e-9, scene.name + ": the loss of a whole step");
+        const double total = smalti::step(scene.view(), 3, goal, to);
+        expect(std::fabs(total - loss) <= 1e-5 * std::fabs(loss) + 1e-9, scene.name + ": the loss of a whole step");
         const auto close = [](const std::vector<double>& a, const std::vector<double>& b) {
             double difference = 0, size = 0;
             for (std::size_t i = 0; i < a.size(); ++i) difference += std::fabs(a[i] - b[i]), size += std::fabs(b[i]);
@@ -133,9 +134,9 @@ void step_equals_its_parts(const OwnedScene& scene) {
 
 void threads_change_nothing(const OwnedScene& scene) {
     const Result one = run(scene, 1);
-    const std::vector<double> costs = appraised(scene, 1);
+    const std::vector<double> errors = evaluated(scene, 1);
     for (const int threads : {2, 3, 8})
-        expect(same_bits(one, run(scene, threads)) && same_bits(costs, appraised(scene, threads)),
+        expect(same_bits(one, run(scene, threads)) && same_bits(errors, evaluated(scene, threads)),
                scene.name + ": " + std::to_string(threads) + " threads give the same bits as one");
 }
 
@@ -145,7 +146,7 @@ void nothing_outside_a_level_is_seen(OwnedScene scene) {
     expect(same_bits(before, run(scene, 1)), scene.name + ": texels outside the levels change nothing");
 }
 
-// A sprite that cannot be drawn must not change the picture or the other sprites' gradients, and learns nothing.
+// A sprite that cannot be drawn must not change the picture or the other sprites' gradients, and gets gradient 0.
 void broken_sprites_are_left_out(const OwnedScene& scene) {
     OwnedScene rest = scene;
     rest.affine.clear(), rest.opacity.clear(), rest.tint.clear(), rest.templates.clear();
@@ -179,8 +180,8 @@ std::vector<smalti::TileKernels> instruction_sets() {
 #if defined(__x86_64__)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back(smalti::avx2_kernels());
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512vl"))
         found.push_back(smalti::avx512_kernels());
 #endif
     return found;
@@ -190,7 +191,7 @@ std::vector<smalti::TileKernels> instruction_sets() {
 struct PairResults {
     smalti::PairGradient backward, step;
     float removal;
-    smalti::PairTrial trial;
+    smalti::Coefficients<float> coefficients;
 };
 constexpr int kNumbers = sizeof(PairResults) / sizeof(float);
 
@@ -206,8 +207,8 @@ Drawn draw_with(const smalti::TileKernels& kernels, const OwnedScene& owned) {
     const std::size_t count = plan.pair_tile.size();
     std::vector<smalti::PairGradient> backward(count), step(count);
     std::vector<float> removal(count), unused(count);
-    std::vector<smalti::PairTrial> trials(count);
-    const std::vector<smalti::Role> roles = roles_of(owned.sprites());
+    std::vector<smalti::Coefficients<float>> coefficients(count);
+    const std::vector<smalti::StackEntry> entries = entries_of(owned.sprites());
     smalti::Scratch scratch;
     Drawn drawn;
     drawn.image.resize(owned.grad_image.size());
@@ -217,12 +218,13 @@ Drawn draw_with(const smalti::TileKernels& kernels, const OwnedScene& owned) {
         smalti::Goal goal;
         goal.image = owned.grad_image.data();
         kernels.step(scene, plan, tile, goal, step.data(), scratch);
-        kernels.appraise(scene, plan, tile, owned.grad_image.data(), roles.data(), unused.data(), trials.data(), scratch);
-        kernels.appraise(scene, plan, tile, owned.grad_image.data(), nullptr, removal.data(), nullptr, scratch);
+        const float* const image = owned.grad_image.data();
+        kernels.candidates(scene, plan, tile, image, entries.data(), unused.data(), coefficients.data(), scratch);
+        kernels.candidates(scene, plan, tile, image, nullptr, removal.data(), nullptr, scratch);
     }
     drawn.numbers.resize(count * kNumbers);
     for (std::size_t p = 0; p < count; ++p) {
-        const PairResults results{backward[p], step[p], removal[p], trials[p]};
+        const PairResults results{backward[p], step[p], removal[p], coefficients[p]};
         std::memcpy(&drawn.numbers[p * kNumbers], &results, sizeof results);
     }
     return drawn;
@@ -270,26 +272,33 @@ struct Fit {
     explicit Fit(const OwnedScene& scene) {
         const std::size_t n = static_cast<std::size_t>(scene.sprites());
         std::mt19937_64 random(5);
-        const auto among = [&](double low, double high) { return std::uniform_real_distribution<double>(low, high)(random); };
+        const auto among = [&](double low, double high) {
+            return std::uniform_real_distribution<double>(low, high)(random);
+        };
         for (int i = 0; i < 6; ++i) {
             value[i].resize(i == 5 ? 3 * n : n);
             mean[i].assign(value[i].size(), 0.0), square[i].assign(value[i].size(), 0.0);
             for (double& v : value[i])
-                v = i == 0 ? among(0, scene.width) : i == 1 ? among(0, scene.height) : i == 2 ? among(0, 3) : among(-2, 2);
+                v = i == 0   ? among(0, scene.width)
+                    : i == 1 ? among(0, scene.height)
+                    : i == 2 ? among(0, 3)
+                             : among(-2, 2);
         }
         extent.assign(2 * n, 1.0);
     }
 
     double step(const OwnedScene& scene, int number, int threads) {
-        const auto moving = [&](int i) {
-            return smalti::Moving{value[i].data(), mean[i].data(), square[i].data(), i == 3 ? 0.0 : 0.05};
+        const auto parameter = [&](int i) {
+            return smalti::AdamParameter{value[i].data(), mean[i].data(), square[i].data(), i == 3 ? 0.0 : 0.05};
         };
-        const smalti::Optimised sprites{moving(0), moving(1), moving(2), moving(3), moving(4), moving(5), extent.data()};
+        const smalti::SpriteParameters sprites{parameter(0), parameter(1), parameter(2), parameter(3),
+                                               parameter(4), parameter(5), extent.data()};
         const double first = 1 - std::pow(0.8, number), second = 1 - std::pow(0.95, number);
-        const smalti::Rule rule{{0.8, 0.95, first, second}, {-1, 4, 6, 1.0 * scene.width, 1.0 * scene.height}, {1, 1}, 1};
+        const smalti::StepSettings settings{
+            {0.8, 0.95, first, second}, {-1, 4, 6, 1.0 * scene.width, 1.0 * scene.height}, {1, 1}, 1};
         smalti::Goal goal;
         goal.image = scene.grad_image.data();
-        return smalti::optimise(scene.view(), sprites, rule, threads, goal, work);
+        return smalti::optimise(scene.view(), sprites, settings, threads, goal, work);
     }
 };
 
@@ -300,7 +309,8 @@ void steps_are_finite_and_the_same_on_any_threads(const OwnedScene& scene) {
         expect(std::isfinite(loss) && loss == many.step(scene, i, 3), scene.name + ": the loss of a step");
     }
     for (int i = 0; i < 6; ++i)
-        expect(all_finite(one.value[i]) && same_bits(one.value[i], many.value[i]), scene.name + ": parameters after steps");
+        expect(all_finite(one.value[i]) && same_bits(one.value[i], many.value[i]),
+               scene.name + ": parameters after steps");
     const Fit start(scene);
     expect(same_bits(one.value[3], start.value[3]), scene.name + ": a locked parameter stays");
 }

@@ -15,8 +15,8 @@ double uniform(Random& random, double low, double high) {
 }
 
 void put_texel(OwnedScene& s, std::int64_t index, const std::uint32_t (&rgba)[4]) {
-    s.texels[index] = static_cast<std::uint64_t>(rgba[0] | rgba[1] << 16) |
-                      static_cast<std::uint64_t>(rgba[2] | rgba[3] << 16) << 32;
+    s.texels[index] =
+        static_cast<std::uint64_t>(rgba[0] | rgba[1] << 16) | static_cast<std::uint64_t>(rgba[2] | rgba[3] << 16) << 32;
 }
 
 void gather_alphas(OwnedScene& s) {
@@ -26,8 +26,7 @@ void gather_alphas(OwnedScene& s) {
     for (const smalti::Level& level : s.levels) {
         const std::int64_t stride = level.width + 2 * smalti::kMargin, rows = level.height + 2 * smalti::kMargin;
         for (std::int64_t i = level.base; i < level.base + stride * rows; ++i)
-            s.alpha_quads[i] =
-                alpha(i) | alpha(i + 1) << 16 | alpha(i + stride) << 32 | alpha(i + stride + 1) << 48;
+            s.alpha_quads[i] = alpha(i) | alpha(i + 1) << 16 | alpha(i + stride) << 32 | alpha(i + stride + 1) << 48;
     }
 }
 
@@ -64,9 +63,23 @@ void add_templates(OwnedScene& s, Random& random) {
 // One number of the sprite becomes one that nobody should ever give.
 void damage(OwnedScene& s, std::int64_t k, Random& random) {
     using Limits = std::numeric_limits<double>;
-    const double values[] = {Limits::quiet_NaN(), Limits::infinity(), -Limits::infinity(), Limits::max(),
-                             Limits::lowest(),    Limits::denorm_min(), 1e300, -1e300, 1e150, 1e39, -1e39, 1e20,
-                             1e-20, 1e-39, 1e-150, 1e-300, 0.0};
+    const double values[] = {Limits::quiet_NaN(),
+                             Limits::infinity(),
+                             -Limits::infinity(),
+                             Limits::max(),
+                             Limits::lowest(),
+                             Limits::denorm_min(),
+                             1e300,
+                             -1e300,
+                             1e150,
+                             1e39,
+                             -1e39,
+                             1e20,
+                             1e-20,
+                             1e-39,
+                             1e-150,
+                             1e-300,
+                             0.0};
     const double value = values[random() % (sizeof values / sizeof *values)];
     const int place = static_cast<int>(random() % 10);
     double* map = &s.affine[6 * k];
