@@ -276,7 +276,7 @@ def test_a_job_written_before_there_was_text_is_still_read(tmp_path: Path) -> No
 
 
 def test_a_palette_of_too_many_colours_is_named() -> None:
-    with pytest.raises(SmaltiError, match=r"palette is #000000, .*\.\.\., but must be of 1 to 1024 colours"):
+    with pytest.raises(SmaltiError, match=r"palette is #000000, .*\.\.\., but must be of 1 to 1024 colors"):
         dataclasses.replace(JOB, palette=("#000000",) * 1025).checked()
 
 

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The names of the files in a job folder. Hand-off files have theirs from `bridge.formats`.
+
+Everything but the log is written in one step: a file is either there as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+JOB = "job.json"
+"""What was asked for (`bridge.job`)."""
+CHECKPOINT = "checkpoint.npz"
+"""From where an interrupted job goes on; a finished one has none."""
+PREVIEW = "preview.png"
+"""The picture so far, while the job is at work."""
+
+COMPOSITION = "composition.json"
+"""The result but for its arrays (`bridge.composition`)."""
+ARRAYS = "frames.npz"
+"""The result's arrays."""
+TEMPLATE_FOLDER = "templates"
+"""The bitmaps, one PNG each."""
+BACKGROUND = "background.png"
+"""The background, where it is an image."""
+
+RENDER = "render.png"
+"""The picture of a finished still."""
+RENDER_FOLDER = "render"
+"""The pictures of a finished film."""
+REPORT = "report.json"
+"""What the job came to: PSNR in dB, seconds, steps, memory."""
+LOG = "engine.log"
+"""What was chosen, and what went wrong."""
+
+
+def picture_file(frame: int, frames: int) -> str:
+    """The finished picture of one frame, from 0, of `frames`; relative to the job folder, with slashes."""
+    return RENDER if frames == 1 else f"{RENDER_FOLDER}/{frame + 1:04d}.png"
+
+
+def template_file(index: int) -> str:
+    """The bitmap with this index in the composition, relative to the job folder, with slashes."""
+    return f"{TEMPLATE_FOLDER}/{index + 1:04d}.png"

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The settings of a region: a part of the canvas with sprites of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from .settings import BITMAPS, IMAGE, row, setting, sprite_size
+
+MAX_COUNT = 1_000_000
+"""Sprites of a job, at most, those of its regions included."""
+
+
+@dataclass(frozen=True)
+class RegionSpec:
+    """A part of the canvas with sprites of its own.
+
+    They start there, their centers stay there (where the job's `keep_in`, `keep_out` and `inside_outline`, which come
+    first, leave them room), and those that are moved elsewhere are moved within. At the start they lie above the job's
+    other sprites, and those of a later region above those of an earlier one.
+
+    A flag is what the command line's --region calls the setting.
+    """
+
+    mask: str = field(
+        metadata=row(
+            "Mask",
+            "A gray picture, stretched over the canvas: the region is where it is white",
+            path="file",
+            rule=IMAGE,
+            metavar="FILE",
+        )
+    )
+    """White is half white or more."""
+    count: int = field(
+        metadata=row(
+            "Count",
+            "Number of sprites in the region, in addition to all others",
+            low=1,
+            high=MAX_COUNT,
+            soft_high=5000,
+            metavar="N",
+        )
+    )
+    min_size: float | None = sprite_size(
+        "Smallest Sprite", "Smallest longer side of a sprite, in pixels", "from the region's extent", flag="min"
+    )
+    max_size: float | None = sprite_size(
+        "Largest Sprite", "Largest longer side of a sprite, in pixels", "from the region's extent", flag="max"
+    )
+    primitives: str | None = setting(
+        None,
+        "Bitmaps",
+        "A folder of bitmaps and SVG drawings of this region, or one of them",
+        none="the job's",
+        path="folder",
+        rule=BITMAPS,
+        metavar="FOLDER",
+    )
+    confine: bool = setting(False, "Confine", "Draw nothing of the region's sprites outside of it")
