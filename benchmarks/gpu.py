@@ -81,7 +81,7 @@ def finished(command: list[str], log: Path, seconds: float) -> int | None:
 
 def machine(options: argparse.Namespace) -> list[Line]:
     """The card, its software, and the state of the sources."""
-    from smalti.engine.doctor import checks
+    from smalti.engine.cli.doctor import checks
 
     for check in checks():
         print(f"  {check.name}: {check.found} {check.hint}")

@@ -43,7 +43,7 @@ from .rules import (
     text_rule,
 )
 from .schema import read_json, write_json
-from .settings import BITMAPS, check_ranges, gray_picture, row, setting, settings_of, share, sprite_size
+from .settings import BITMAPS, Setting, check_ranges, gray_picture, row, setting, settings_of, share, sprite_size
 
 __all__ = [
     "FILE_NAME",
@@ -65,6 +65,7 @@ __all__ = [
     "TextSplit",
     "needs_bitmaps",
     "read_job",
+    "setting_at",
     "write_job",
 ]
 
@@ -168,10 +169,10 @@ class JobSpec:
     lock_rotation: bool = setting(False, "Lock Rotation", "Keep every bitmap upright")
     lock_scale: bool = setting(False, "Lock Scale", "Keep every sprite at the size that it starts with")
     min_size: float | None = sprite_size(
-        "Smallest Sprite", "Smallest longer side of a sprite, in pixels", "from the canvas"
+        "Smallest Sprite", "Smallest longer side of a sprite on the canvas", "from the canvas"
     )
     max_size: float | None = sprite_size(
-        "Largest Sprite", "Largest longer side of a sprite, in pixels", "from the canvas"
+        "Largest Sprite", "Largest longer side of a sprite on the canvas", "from the canvas"
     )
     alpha_max: float = setting(
         1.0, "Opacity Max", "No sprite becomes more opaque than this", above=0, high=1, metavar="A"
@@ -346,6 +347,12 @@ class JobSpec:
         if self.background_is_file:
             others["background"] = change(self.background)
         return dataclasses.replace(self, regions=tuple(regions), **others)
+
+
+def setting_at(key: str) -> Setting:
+    """The setting with a key as in `bridge.errors.named`: ``"min_size"``, or ``"regions.min_size"`` of a region."""
+    region, _, name = key.rpartition(".")
+    return settings_of(RegionSpec if region else JobSpec)[name]
 
 
 OPTIONAL_PATHS = tuple(name for name, one in settings_of(JobSpec).items() if one.path == "file" and one.optional)

@@ -43,10 +43,10 @@ class RegionSpec:
         )
     )
     min_size: float | None = sprite_size(
-        "Smallest Sprite", "Smallest longer side of a sprite, in pixels", "from the region's extent", flag="min"
+        "Smallest Sprite", "Smallest longer side of a sprite on the canvas", "from the region's extent", flag="min"
     )
     max_size: float | None = sprite_size(
-        "Largest Sprite", "Largest longer side of a sprite, in pixels", "from the region's extent", flag="max"
+        "Largest Sprite", "Largest longer side of a sprite on the canvas", "from the region's extent", flag="max"
     )
     primitives: str | None = setting(
         None,

@@ -41,7 +41,7 @@ class Row:
             finite number. A number has one of `low` and `above`.
         soft_high: where a slider ends, beyond which one can still type.
         unit: of a number, in the plural.
-        rule: what it must be, read after "must be", where no range says it.
+        rule: what it must be, read after "must be", where the range does not say it well, or it is a path.
         check: says which rule a value breaks, and an empty text where it is good.
         path: whether it is the path of a file, or of a folder; paths are made absolute, and must not be empty.
         choices: the names that it may have.
@@ -86,6 +86,11 @@ class Setting(Row):
     default: Any = None
 
     @property
+    def option(self) -> str:
+        """The command line's option."""
+        return self.flag or f"--{self.name.replace('_', '-')}"
+
+    @property
     def is_number(self) -> bool:
         """Whether it has a range."""
         return self.kind in (int, float)
@@ -93,8 +98,8 @@ class Setting(Row):
     @property
     def range(self) -> str:
         """What a number must be, in words: "from 16 to 16,384 pixels"; empty for all else."""
-        if not self.is_number:
-            return ""
+        if not self.is_number or self.rule:
+            return self.rule if self.is_number else ""
         if self.high is None:
             least = self.low if self.above is None else self.above
             unit = self.unit.removesuffix("s") if least == 1 else self.unit
@@ -112,7 +117,7 @@ class Setting(Row):
         if self.is_number:
             least = value >= self.low if self.above is None else value > self.above
             most = value < math.inf if self.high is None else value <= self.high
-            return "" if least and most else self.rule or self.range
+            return "" if least and most else self.range
         if self.path and not value:
             return self.rule
         return self.check(value) if self.check else ""

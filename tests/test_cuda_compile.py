@@ -24,7 +24,8 @@ from jobs import ramp
 from PIL import Image
 
 from smalti.bridge.errors import SmaltiError
-from smalti.engine import cli, devices, doctor
+from smalti.engine import cli, devices
+from smalti.engine.cli import doctor
 from smalti.engine.cuda import compiler, driver
 from smalti.engine.job.device import resolve_device
 from smalti.engine.raster import self_check as selfcheck

@@ -1,35 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hand-off files of finished jobs. A format is one module in this folder and one line in `FORMATS`."""
+"""Hand-off files of finished jobs. A format is a row of `smalti.bridge.formats.FORMATS` and a module of its name here.
+
+Its function `write(job, path, frame)` writes one frame (from 0) of the finished job in the folder `job` as the file
+`path`, in one step.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 from smalti.bridge.errors import SmaltiError
-
-
-@dataclass(frozen=True)
-class Format:
-    """One hand-off format.
-
-    Attributes:
-        module: module in this folder, imported when it is first asked for. Its function `write(job, path, frame)`
-            writes one frame (from 0) of the finished job in the folder `job` as the file `path`, in one step.
-        file_name: the file's usual name in the job folder.
-        title: what the format is, for help texts.
-    """
-
-    module: str
-    file_name: str
-    title: str
-
-
-FORMATS: dict[str, Format] = {
-    "psd": Format("psd", "layers.psd", "a layered PSD for Photoshop and other image editors"),
-}
+from smalti.bridge.formats import FORMATS
 
 
 def export_job(job: Path | str, name: str, path: Path | str | None = None, frame: int = 0) -> Path:
@@ -51,9 +34,8 @@ def export_job(job: Path | str, name: str, path: Path | str | None = None, frame
         raise SmaltiError(
             f"{name!r} is not a hand-off format.", f"The formats are {', '.join(FORMATS)}.", "unknown_format"
         )
-    chosen = FORMATS[name]
     job = Path(job)
-    path = job / chosen.file_name if path is None else Path(path)
-    write: Callable[[Path, Path, int], None] = import_module(f".{chosen.module}", __name__).write
+    path = job / FORMATS[name].file_name if path is None else Path(path)
+    write: Callable[[Path, Path, int], None] = import_module(f".{name}", __name__).write
     write(job, path, frame)
     return path

@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 from functools import cache
 
-from smalti.bridge.errors import SmaltiError
+from smalti.bridge.errors import SmaltiError, named
 
 from ..devices import available_devices, cuda_obstacle, default_device
 
@@ -23,9 +23,9 @@ def resolve_device(requested: str) -> str:
     if device not in available_devices():
         obstacle = cuda_obstacle() if device == "cuda" else None
         if obstacle is not None:
-            raise SmaltiError(f"device is 'cuda', but: {obstacle.reason}", obstacle.hint, "device_missing")
+            raise SmaltiError(f"{named('device')} is 'cuda', but: {obstacle.reason}", obstacle.hint, "device_missing")
         raise SmaltiError(
-            f"device is {requested!r}, but this machine offers {', '.join(available_devices())}.",
+            f"{named('device')} is {requested!r}, but this machine offers {', '.join(available_devices())}.",
             "Choose one of them, or auto.",
             "device_missing",
         )
@@ -34,7 +34,7 @@ def resolve_device(requested: str) -> str:
 
         if reason := why_not() or _gpu_fault():
             if requested == "cuda":
-                raise SmaltiError(f"device is 'cuda', but: {reason}", code="device_missing")
+                raise SmaltiError(f"{named('device')} is 'cuda', but: {reason}", code="device_missing")
             logger.warning("The GPU is not used: %s", reason)
             device = next(name for name in available_devices() if name != "cuda")
     elif requested == "auto" and (obstacle := cuda_obstacle()):

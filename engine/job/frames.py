@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from smalti.bridge.errors import SmaltiError
+from smalti.bridge.errors import SmaltiError, named
 from smalti.bridge.job import MAX_SIZE, BlendSpace, JobSpec
 
 from ..arrays import BoolArray, Float32Array, UInt8Array
@@ -91,7 +91,7 @@ class TargetFrames:
             if outline.all():
                 raise SmaltiError(
                     f"{path}: is opaque everywhere, so it has no outline to keep inside of.",
-                    "Give a target with transparency, or a target_mask.",
+                    f"Give a target with transparency, or a {named('target_mask')}.",
                     "no_outline",
                 )
         return Frame(encoded, outline, self._job.blend_space)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from smalti.bridge.errors import SmaltiError
+from smalti.bridge.errors import SmaltiError, named
 from smalti.bridge.job import MAX_SIZE, JobSpec
 
 from ..arrays import BoolArray, Float32Array, UInt8Array
@@ -173,14 +173,15 @@ class Inputs:
         visible = self.target(frame)[..., 3].repeat(FINER, axis=0).repeat(FINER, axis=1) * result
         if visible.max() < VISIBLE:
             job, path = self.job, self.frames.paths[frame]
-            asked = ", ".join(name for name in ("keep_in", "keep_out", "inside_outline") if getattr(job, name))
+            asked = ", ".join(named(name) for name in ("keep_in", "keep_out", "inside_outline") if getattr(job, name))
             mask = job.keep_in or job.keep_out
             what = f"{path}: nothing of the target"
             if mask is not None:
                 what = f"{mask}: nothing of the target ({path.name})"
             raise SmaltiError(
                 f"{what} lies where sprites may draw ({asked}).",
-                "White marks where sprites may draw in keep_in, and where they may not in keep_out.",
+                f"White marks where sprites may draw in {named('keep_in')}, "
+                f"and where they may not in {named('keep_out')}.",
                 "region_empty",
             )
         return result

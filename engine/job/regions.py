@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from smalti.bridge.errors import SmaltiError
+from smalti.bridge.errors import SmaltiError, bad_setting, named
 from smalti.bridge.job import JobSpec, RegionSpec
 
 from ..arrays import BoolArray, Float32Array
@@ -30,7 +30,7 @@ def check_regions(job: JobSpec, masks: Masks, alpha: Float32Array) -> None:
         SmaltiError: code ``"region_mask_empty"``, ``"region_empty"`` or ``"regions_cover_all"``.
     """
     regions, drawable = masks.region_pixels, masks.drawable_pixels
-    others = [f"{name}: {path}" for name in ("keep_in", "keep_out") if (path := getattr(job, name)) is not None]
+    others = [f"{named(name)}: {path}" for name in ("keep_in", "keep_out") if (path := getattr(job, name)) is not None]
     for region, mask in zip(job.regions, regions):
         if (alpha * mask).max() < VISIBLE:
             raise SmaltiError(
@@ -48,8 +48,9 @@ def check_regions(job: JobSpec, masks: Masks, alpha: Float32Array) -> None:
     if job.count and regions and (rest * drawable).max() < VISIBLE:
         both = f" and {' and '.join(others)}" if rest.max() >= VISIBLE else ""
         raise SmaltiError(
-            f"count is {job.count}, but the regions{both} leave nothing of the target to sprites of no region.",
-            "Set count to 0, or make the masks smaller." if not both else "Set count to 0, or change one of the masks.",
+            f"{named('count')} is {job.count}, but the regions{both} leave nothing of the target to "
+            "sprites of no region.",
+            f"Set {named('count')} to 0, or {'change one of the masks' if both else 'make the masks smaller'}.",
             "regions_cover_all",
         )
 
@@ -77,7 +78,7 @@ def groups_of(job: JobSpec, strategy: Strategy, template_counts: Sequence[int], 
             Group(
                 region.count,
                 templates[len(result)],
-                _size_range(strategy, region, mask, masks.size, f" of region {number + 1}"),
+                _size_range(strategy, region, mask, masks.size, number + 1),
                 mask,
                 masks.regions[number] if region.confine else None,
                 f"the region of {region.mask}",
@@ -91,7 +92,7 @@ def _size_range(
     settings: JobSpec | RegionSpec,
     mask: BoolArray | None,
     canvas: tuple[int, int],
-    of: str = "",
+    number: int | None = None,
 ) -> tuple[float, float]:
     """Smallest and largest longer side of a group's sprites, canvas pixels.
 
@@ -100,7 +101,7 @@ def _size_range(
         settings: say how many there are, and may bound their sizes.
         mask: [H, W] where the sprites' centres are; None for anywhere.
         canvas: width and height in pixels.
-        of: which region's settings they are, for messages.
+        number: which region's settings they are, from 1; None for the job's own.
     """
     width, height = canvas
     area, longest = width * height, max(width, height)
@@ -111,9 +112,7 @@ def _size_range(
     smallest, largest = settings.min_size or usual[0], settings.max_size or usual[1]
     limit = MAX_SPRITE * max(width, height)
     if smallest > limit:
-        raise SmaltiError(
-            f"min_size{of} is {settings.min_size}, but must be at most {limit:g} on this canvas.", code="bad_setting"
-        )
+        raise bad_setting("min_size", settings.min_size, f"at most {limit:g} on this canvas", number)
     largest = min(largest, limit)
     if settings.min_size is None:
         smallest = min(smallest, largest)

@@ -89,8 +89,8 @@ class Region:
         self._anchors = self._find_anchors(allowed)
         if not self._anchors:
             raise SmaltiError(
-                f"No bitmap fits into {group.name}, not even {smallest:.3g} pixels large (min_size).",
-                "Choose a smaller min_size, or a larger part.",
+                f"No bitmap fits into {group.name}, not even {smallest:.3g} pixels large.",
+                "Let sprites be smaller, or choose a larger part.",
                 "region_too_small",
             )
 

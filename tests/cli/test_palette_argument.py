@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from smalti.bridge.errors import SmaltiError
-from smalti.engine.palettes import read_palette
+from smalti.engine.cli.palette_argument import read_palette
 
 GIMP = """GIMP Palette
 Name: Evening
@@ -47,12 +47,12 @@ def test_one_colour_a_line(tmp_path: Path, ends: str, mark: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "holds no colour"),
-        ("; nothing", "holds no colour"),
-        ("GIMP Palette\nName: Empty\n", "holds no colour"),
-        ("#112233\nblue\n", "line 2 is no colour ('blue')"),
-        ("GIMP Palette\n0 0 256\n", "line 2 is no colour ('0 0 256')"),
-        ("GIMP Palette\n#c\n0 0\n", "line 3 is no colour ('0 0')"),
+        ("", "holds no color"),
+        ("; nothing", "holds no color"),
+        ("GIMP Palette\nName: Empty\n", "holds no color"),
+        ("#112233\nblue\n", "line 2 is no color ('blue')"),
+        ("GIMP Palette\n0 0 256\n", "line 2 is no color ('0 0 256')"),
+        ("GIMP Palette\n#c\n0 0\n", "line 3 is no color ('0 0')"),
         (b"\x89PNG\r\n\xff", "is not a text"),
     ],
 )

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from smalti.bridge.errors import SmaltiError
+from smalti.bridge.errors import SmaltiError, named
 
 _HEX = re.compile("#?([0-9a-fA-F]{6})|#([0-9a-fA-F]{3})")
 """Three digits want the "#": without it "add" is rather the name of a file."""
@@ -30,7 +30,9 @@ def read_palette(given: str) -> tuple[str, ...]:
         return tuple(colour for colour in colours if colour)
     if len(entries) > 1 or given.startswith("#"):
         wrong = next(entry for entry, colour in zip(entries, colours) if not colour)
-        raise SmaltiError(f"--palette: {wrong!r} is no colour.", "Write colours as #rrggbb.", "bad_palette")
+        raise SmaltiError(
+            f"{named('palette')}: {wrong!r} is no color.", "Write colors as #rrggbb.", "bad_palette", setting="palette"
+        )
     return _read(Path(given))
 
 
@@ -48,14 +50,14 @@ def _read(path: Path) -> tuple[str, ...]:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError as fault:
         raise SmaltiError(
-            f"{path}: does not exist.", "Check the path, or write colours as #rrggbb,#rrggbb.", "palette_missing"
+            f"{path}: does not exist.", "Check the path, or write colors as #rrggbb,#rrggbb.", "palette_missing"
         ) from fault
     except OSError as fault:
         raise SmaltiError(f"{path}: cannot be read ({fault.strerror}).", "Choose a file.", "bad_palette") from fault
     except UnicodeDecodeError as fault:
         raise SmaltiError(
             f"{path}: is not a text.",
-            "Choose a palette of GIMP's (.gpl), or a text with one colour a line.",
+            "Choose a palette of GIMP's (.gpl), or a text with one color a line.",
             "bad_palette",
         ) from fault
     gimp = bool(lines) and lines[0].startswith("GIMP Palette")
@@ -66,14 +68,14 @@ def _read(path: Path) -> tuple[str, ...]:
             colour = colour_of(line.strip())
         except ValueError as fault:
             raise SmaltiError(
-                f"{path}: line {number} is no colour ({line.strip()[:40]!r}).",
+                f"{path}: line {number} is no color ({line.strip()[:40]!r}).",
                 "Put it right, or remove it.",
                 "bad_palette",
             ) from fault
         if colour is not None:
             colours.append(colour)
     if not colours:
-        raise SmaltiError(f"{path}: holds no colour.", "Write one a line, as #rrggbb.", "bad_palette")
+        raise SmaltiError(f"{path}: holds no color.", "Write one a line, as #rrggbb.", "bad_palette")
     return tuple(dict.fromkeys(colours))
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What this machine can do, and what to install where something is missing."""
+"""``smalti doctor``: what this machine can do, and what to install where something is missing."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import shutil
@@ -15,8 +16,9 @@ from pathlib import Path
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.version import VERSION
 
-from .devices import Gpu, available_devices, cuda_obstacle, default_device, nvidia_gpu
-from .errors import REINSTALL
+from ..devices import Gpu, available_devices, cuda_obstacle, default_device, nvidia_gpu
+from ..errors import REINSTALL
+from .commands import Commands
 
 FREE_DISK_MB = 500
 """A job's folder with its PSD rarely needs more."""
@@ -32,6 +34,21 @@ class Check:
     good: bool
     found: str
     hint: str = ""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    commands.add("doctor", _run, "what this machine can do, and what is missing")
+
+
+def _run(options: argparse.Namespace) -> int:
+    good = True
+    for check in checks():
+        print(f"{'ok     ' if check.good else 'MISSING'} {check.name}: {check.found}")
+        if check.hint:
+            print(f"        {check.hint}")
+        good = good and check.good
+    return 0 if good else 1
 
 
 def checks() -> Iterator[Check]:
@@ -92,8 +109,8 @@ def _kernels() -> Check:
     try:
         import torch
 
-        from . import cpu
-        from .raster.self_check import draws
+        from .. import cpu
+        from ..raster.self_check import draws
 
         good = draws("cpu")
         found = f"{cpu.instruction_set()}, {torch.get_num_threads()} of {os.cpu_count()} threads"
@@ -132,7 +149,7 @@ def _gpu_draws() -> Check:
         if reason := _why_no_cuda():
             obstacle = cuda_obstacle()
             return Check("GPU drawing", obstacle is not None and not obstacle.fixable, f"not used: {reason}")
-        from .raster.self_check import draws
+        from ..raster.self_check import draws
 
         good = draws("cuda")
         return Check("GPU drawing", good, "works" if good else "gives a wrong result", "" if good else _CPU_HINT)
@@ -142,7 +159,7 @@ def _gpu_draws() -> Check:
 
 def _why_no_cuda() -> str | None:
     try:
-        from .cuda.driver import why_not
+        from ..cuda.driver import why_not
     except (ImportError, OSError) as fault:  # torch is broken, which has a line of its own
         return f"torch cannot be imported ({fault})."
     return why_not()
@@ -159,7 +176,7 @@ def _version(package: str) -> str:
 def _nvrtc(capability: tuple[int, int] | None) -> Check:
     """Compile the kernels for the GPU, or where there is none for the oldest that they run on."""
     try:
-        from .cuda.compiler import ARCHITECTURES, architecture_for, compile_kernels, nvrtc_version
+        from ..cuda.compiler import ARCHITECTURES, architecture_for, compile_kernels, nvrtc_version
 
         architecture = architecture_for(capability) if capability else ARCHITECTURES[0]
         compiled = compile_kernels(architecture)

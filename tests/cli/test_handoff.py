@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``smalti render`` and ``smalti export``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from calls import QUICK, Complaint, smalti
+from jobs import fill, film, mounted
+from PIL import Image
+
+WRITERS = pytest.mark.parametrize(
+    ("command", "ending"), [(("render",), ".png"), (("export", "--psd"), ".psd")], ids=["render", "export"]
+)
+
+
+def test_render_writes_the_size_that_is_asked_for(job: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert smalti("render", job, "--size", 200) == 0
+    assert capfd.readouterr().out == f"{job / 'render-200.png'}\n"
+    assert Image.open(job / "render-200.png").size == (200, 133)
+
+
+def test_render_without_a_size_gives_the_jobs_own_picture(job: Path) -> None:
+    assert smalti("render", job) == 0
+    np.testing.assert_array_equal(Image.open(job / "render-96.png"), Image.open(job / "render.png"))
+
+
+def test_render_draws_any_frame(here: Path) -> None:
+    assert smalti("fit", film(here / "film"), "--primitives", "marks", "--out", "out", *QUICK, "--frame-steps", 2) == 0
+    assert smalti("render", "out", "--frame", 2) == 0
+    np.testing.assert_array_equal(
+        Image.open(here / "out" / "render-64-0002.png"), Image.open(here / "out" / "render" / "0002.png")
+    )
+
+
+@pytest.mark.parametrize("command", ["render", "export"])
+@pytest.mark.parametrize("frame", [0, 2, -1])
+def test_a_frame_that_does_not_exist(job: Path, complaint: Complaint, command: str, frame: int) -> None:
+    options = ("--psd",) if command == "export" else ()
+    assert f"--frame is {frame}, but the job has frames 1 to 1" in complaint(command, job, "--frame", frame, *options)
+
+
+@pytest.mark.parametrize("size", [0, -3, 32_769])
+def test_a_picture_of_a_size_that_cannot_be(job: Path, complaint: Complaint, size: int) -> None:
+    assert f"--size is {size}" in complaint("render", job, "--size", size)
+
+
+@WRITERS
+def test_an_output_file_that_cannot_be(
+    job: Path, tmp_path: Path, complaint: Complaint, command: tuple[str, ...], ending: str
+) -> None:
+    name = f"file{ending}"
+    assert f"nowhere/{name}: cannot be written" in complaint(*command, job, "--out", tmp_path / "nowhere" / name)
+    (tmp_path / name).mkdir()
+    assert f"{name}: is not a file that can be replaced" in complaint(*command, job, "--out", tmp_path / name)
+    with mounted(tmp_path / "disk", "size=64k") as disk:
+        fill(disk)
+        assert "No space left" in complaint(*command, job, "--out", disk / name)
+
+
+@WRITERS
+@pytest.mark.parametrize("name", ["picture.jpg", "picture", "picture.psd.png.tif"])
+def test_an_output_file_named_like_another_format(
+    job: Path, tmp_path: Path, complaint: Complaint, command: tuple[str, ...], ending: str, name: str
+) -> None:
+    line = complaint(*command, job, "--out", tmp_path / name)
+    assert f"{name}: " in line
+    assert f"Give a name that ends in {ending}." in line
+    assert not (tmp_path / name).exists()
+
+
+@WRITERS
+def test_the_ending_of_an_output_file_may_be_in_capitals(
+    job: Path, tmp_path: Path, command: tuple[str, ...], ending: str
+) -> None:
+    path = tmp_path / f"PICTURE{ending.upper()}"
+    assert smalti(*command, job, "--out", path) == 0
+    assert path.stat().st_size
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@WRITERS
+def test_a_device_is_not_replaced_by_a_file(
+    job: Path, tmp_path: Path, complaint: Complaint, command: tuple[str, ...], ending: str
+) -> None:
+    pipe = tmp_path / f"pipe{ending}"
+    os.mkfifo(pipe)
+    assert f"{pipe}: is not a file that can be replaced" in complaint(*command, job, "--out", pipe)
+    assert pipe.is_fifo()
+
+
+def test_export_without_a_format(job: Path, complaint: Complaint) -> None:
+    assert "Add --psd" in complaint("export", job)
+
+
+def test_a_job_without_enough_memory(job: Path, complaint: Complaint, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_memory(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+
+    monkeypatch.setattr("smalti.engine.composition.Composition.atlas", no_memory)
+    assert "not enough memory" in complaint("render", job)
