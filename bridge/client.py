@@ -35,6 +35,8 @@ from .pipes import read_lines, write_all
 from .protocol import (
     EVENTS,
     PROTOCOL,
+    REVISION,
+    REVISION_VARIABLE,
     Cancelled,
     Error,
     Event,
@@ -354,14 +356,15 @@ def _pump_out(pipe: IO[bytes], queue: SimpleQueue[bytes | None]) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """The caller's environment without what would change which modules the engine's Python finds."""
+    """The caller's environment without what would change which modules the engine's Python finds, and with what the
+    worker is told by it."""
     stripped = {
         name: value
         for name, value in os.environ.items()
         if not name.upper().startswith("PYTHON") and name != "__PYVENV_LAUNCHER__"
     }
     # Safe path: with -m, Python would otherwise look for modules in the current folder first.
-    return {**stripped, "PYTHONUTF8": "1", "PYTHONSAFEPATH": "1"}
+    return {**stripped, "PYTHONUTF8": "1", "PYTHONSAFEPATH": "1", REVISION_VARIABLE: str(REVISION)}
 
 
 def _other_protocol(line: bytes) -> str | None:

@@ -14,10 +14,15 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .errors import SmaltiError
+from .errors import NameOf, SmaltiError, worded
 from .schema import from_mapping, parse_json
 
 PROTOCOL = 1
+REVISION = 1
+"""What was added since the first version of the protocol: 1, `Error.marked`. A worker may be older or newer than its
+client. It is told by `REVISION_VARIABLE`, in its environment, up to which revision its client reads, and sends nothing
+newer; clients that tell it nothing read revision 0."""
+REVISION_VARIABLE = "SMALTI_PROTOCOL_REVISION"
 
 
 @dataclass(frozen=True)
@@ -127,12 +132,21 @@ class Cancelled:
 
 @dataclass(frozen=True)
 class Error:
-    """A request failed (`id`), or the worker could not read a line (`id` None)."""
+    """A request failed (`id`), or the worker could not read a line (`id` None).
+
+    `marked` is message and hint with every setting `named`, where they name any.
+    """
 
     code: str
     message: str
     hint: str = ""
     id: str | None = None
+    marked: tuple[str, str] | None = field(default=None, metadata={"revision": 1})
+
+    def worded(self, name_of: NameOf) -> tuple[str, str]:
+        """Message and hint, with the names that the client has for settings."""
+        message, hint = self.marked or (self.message, self.hint)
+        return worded(message, name_of), worded(hint, name_of)
 
 
 Request = Fit | Resume | Export | Cancel | Shutdown
@@ -151,9 +165,15 @@ EVENTS: dict[str, type] = {
 _NAMES = {kind: name for name, kind in {**REQUESTS, **EVENTS}.items()}
 
 
-def encode(message: Request | Event) -> bytes:
-    """One message as a line of JSON, with its line feed. Raises ValueError for numbers that are not finite."""
-    mapping = {"type": _NAMES[type(message)], **dataclasses.asdict(message)}
+def encode(message: Request | Event, revision: int = REVISION) -> bytes:
+    """One message as a line of JSON, with its line feed, for a reader of this revision.
+
+    Raises:
+        ValueError: the message holds a number that is not finite.
+    """
+    known = {f.name for f in dataclasses.fields(message) if f.metadata.get("revision", 0) <= revision}
+    values = {name: value for name, value in dataclasses.asdict(message).items() if name in known}
+    mapping = {"type": _NAMES[type(message)], **values}
     # ASCII escapes, because any text survives them: also file names with lone surrogates, which UTF-8 cannot hold.
     return json.dumps(mapping, allow_nan=False).encode("ascii") + b"\n"
 

@@ -28,6 +28,7 @@ from smalti.bridge.pipes import read_lines, write_all
 from smalti.bridge.protocol import (
     PROTOCOL,
     REQUESTS,
+    REVISION_VARIABLE,
     Cancel,
     Cancelled,
     Cancelling,
@@ -120,6 +121,8 @@ class Worker:
     def __init__(self, source: int, sink: int) -> None:
         self._source = source
         self._sink = sink
+        told = os.environ.get(REVISION_VARIABLE, "")
+        self._revision = int(told) if told.isdecimal() else 0
         self._sending = threading.Lock()
         self._queue: SimpleQueue[_Task | None] = SimpleQueue()
         self._tasks: dict[str, _Task] = {}  # not answered yet
@@ -148,7 +151,7 @@ class Worker:
 
     def send(self, event: Event) -> None:
         """Send an event; may be called by any thread. Leaves where nobody listens any more."""
-        self._write(encode(event))
+        self._write(encode(event, self._revision))
 
     def _write(self, line: bytes) -> None:
         try:
@@ -218,11 +221,10 @@ class Worker:
         self.current = task_id
         listener = _Listener(task_id, self.send)
         try:
-            answer = encode(self._answer(task, listener))
+            answer = encode(self._answer(task, listener), self._revision)
         except BaseException as fault:  # whatever a job does, SystemExit included, the worker goes on
             traceback.print_exc()
-            told = explained(fault)
-            answer = encode(Error(told.code, told.message, told.hint, task_id))
+            answer = encode(_error(explained(fault), task_id), self._revision)
         listener.flush()
         with self._changing:
             del self._tasks[task_id]
@@ -257,6 +259,11 @@ class Worker:
                 path = Path(request.path) if request.path else None
                 listener.progress("export", 0, 1, None, None)
                 return Result(request.id, str(export_job(Path(request.job), request.format, path)))
+
+
+def _error(fault: SmaltiError, task_id: str) -> Error:
+    plain = fault.message, fault.hint
+    return Error(fault.code, *plain, task_id, fault.marked if fault.marked != plain else None)
 
 
 def _told(task_id: str, outcome: Outcome) -> Result | Cancelled:

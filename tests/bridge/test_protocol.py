@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from typing import Any
 
 import pytest
 
-from smalti.bridge.errors import SmaltiError
+from smalti.bridge.errors import SmaltiError, named
 from smalti.bridge.pipes import read_lines, write_all
 from smalti.bridge.protocol import (
     EVENTS,
@@ -47,6 +48,7 @@ MESSAGES: list[Any] = [
     Cancelling("1"),
     Cancelled("1"),
     Error("bad_file", "leaf.png: is cut off.", "Restore it.", "1"),
+    Error("bad_setting", "size is 5.", "", "1", (f"{named('size')} is 5.", "")),
 ]
 
 
@@ -78,6 +80,16 @@ def test_any_text_survives_the_wire_in_one_line(text: str) -> None:
     line = encode(Preview("1", text))
     assert line.splitlines() == [line.rstrip(b"\n")]
     assert decode(line, EVENTS).path == text
+
+
+def test_a_client_of_before_is_sent_the_keys_that_it_knows() -> None:
+    error = Error("bad_setting", "size is 5.", "Ask for more.", "1", (f"{named('size')} is 5.", "Ask for more."))
+    assert json.loads(encode(error, revision=0)) == {
+        "type": "error", "code": "bad_setting", "message": "size is 5.", "hint": "Ask for more.", "id": "1",
+    }  # fmt: skip
+    assert error.worded(str.upper) == ("SIZE is 5.", "Ask for more.")
+    of_before = decode(encode(error, revision=0), EVENTS)
+    assert of_before.worded(str.upper) == ("size is 5.", "Ask for more.")
 
 
 def test_a_number_that_is_not_finite_is_not_sent() -> None:
