@@ -7,6 +7,7 @@
 #   make docs         pages of the Python interface, from its docstrings; build/docs/index.html
 #   make extension    the Blender extension, dist/smalti-VERSION.zip
 #   make cuda         compile the CUDA kernels for every architecture, which needs no GPU, and say what they take
+#   make settings     rewrite the README's table of settings
 #   make pictures     remake the pictures in docs/, which takes a while
 #   make sanitize     the CPU kernels under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make clean        remove what was built; make distclean: the environments too
@@ -31,7 +32,7 @@ PACKAGES := build/path
 NATIVE_CODE := $(wildcard $(foreach folder,engine/cpu engine/cuda engine/kernels tests/native tests/cuda_host,\
 	$(foreach ending,cpp h cu cuh,$(folder)/*.$(ending))))
 
-.PHONY: demo test lint docs extension pictures cuda sanitize clean distclean environment blenders packages
+.PHONY: demo test lint docs extension settings pictures cuda sanitize clean distclean environment blenders packages
 .DELETE_ON_ERROR:
 
 environment: $(READY)
@@ -87,6 +88,9 @@ docs: $(READY) packages
 
 extension: $(READY)
 	$(BIN)/python addon/build_extension.py dist
+
+settings: $(READY)
+	$(BIN)/python docs/make_settings_table.py
 
 pictures: $(READY)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt scikit-image torchmetrics

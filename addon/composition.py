@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from .bridge.composition import ARRAYS_NAME, Header, check_arrays, read_header
+from .bridge import folder as files
+from .bridge.choices import BlendSpace
+from .bridge.composition import Header, check_arrays, read_header
 from .bridge.errors import SmaltiError
-from .bridge.job import BlendSpace
 
 DEPTH_STEP = 1e-4
 _GRID = 64
@@ -55,7 +56,7 @@ def load(folder: Path) -> Composition:
         SmaltiError: there is no composition, a file is missing, damaged or of a newer version.
     """
     header = read_header(folder)
-    path = folder / ARRAYS_NAME
+    path = folder / files.ARRAYS
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

@@ -8,13 +8,12 @@ import bpy
 import bpy.utils.previews
 from bpy.props import BoolProperty
 
-from . import notices, preferences, properties, regions, session
-from .bridge import job as jobs
+from . import job, notices, pages, preferences, regions, session
+from .bridge import folder as files
 from .bridge.errors import SmaltiError
+from .bridge.job import needs_bitmaps
 from .bridge.protocol import Export, Fit, Resume
 from .bridge.schema import to_mapping
-
-CHECKPOINT = "checkpoint.npz"
 
 _previews = None  # pictures of the running job, as icons; made when the first is drawn
 
@@ -53,7 +52,8 @@ class SMALTI_OT_fit(bpy.types.Operator):
     def poll(cls, context: Any) -> bool:
         settings = context.scene.smalti
         unmasked = next((number for number, region in enumerate(settings.regions, 1) if not region.mask), None)
-        bitmaps = settings.primitives or settings.text or not properties.needs_bitmaps(settings)
+        of_regions = [region.primitives for region in settings.regions]
+        bitmaps = settings.primitives or settings.text or not needs_bitmaps(settings.count, of_regions)
         for value, text in (
             (settings.target, "Choose a target first"),
             (bitmaps, "Choose a folder of bitmaps first, or type a text"),
@@ -66,8 +66,8 @@ class SMALTI_OT_fit(bpy.types.Operator):
         return ready(cls)
 
     def invoke(self, context: Any, event: Any) -> set[str]:
-        folder = properties.output_folder(context.scene)
-        if folder and (folder / jobs.FILE_NAME).is_file():
+        folder = job.output_folder(context.scene)
+        if folder and (folder / files.JOB).is_file():
             self.overwrite = True
             answer: set[str] = context.window_manager.invoke_confirm(
                 self,
@@ -83,11 +83,11 @@ class SMALTI_OT_fit(bpy.types.Operator):
     def execute(self, context: Any) -> set[str]:
         settings = context.scene.smalti
         try:
-            job = properties.job_of(settings)
-            folder = properties.absolute(settings.output, "The output folder")
+            asked = job.job_of(settings)
+            folder = job.absolute(settings.output, "The output folder")
         except SmaltiError as fault:
             return notices.failed(self, fault)
-        send(Fit(session.new_id(), to_mapping(job), folder, self.overwrite))
+        send(Fit(session.new_id(), to_mapping(asked), folder, self.overwrite))
         return {'FINISHED'}
 
 
@@ -115,7 +115,7 @@ class SMALTI_OT_cancel(bpy.types.Operator):
 
 def unfinished(folder: Path | None) -> bool:
     """Whether `folder` holds a job that was interrupted and can go on. A finished one has no checkpoint any more."""
-    return folder is not None and (folder / CHECKPOINT).is_file()
+    return folder is not None and (folder / files.CHECKPOINT).is_file()
 
 
 class SMALTI_OT_resume(bpy.types.Operator):
@@ -127,41 +127,14 @@ class SMALTI_OT_resume(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if not unfinished(properties.output_folder(context.scene)):
+        if not unfinished(job.output_folder(context.scene)):
             cls.poll_message_set("The output folder holds no interrupted job")
             return False
         return ready(cls)
 
     def execute(self, context: Any) -> set[str]:
-        send(Resume(session.new_id(), str(properties.output_folder(context.scene))))
+        send(Resume(session.new_id(), str(job.output_folder(context.scene))))
         return {'FINISHED'}
-
-
-def _draw_settings(layout: Any, settings: Any) -> None:
-    column = properties.column(layout, settings, "target", "primitives", "text")
-    if settings.text:
-        column.prop(settings, "font")
-        column.prop(settings, "text_split", expand=True)
-    column = properties.column(layout, settings, "count", "size", "preset", "colour_mix", "background")
-    if settings.background == 'COLOUR':
-        column.prop(settings, "background_colour")
-    elif settings.background == 'IMAGE':
-        column.prop(settings, "background_image")
-    column.prop(settings, "seed")
-    layout.prop(settings, "output")
-
-
-def _draw_advanced(layout: Any, settings: Any) -> None:
-    properties.column(layout, settings, "steps", "loss", "blend_space", "mask", "device")
-    properties.column(layout, settings, "lock_rotation", "lock_scale", heading="Lock")
-    properties.column(layout, settings, "min_size", "max_size", align=True)
-    properties.column(layout, settings, "alpha_max", "target_mask", "weight_map", "detail_weight")
-    properties.column(layout, settings, "frame_rate", "frame_steps", align=True)
-
-
-def _draw_limits(layout: Any, settings: Any) -> None:
-    properties.column(layout, settings, "palette", "rotation_steps", "keep_in", "keep_out", "inside_outline")
-    properties.column(layout, settings, "min_visibility", "max_overlap", "even_coverage")
 
 
 def _draw_preview(layout: Any) -> None:
@@ -204,6 +177,17 @@ def _draw_outcome(layout: Any, context: Any, outcome: session.Outcome) -> None:
         layout.label(text=f"{len(outcome.warnings) - 3} more warnings in the log", translate=False)
 
 
+def _draw_buttons(layout: Any, context: Any) -> None:
+    if not preferences.engine_python():
+        show = layout.operator("preferences.addon_show", text="Set Up the Engine", icon='PREFERENCES')
+        show.module = __package__
+    row = layout.row(align=True)
+    row.scale_y = 1.3
+    row.operator(SMALTI_OT_fit.bl_idname, icon='PLAY')
+    if unfinished(job.output_folder(context.scene)):
+        row.operator(SMALTI_OT_resume.bl_idname)
+
+
 class SMALTI_PT_main(bpy.types.Panel):
     """Settings, buttons and progress"""
 
@@ -220,24 +204,19 @@ class SMALTI_PT_main(bpy.types.Panel):
         settings = context.scene.smalti
         body = layout.column()
         body.enabled = session.task is None
-        _draw_settings(body, settings)
-        for name, draw in (("Regions", regions.draw), ("Advanced", _draw_advanced), ("Limits", _draw_limits)):
+        pages.draw(body, settings, "main")
+        for name, draw in (("Regions", regions.draw), ("Advanced", None), ("Limits", None)):
             header, part = body.panel(f"SMALTI_PT_{name.lower()}", default_closed=True)
             header.label(text=name)
-            if part:
+            if part and draw:
                 draw(part, settings)
+            elif part:
+                pages.draw(part, settings, name.lower())
 
         if session.task is not None:
             _draw_task(layout, session.task)
         else:
-            if not preferences.engine_python():
-                show = layout.operator("preferences.addon_show", text="Set Up the Engine", icon='PREFERENCES')
-                show.module = __package__
-            row = layout.row(align=True)
-            row.scale_y = 1.3
-            row.operator(SMALTI_OT_fit.bl_idname, icon='PLAY')
-            if unfinished(properties.output_folder(context.scene)):
-                row.operator(SMALTI_OT_resume.bl_idname)
+            _draw_buttons(layout, context)
         _draw_outcome(layout, context, session.outcome)
         _draw_preview(layout)
 

@@ -19,7 +19,7 @@ from typing import Any
 import bpy
 
 from . import compat
-from .bridge.job import BlendSpace
+from .bridge.choices import BlendSpace
 
 COLOUR_SPACE: dict[BlendSpace, str] = {"srgb": 'Non-Color', "linear": 'sRGB'}
 
@@ -64,7 +64,7 @@ def sprite_group(name: str, mix: float) -> Any:
 
     bitmap = node('NodeGroupInput', -600, -60)
     info = node('ShaderNodeObjectInfo', -600, 200, "Tint and Opacity")
-    colour = node('ShaderNodeMix', -380, 200, "Colour Mix")
+    colour = node('ShaderNodeMix', -380, 200, "Color Mix")
     colour.data_type, colour.clamp_factor = 'RGBA', True
     factor, tint, own = (
         next(s for s in colour.inputs if s.identifier == i) for i in ("Factor_Float", "A_Color", "B_Color")

@@ -10,6 +10,7 @@ import blf
 import bpy
 
 from .bridge.errors import SmaltiError
+from .labels import label_of
 
 _MARGINS = 74  # pixels of a region, at scale 1, that the tabs, the panel's edges and an icon take
 _LONGEST = 12  # lines
@@ -44,7 +45,7 @@ def _wrapped(text: str, context: Any) -> list[str]:
 
 def failed(operator: Any, fault: SmaltiError) -> set[str]:
     """Report a fault with its hint from an operator, and what the operator's `execute` returns then."""
-    operator.report({'ERROR'}, str(fault))
+    operator.report({'ERROR'}, fault.worded(label_of))
     return {'CANCELLED'}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import bpy
 from bpy.props import EnumProperty
 
-from . import properties
+from . import pages
 from .bridge.job import MAX_REGIONS
 
 
@@ -92,8 +92,8 @@ class SMALTI_OT_move_region(bpy.types.Operator):
     direction: EnumProperty(
         name="Direction",
         items=(
-            ('UP', "Up", "Towards the beginning of the list"),
-            ('DOWN', "Down", "Towards the end of the list"),
+            ('UP', "Up", "Toward the beginning of the list"),
+            ('DOWN', "Down", "Toward the end of the list"),
         ),
     )
 
@@ -126,10 +126,7 @@ def draw(layout: Any, settings: Any) -> None:
     buttons.operator(SMALTI_OT_move_region.bl_idname, text="", icon='TRIA_DOWN').direction = 'DOWN'
     if not settings.regions:
         return
-    region = settings.regions[_chosen(settings)]
-    properties.column(layout, region, "mask", "count", "primitives")
-    properties.column(layout, region, "min_size", "max_size", align=True)
-    layout.prop(region, "confine")
+    pages.draw_region(layout, settings.regions[_chosen(settings)])
 
 
 register, unregister = bpy.utils.register_classes_factory(

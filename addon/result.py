@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sidebar's panel for a finished job: layers in Blender, a PSD for image editors, exact colours."""
+"""The sidebar's panel for a finished job: layers in Blender, hand-off files for other programs, exact colors."""
 
 import time
 from pathlib import Path
@@ -8,19 +8,21 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, FloatProperty, IntProperty
 
-from . import composition, layers, notices, properties, session, view
-from .bridge.composition import FILE_NAME, Header
+from . import composition, job, layers, notices, session, view
+from .bridge import folder as files
+from .bridge.composition import Header
 from .bridge.errors import SmaltiError
+from .bridge.formats import FORMATS
 from .bridge.protocol import Export
 from .fit import ready, send
 
 
 def _job_folder(operator: Any, context: Any) -> Path | None:
     """The scene's job folder where it holds a composition; else None, and the button says why."""
-    folder = properties.output_folder(context.scene)
+    folder = job.output_folder(context.scene)
     if folder is None:
         operator.poll_message_set("Choose an output folder first")
-    elif not (folder / FILE_NAME).is_file():
+    elif not (folder / files.COMPOSITION).is_file():
         operator.poll_message_set("The output folder holds no finished job")
         folder = None
     return folder
@@ -64,7 +66,7 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
         scene = context.scene
         began = time.perf_counter()
         try:
-            found = composition.load(Path(properties.absolute(scene.smalti.output, "The output folder")))
+            found = composition.load(Path(job.absolute(scene.smalti.output, "The output folder")))
             built = layers.build(
                 scene,
                 found,
@@ -102,20 +104,35 @@ def _set_frames(scene: Any, header: Header, first: int) -> None:
     scene.frame_start, scene.frame_end = first, first + header.frames - 1
 
 
-class SMALTI_OT_export_psd(bpy.types.Operator):
-    """Write the job as a layered PSD into its folder, in the background"""
+class _Export:
+    """Write the job in one of the hand-off formats, in the background; `form` is its name."""
 
-    bl_idname = "smalti.export_psd"
-    bl_label = "Export PSD"
     bl_options = {'REGISTER'}
+    form: str
 
     @classmethod
     def poll(cls, context: Any) -> bool:
         return ready(cls) and _job_folder(cls, context) is not None
 
     def execute(self, context: Any) -> set[str]:
-        send(Export(session.new_id(), str(properties.output_folder(context.scene)), "psd"))
+        send(Export(session.new_id(), str(job.output_folder(context.scene)), self.form))
         return {'FINISHED'}
+
+
+_EXPORTS: tuple[Any, ...] = tuple(
+    type(
+        f"SMALTI_OT_export_{name}",
+        (_Export, bpy.types.Operator),
+        {
+            "__doc__": f"Write the job into its folder, in the background, as {form.title}",
+            "bl_idname": f"smalti.export_{name}",
+            "bl_label": f"Export {form.label}",
+            "form": name,
+        },
+    )
+    for name, form in FORMATS.items()
+)
+"""One operator for each format."""
 
 
 class SMALTI_PT_result(bpy.types.Panel):
@@ -136,7 +153,8 @@ class SMALTI_PT_result(bpy.types.Panel):
         column = layout.column()
         column.operator(SMALTI_OT_import_layers.bl_idname, icon='IMPORT').camera = scene.smalti.import_camera
         column.prop(scene.smalti, "import_camera")
-        layout.operator(SMALTI_OT_export_psd.bl_idname, icon='EXPORT')
+        for export in _EXPORTS:
+            layout.operator(export.bl_idname, icon='EXPORT')
         collection = view.current(scene)
         if collection is None:
             return
@@ -149,6 +167,4 @@ class SMALTI_PT_result(bpy.types.Panel):
             notices.lines(layout, context, "Seen in Material Preview.", 'INFO')
 
 
-register, unregister = bpy.utils.register_classes_factory(
-    (SMALTI_OT_import_layers, SMALTI_OT_export_psd, SMALTI_PT_result)
-)
+register, unregister = bpy.utils.register_classes_factory((SMALTI_OT_import_layers, *_EXPORTS, SMALTI_PT_result))

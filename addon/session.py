@@ -17,6 +17,7 @@ import bpy
 from bpy.app.handlers import persistent
 
 from . import notices
+from .bridge import folder as files
 from .bridge.client import EngineProcess
 from .bridge.protocol import (
     Cancel,
@@ -34,6 +35,7 @@ from .bridge.protocol import (
     Resume,
     Shutdown,
 )
+from .labels import label_of
 
 INTERVAL = 0.1  # seconds between two looks at what the engine said
 IDLE_LIMIT = 300.0  # seconds after which an engine without work is let go, with the memory that it holds
@@ -177,7 +179,7 @@ def _hear(event: Event) -> None:
     elif isinstance(event, Error):
         # Without an id it concerns the engine as a whole, and so the task too.
         if mine or event.id is None:
-            _end(event.message, event.hint, failed=True)
+            _end(*event.worded(label_of), failed=True)
     elif not mine or task is None:
         return
     elif isinstance(event, Progress):
@@ -200,8 +202,8 @@ def _hear(event: Event) -> None:
 
 def _picture(folder: Path) -> Path:
     """The picture of a finished job, of an animation the first."""
-    still = folder / "render.png"
-    return still if still.is_file() else folder / "render" / "0001.png"
+    still = folder / files.RENDER
+    return still if still.is_file() else folder / files.picture_file(0, frames=2)
 
 
 def _summary(report: dict[str, Any]) -> str:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The scene settings with which a render shows a composition's exact colours, and the operator that sets them."""
+"""The scene settings with which a render shows a composition's exact colors, and the operator that sets them."""
 
 from typing import Any, NamedTuple
 
 import bpy
 
-from . import layers, properties
+from . import job, layers
 
 CYCLES_LIMIT = 1024  # transparent surfaces that Cycles goes through at most
 _VIEW = {"srgb": 'Raw', "linear": 'Standard'}
@@ -74,7 +74,7 @@ def differing(scene: Any, collection: Any) -> list[str]:
 
 def current(scene: Any) -> Any:
     """The imported collection with which the scene is compared: the output folder's, else the last one, else None."""
-    folder = properties.output_folder(scene)
+    folder = job.output_folder(scene)
     found = layers.imported_collections(scene)
     return (folder and layers.find_collection(scene, folder)) or (found[-1] if found else None)
 
@@ -83,7 +83,7 @@ class SMALTI_OT_match_colours(bpy.types.Operator):
     """Set the scene's view, film, filter, resolution and transparency so that a render equals Smalti's picture"""
 
     bl_idname = "smalti.match_colours"
-    bl_label = "Match Colours"
+    bl_label = "Match Colors"
     bl_options = {'REGISTER', 'UNDO'}
 
     @classmethod

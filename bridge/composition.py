@@ -28,14 +28,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import folder as files
+from .choices import BlendSpace
 from .errors import SmaltiError
-from .job import MAX_SIZE, BlendSpace
+from .job import MAX_SIZE
 from .schema import read_json, write_json
 
 FORMAT = "smalti-composition"
 VERSION = 1
-FILE_NAME = "composition.json"
-ARRAYS_NAME = "frames.npz"
+FILE_NAME = files.COMPOSITION
+ARRAYS_NAME = files.ARRAYS
 
 PER_FRAME = ("x", "y", "scale", "aspect", "theta", "opacity", "tint")
 """The arrays with a row for each frame."""

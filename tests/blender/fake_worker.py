@@ -2,6 +2,7 @@
 """Speaks the protocol without computing: warns, goes through a job's stages, and ends as the job's seed says.
 
 Seed 0: a result. 1: an error with a hint. 2: works until it is cancelled. 3: dies after its first progress.
+4: an error that names a setting.
 """
 
 import json
@@ -41,6 +42,10 @@ def main() -> None:
             say(type="result", path=request["out"], report={"psnr": 20.0, "seconds": 3.2, "sprites": 1000}, **own)
         elif seed == 1:
             say(type="error", code="target_missing", message="There is no target.", hint="Choose another.", **own)
+        elif seed == 4:
+            told = {"message": "size is 5.", "hint": "Raise size."}
+            marked = ["\ufdd0size\ufdd1 is 5.", "Raise \ufdd0size\ufdd1."]
+            say(type="error", code="bad_setting", **told, marked=marked, **own)
         elif seed == 3:
             print("the last words", file=sys.stderr, flush=True)
             sys.exit(7)

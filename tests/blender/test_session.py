@@ -48,13 +48,19 @@ def test_grey_buttons_say_why(blender: Blender, tmp_path: Path) -> None:
     assert result["no engine"] == "Choose the engine's Python in the add-on's preferences first"
     assert result["export without a job"] == "The output folder holds no finished job"
     assert "not saved yet" in result["relative path in an unsaved file"]
-    assert "size is 5" in result["setting out of range"]
-    assert "count is 0" in result["no sprites"]
+    assert "Size is 5" in result["setting out of range"]
+    assert "Count is 0" in result["no sprites"]
     assert result["region without a mask"] == "Choose a mask for region 2 first"
-    assert "The mask of region 2" in result["relative mask in an unsaved file"]
-    assert "min_size of region 2 is 50" in result["sizes of a region the wrong way round"]
+    assert "Mask of region 2" in result["relative mask in an unsaved file"]
+    assert (
+        "Smallest Sprite of region 2 is 50, but must be at most Largest Sprite (20)"
+        in result["sizes of a region the wrong way round"]
+    )
     assert result["bitmaps for one of two regions"] == "Choose a folder of bitmaps first, or type a text"
-    assert "min_size of region 2 is 50" in result["bitmaps for both regions"]
+    assert (
+        "Smallest Sprite of region 2 is 50, but must be at most Largest Sprite (20)"
+        in result["bitmaps for both regions"]
+    )
 
 
 def test_progress_result_and_warnings_are_shown(blender: Blender, tmp_path: Path, fake_python: Path) -> None:
@@ -68,6 +74,11 @@ def test_fault_is_shown_with_its_hint(blender: Blender, tmp_path: Path, fake_pyt
     result = _told(blender, tmp_path, fake_python, seed=1)
     assert (result["text"], result["hint"], result["failed"]) == ("There is no target.", "Choose another.", True)
     assert "Choose another." in result["labels"]
+
+
+def test_fault_names_a_setting_as_the_panel_does(blender: Blender, tmp_path: Path, fake_python: Path) -> None:
+    result = _told(blender, tmp_path, fake_python, seed=4)
+    assert (result["text"], result["hint"]) == ("Size is 5.", "Raise Size.")
 
 
 def test_engine_that_dies_is_told_with_the_tail_of_its_log(blender: Blender, tmp_path: Path, fake_python: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from calls import Complaint, fit_complaint
+from jobs import save
 
 
 @pytest.mark.parametrize(
@@ -87,6 +89,14 @@ def test_a_share_to_be_seen_above_what_the_opacity_allows(here: Path, complaint:
     assert "--min-visibility is 0.5, but must be at most 0.9 times --alpha-max (0.5)" in fit_complaint(
         complaint, "--min-visibility", "0.5", "--alpha-max", "0.5"
     )
+
+
+def test_what_the_canvas_rules_out_is_told_with_the_options(here: Path, complaint: Complaint) -> None:
+    save(here / "night.png", np.zeros((8, 8), np.uint8))
+    told = fit_complaint(complaint, "--keep-in", "night.png")
+    assert "lies where sprites may draw (--keep-in)" in told
+    assert "White marks where sprites may draw in --keep-in, and where they may not in --keep-out." in told
+    assert "Give a target with transparency, or a --target-mask." in fit_complaint(complaint, "--inside-outline")
 
 
 def test_upright_and_turned_at_once(here: Path, complaint: Complaint) -> None:

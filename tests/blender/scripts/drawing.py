@@ -13,60 +13,67 @@ _ICONS = {item.identifier for item in _RNA.functions["label"].parameters["icon"]
 class Layout:
     """Stands for a UILayout."""
 
-    def __init__(self, faults, labels):
-        object.__setattr__(self, "_faults", faults)
-        object.__setattr__(self, "_labels", labels)
+    def __init__(self, notes):
+        object.__setattr__(self, "_notes", notes)
 
     def __setattr__(self, name, value):
         if name not in _RNA.properties:
-            self._faults.append(f"layout.{name} does not exist")
+            self._notes.faults.append(f"layout.{name} does not exist")
 
     def panel(self, idname, default_closed=False):
-        return Layout(self._faults, self._labels), Layout(self._faults, self._labels)
+        return Layout(self._notes), Layout(self._notes)
 
     def prop(self, data, name, **rest):
         if name not in data.bl_rna.properties:
-            self._faults.append(f"{data} has no property {name}")
+            self._notes.faults.append(f"{data} has no property {name}")
+        self._notes.properties.append(name)
+        self._notes.texts.append(rest.get("text", data.bl_rna.properties[name].name))
         self._call("prop", rest)
 
     def template_list(self, kind, list_id, data, name, active_data, active_name, **rest):
         for owner, found in ((data, name), (active_data, active_name)):
             if found not in owner.bl_rna.properties:
-                self._faults.append(f"{owner} has no property {found}")
+                self._notes.faults.append(f"{owner} has no property {found}")
         self._call("template_list", rest)
         draw_item = getattr(bpy.types, kind).draw_item
         for index, item in enumerate(getattr(data, name)):
-            draw_item(None, None, Layout(self._faults, self._labels), data, item, 0, active_data, active_name, index, 0)
+            draw_item(None, None, Layout(self._notes), data, item, 0, active_data, active_name, index, 0)
 
     def operator(self, idname, **rest):
         group, name = idname.split(".")
         if not hasattr(getattr(bpy.ops, group), name) or name not in dir(getattr(bpy.ops, group)):
-            self._faults.append(f"no operator {idname}")
+            self._notes.faults.append(f"no operator {idname}")
         self._call("operator", rest)
         return SimpleNamespace()
 
     def __getattr__(self, name):
         def call(**rest):
             self._call(name, rest)
-            return Layout(self._faults, self._labels)
+            return Layout(self._notes)
 
         return call
 
     def _call(self, name, rest):
         if name == "label":
-            self._labels.append(rest["text"])
+            self._notes.labels.append(rest["text"])
         function = _RNA.functions.get(name)
         if function is None:
-            self._faults.append(f"layout.{name} does not exist")
+            self._notes.faults.append(f"layout.{name} does not exist")
             return
-        self._faults.extend(f"layout.{name} takes no {key}" for key in rest if key not in function.parameters)
+        self._notes.faults.extend(f"layout.{name} takes no {key}" for key in rest if key not in function.parameters)
         if rest.get("icon", 'NONE') not in _ICONS:
-            self._faults.append(f"no icon {rest['icon']}")
+            self._notes.faults.append(f"no icon {rest['icon']}")
 
 
 def drawn():
     """Draw every panel and the preferences; returns what is wrong with them, and the texts of all labels."""
-    faults, labels = [], []
+    notes = noted()
+    return notes.faults, notes.labels
+
+
+def noted():
+    """Draw every panel and the preferences; returns `faults`, `labels`, and `properties` with their `texts`."""
+    notes = SimpleNamespace(faults=[], labels=[], properties=[], texts=[])
     context = SimpleNamespace(
         space_data=SimpleNamespace(shading=SimpleNamespace(type='SOLID')),
         scene=bpy.context.scene,
@@ -74,12 +81,10 @@ def drawn():
         preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0), ui_styles=bpy.context.preferences.ui_styles),
     )
     for panel in (bpy.types.SMALTI_PT_main, bpy.types.SMALTI_PT_result):
-        panel.draw(SimpleNamespace(layout=Layout(faults, labels)), context)
+        panel.draw(SimpleNamespace(layout=Layout(notes)), context)
     preferences = bpy.context.preferences.addons[inside.MODULE].preferences
     type(preferences).draw(
-        SimpleNamespace(
-            layout=Layout(faults, labels), bl_rna=preferences.bl_rna, engine_python=preferences.engine_python
-        ),
+        SimpleNamespace(layout=Layout(notes), bl_rna=preferences.bl_rna, engine_python=preferences.engine_python),
         context,
     )
-    return faults, labels
+    return notes

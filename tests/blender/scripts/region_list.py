@@ -28,8 +28,8 @@ bpy.ops.wm.read_homefile(use_empty=True)
 result["new file"] = listed()
 bpy.ops.wm.open_mainfile(filepath=given["file"])
 result["opened again"] = listed()
-properties, schema = inside.module("properties"), inside.module("bridge.schema")
-result["job"] = schema.to_mapping(properties.job_of(bpy.context.scene.smalti))
+job, schema = inside.module("job"), inside.module("bridge.schema")
+result["job"] = schema.to_mapping(job.job_of(bpy.context.scene.smalti))
 settings = bpy.context.scene.smalti
 settings.region_index = 2
 bpy.ops.smalti.remove_region()

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The panel follows from the table of settings."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from blenders import Blender
+
+from smalti.bridge.job import JobSpec, RegionSpec
+from smalti.bridge.schema import to_mapping
+from smalti.bridge.settings import settings_of
+
+pytestmark = [pytest.mark.blender, pytest.mark.slow]
+
+KINDS = {
+    "settings": {
+        "target": ['STRING', 'FILEPATH'],
+        "primitives": ['STRING', 'DIRPATH'],
+        "count": ['INT', 'NONE'],
+        "size": ['INT', 'PIXEL'],
+        "preset": ['ENUM', 'NONE'],
+        "frame_rate": ['FLOAT', 'NONE'],
+        "colour_mix": ['FLOAT', 'FACTOR'],
+        "lock_scale": ['BOOLEAN', 'NONE'],
+        "min_size": ['INT', 'PIXEL'],
+        "palette": ['STRING', 'NONE'],
+        "max_overlap": ['FLOAT', 'NONE'],
+        "regions": ['COLLECTION', 'NONE'],
+    },
+    "region": {"mask": ['STRING', 'FILEPATH'], "count": ['INT', 'NONE'], "max_size": ['INT', 'PIXEL']},
+}
+"""What some properties are in files that artists have: Blender forgets the value of one that becomes something else."""
+
+
+def test_every_setting_of_the_table_is_in_the_panel(blender: Blender, tmp_path: Path) -> None:
+    given = {"target": str(tmp_path / "a.png"), "primitives": str(tmp_path)}
+    result = blender.run("panel", settings={**given, "text": "a"})
+    assert result["faults"] == []
+    in_panel = {name for name, one in settings_of(JobSpec).items() if one.page is not None}
+    assert in_panel - set(result["drawn"]) == {"regions"}, "a list of its own shows the regions"
+    assert set(settings_of(RegionSpec)) <= set(result["drawn"])
+    for group, kinds in KINDS.items():
+        assert {name: result["kinds"][group][name] for name in kinds} == kinds
+    assert {"Color Mix", "Rotation", "Smallest Sprite"} <= set(result["texts"])
+    # As the table has it, but for the size of the canvas and the count of a region.
+    job = JobSpec(**given, size=512, text="a", regions=(RegionSpec(given["target"], 200),))
+    assert result["job"] == json.loads(json.dumps(to_mapping(job)))
+
+
+def test_the_panel_speaks_american_english(blender: Blender, tmp_path: Path) -> None:
+    settings = {"target": str(tmp_path / "a.png"), "primitives": str(tmp_path)}
+    said = blender.run("panel", settings=settings)["said"]
+    assert len(said) > 100
+    british = re.compile("colour|grey|towards|centre|metre|favour|(optim|minim|maxim|recogn)is", re.IGNORECASE)
+    assert [text for text in said if british.search(text)] == []
