@@ -1,15 +1,41 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a fit minimises, as a text: a sum of terms such as ``mse+0.3*ms_ssim``.
+"""Losses as text: a weighted sum of terms such as ``mse+0.3*ms_ssim``.
 
-A term is a name, or a factor, an asterisk and a name; blanks do not matter. What the terms are stands in
-`smalti.engine.fitting.objective.losses`, which scales each so that a factor of 1 pulls about as hard as mse.
+A term is a name, or a factor, an asterisk and a name; blanks are ignored. `TERMS` lists the names; the same names in
+`smalti.engine.fitting.objective.losses` say how each is computed, and scale it so that a factor of 1 pulls about as
+hard as mse.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import NamedTuple
 
-TERMS = ("mse", "l1", "huber", "ssim", "ms_ssim", "edges", "oklab", "alpha", "vgg")
+
+class TermInfo(NamedTuple):
+    """A loss term, for whoever chooses one.
+
+    Attributes:
+        help: what it compares, in one line.
+        needs_weights_file: whether it needs the weights of a network, `JobSpec.loss_weights_file`.
+    """
+
+    help: str
+    needs_weights_file: bool = False
+
+
+TERMS: Mapping[str, TermInfo] = {
+    "mse": TermInfo("squared difference of colors: the default, and by far the fastest when alone"),
+    "l1": TermInfo("absolute difference of colors: outliers in the target (grain, scratches) count less"),
+    "huber": TermInfo("mse for small differences, l1 for large ones"),
+    "ssim": TermInfo("local contrast and structure at one scale"),
+    "ms_ssim": TermInfo("local contrast and structure at up to five scales: `mse+ms_ssim`"),
+    "edges": TermInfo("gradients, not levels: alone it leaves colors to chance, so best beside another: `mse+edges`"),
+    "oklab": TermInfo("colors as the eye perceives them: squared distance in Oklab"),
+    "alpha": TermInfo("opacity, for a cut-out with a firmer outline: `mse+alpha`"),
+    "vgg": TermInfo("features of the network VGG16; needs its weights (`--vgg-weights`) and is slow", True),
+}
 MAX_FACTOR = 1000.0
 
 Terms = tuple[tuple[str, float], ...]
@@ -17,7 +43,7 @@ Terms = tuple[tuple[str, float], ...]
 
 
 def parse_loss(text: str) -> Terms:
-    """The terms of a loss, in the order of the text. Raises ValueError, which says what is wrong with it."""
+    """The terms of a loss, in the order of the text. Raises ValueError with what is wrong with it."""
     if not text.strip():
         raise ValueError("it is empty")
     terms: dict[str, float] = {}
@@ -32,6 +58,11 @@ def parse_loss(text: str) -> Terms:
             raise ValueError(f"{name} is there twice")
         terms[name] = _factor(factor.strip(), name) if asterisk else 1.0
     return tuple(terms.items())
+
+
+def needs_weights_file(terms: Terms) -> bool:
+    """Whether one of the terms needs the weights of a network."""
+    return any(TERMS[name].needs_weights_file for name, _ in terms)
 
 
 def _factor(text: str, name: str) -> float:

@@ -19,7 +19,7 @@ from ..arrays import Float64Array
 from ..raster import Atlas, Scene, Step, fused_step
 from ..sprites import Sprites
 from .objective import ImageObjective
-from .objective.losses import MSE, Aim
+from .objective.losses import MSE, Objective
 from .parameters import MAX_LOGIT, Parameters
 from .schedule import Schedule
 
@@ -55,7 +55,7 @@ class OptimiserSettings:
     schedule: Schedule = Schedule()
     learning_rate_factor: float = 1.0
     pyramid: tuple[tuple[float, int], ...] = ()
-    aim: Aim = MSE
+    aim: Objective = MSE
 
     @property
     def locked(self) -> frozenset[str]:

@@ -13,7 +13,8 @@ from smalti.bridge.loss import parse_loss
 
 from ..arrays import BoolArray, Float32Array
 from .groups import Group
-from .objective.losses import Aim, Features
+from .objective.losses import Objective
+from .objective.vgg import Features
 from .optimiser import OptimiserSettings
 from .strategy import Strategy
 from .strategy.presets import STRATEGIES
@@ -65,7 +66,7 @@ def optimiser_settings(
     size: tuple[int, int],
     steps: int,
     back_end: str,
-    aim: Aim,
+    aim: Objective,
 ) -> OptimiserSettings:
     """The settings of a first frame.
 
@@ -94,7 +95,7 @@ def optimiser_settings(
     )
 
 
-def aim_of(job: JobSpec, features: Features | None, weight_map: Float32Array | None) -> Aim:
+def aim_of(job: JobSpec, features: Features | None, weight_map: Float32Array | None) -> Objective:
     """What a job minimizes.
 
     Args:
@@ -102,7 +103,7 @@ def aim_of(job: JobSpec, features: Features | None, weight_map: Float32Array | N
         features: what the loss needs of VGG16, or None.
         weight_map: [H, W] how much each pixel counts, 0 to 1, or None.
     """
-    return Aim(parse_loss(job.loss), features, weight_map, job.detail_weight)
+    return Objective(parse_loss(job.loss), features, weight_map, job.detail_weight)
 
 
 def densest(groups: Sequence[Group], size: tuple[int, int]) -> int:

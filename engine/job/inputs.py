@@ -22,7 +22,7 @@ from ..fitting.constraints.palette import palette_colors
 from ..fitting.fit import Fit
 from ..fitting.groups import Group
 from ..fitting.initialise.background import background_color
-from ..fitting.objective.losses import Features
+from ..fitting.objective.vgg import Features
 from ..fitting.plan import FitPlan, aim_of, optimiser_settings, strategy_of
 from ..fitting.strategy import Strategy
 from ..templates import Template, load_templates, uniquely_named

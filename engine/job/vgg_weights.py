@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The weights of VGG16 from a file, as torchvision publishes them."""
+"""Reading the weights of VGG16 from a file, as torchvision publishes them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import torch
 from smalti.bridge.errors import SmaltiError
 
 from ..errors import unreadable
-from ..fitting.objective.losses import Features
+from ..fitting.objective.vgg import Features
 
 HINT = "Give the state dict of torchvision's vgg16 (vgg16-397923af.pth)."
 
 
 def read_features(path: Path) -> Features:
-    """The layers that the loss needs. Nothing in the file is run: only tensors are taken from it.
+    """The network of the term vgg. Only tensors are loaded: no code in the file is run.
 
     Raises:
-        SmaltiError: code ``"bad_weights"``: it cannot be read, holds something else, or weights of other shapes.
+        SmaltiError: code ``"bad_weights"``: the file cannot be read, or holds no weights of these shapes.
     """
     if not path.is_file():
         what = "is a folder, not a file" if path.is_dir() else "does not exist"
@@ -28,7 +28,7 @@ def read_features(path: Path) -> Features:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as fault:
         raise unreadable(path, fault, "bad_weights") from fault
-    except Exception as fault:  # any kind, for a file that torch did not write
+    except Exception as fault:  # torch raises many kinds for a file that it did not write
         raise SmaltiError(f"{path}: holds no weights, or is damaged.", HINT, "bad_weights") from fault
     if not isinstance(state, dict):
         raise SmaltiError(f"{path}: holds something else than a state dict.", HINT, "bad_weights")

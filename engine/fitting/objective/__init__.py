@@ -16,7 +16,7 @@ from ...arrays import Float32Array
 from ...cpu import threads_to_torch
 from ...raster import Scene, draw, image_loss
 from .canvas import over, reduced_canvas, seen
-from .losses import Aim, Loss
+from .losses import Loss, Needs, Objective
 from .noise import key_of, noise_picture
 
 LOSS = 4 / 3
@@ -32,7 +32,7 @@ class ImageObjective:
             every step lays them and the target on fresh noise, so that covering exactly what the target covers is the
             only way to match (the noisy canvas of DiffBMP, arXiv 2602.22625).
         space: the blend space.
-        aim: the loss, and how much each pixel counts.
+        objective: the loss, and how much each pixel counts.
         seed: of the noise.
 
     Attributes:
@@ -43,11 +43,11 @@ class ImageObjective:
     """
 
     def __init__(
-        self, target: Float32Array, background: Float32Array | None, space: BlendSpace, aim: Aim, seed: int
+        self, target: Float32Array, background: Float32Array | None, space: BlendSpace, objective: Objective, seed: int
     ) -> None:
         self.space: BlendSpace = space
-        self.loss = aim.loss()
-        self.weights = aim.weights(seen(torch.from_numpy(target), space).numpy())
+        self.loss = objective.loss()
+        self.weights = objective.weights(seen(torch.from_numpy(target), space).numpy())
         self.size = (target.shape[0], target.shape[1])
         self._pictures = target, background
         self._seed = seed
@@ -119,11 +119,11 @@ class ImageObjective:
         canvas, space = self.canvas, self.space
         background, goal = self.background_and_goal(step)
         wanted = seen(goal, space) if canvas.goal is None else canvas.goal
-        alone = compare.needs_opacity
+        alone = Needs.OPACITY in compare.needs
         image = draw(replace(scene, background=None if alone else background), back_end)
         opacity = (image[..., 3], canvas.target[..., 3]) if alone else None
         shown = seen(over(image, background) if alone else image, space)
-        with threads_to_torch() if compare.needs_network else nullcontext():
+        with threads_to_torch() if Needs.NETWORK in compare.needs else nullcontext():
             loss = compare(shown, wanted, canvas.weights, opacity)
             loss.backward()  # type: ignore[no-untyped-call]
         error = (shown.detach() - wanted)[..., :3].square().mean()

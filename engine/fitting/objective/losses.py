@@ -1,98 +1,72 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a fit minimises: a weighted sum of terms that compare two pictures as a display shows them.
+"""The objective of a fit: a weighted sum of loss terms, which compare the rendered picture with its goal.
 
-Adam's steps do not depend on the scale of a loss, but the shares of a sum do. So every term is scaled: with a factor of
-1 it pulls at the sprites about as hard as mse does in the middle of a fit (see `SCALE`).
-
-=======  ===============================================================================================================
-mse      squared difference of the colours
-l1       absolute difference: single outliers count less
-huber    mse below a difference of `HUBER`, l1 above it
-ssim     1 - SSIM (Wang et al., 2004): structure at the scale of a few pixels
-ms_ssim  1 - MS-SSIM (Wang et al., 2003): structure at up to five scales, each half as fine as the one before
-edges    squared difference of the slopes (Scharr's operator), at full and at half size
-oklab    squared distance in Oklab (Ottosson, 2020, bottosson.github.io/posts/oklab): differences as the eye weighs them
-alpha    squared difference of the sprites' opacity and the target's
-vgg      distance of the features that VGG16 sees in both
-=======  ===============================================================================================================
-
-Planes are [1, channels, h, w]; colours are display-encoded, 0 to 1. Weights [1, 1, h, w] say how much each pixel
-counts; only their proportions matter. A term is differentiable in its first argument, in float32 and in float64.
+`TERMS` is the table of terms. To add one, write a function from a `Comparison` to a scalar, and give it a row here and
+its name and help in `smalti.bridge.loss.TERMS`. Its row says in `needs` what it looks at besides the two pictures: the
+sprites' own opacity, or the frame before. A term that keeps something for a whole fit (a network, the encoding of a
+text) is a class with a ``__call__``, whose row says how to make an instance for an `Objective`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Flag, auto
+from functools import reduce
+from operator import or_
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from smalti.bridge.loss import Terms
 
 from ...colour import decoded
 from ..picture_statistics import saliency
+from .comparison import Compare, Comparison, halved, weighted_mean
+from .vgg import FeatureDistance, Features
 
-HUBER = 0.1
-"""Difference of display-encoded values from which on huber grows in a straight line."""
-WINDOW, SPREAD = 11, 1.5
-"""SSIM's Gaussian window, pixels."""
-STABLE = 0.01**2, 0.03**2
+HUBER_DELTA = 0.1
+"""Difference of display-encoded values above which huber is linear."""
+WINDOW, DEVIATION = 11, 1.5
+"""Side and standard deviation of SSIM's Gaussian window, pixels."""
+C1, C2 = 0.01**2, 0.03**2
 """SSIM's constants."""
 BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """MS-SSIM's exponents, finest scale first."""
 TOE = 1e-3
-"""Linear light below which Oklab's cube root goes on as its tangent, so that its slope at black is finite."""
-FLAT = 0.1
-"""What parts without any detail count, against the busiest, at a detail weight of 1."""
-SCALE: Mapping[str, float] = {
-    "mse": 1.0,
-    "l1": 0.15,
-    "huber": 1.0,
-    "ssim": 0.015,
-    "ms_ssim": 0.025,
-    "edges": 2.0,
-    "oklab": 1.0,
-    "alpha": 1.0,
-    "vgg": 0.05,
-}
-"""Factor of each term: how much longer mse's gradient is, a third to half of the way through fits of three paintings
-with two sets of bitmaps (docs/fitting-measurements.md). Towards the end mse's fades, and most others weigh more.
-"""
-
-Compare = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""Two pictures' planes and the weights -> a scalar."""
+"""Linear light below which a tangent replaces Oklab's cube root, so that its slope at black is finite."""
 
 
-def mean(values: Tensor, weights: Tensor | None) -> Tensor:
-    """The weighted mean over planes."""
-    return values.mean() if weights is None else (values * weights).mean() / weights.mean()
+def mse(pictures: Comparison) -> Tensor:
+    """Squared difference of colors."""
+    return pictures.mean((pictures.rendered - pictures.goal).square())
 
 
-def halved(planes: Tensor) -> Tensor:
-    """Half the size a side, rounded up."""
-    return functional.avg_pool2d(planes, 2, ceil_mode=True)
+def l1(pictures: Comparison) -> Tensor:
+    """Absolute difference of colors."""
+    return pictures.mean((pictures.rendered - pictures.goal).abs())
 
 
-def mse(found: Tensor, wanted: Tensor, weights: Tensor | None) -> Tensor:
-    return mean((found - wanted).square(), weights)
+def huber(pictures: Comparison) -> Tensor:
+    """As mse up to a difference of `HUBER_DELTA`, linear above it."""
+    loss = functional.huber_loss(pictures.rendered, pictures.goal, reduction="none", delta=HUBER_DELTA)
+    return pictures.mean(2 * loss)
 
 
-def l1(found: Tensor, wanted: Tensor, weights: Tensor | None) -> Tensor:
-    return mean((found - wanted).abs(), weights)
-
-
-def huber(found: Tensor, wanted: Tensor, weights: Tensor | None) -> Tensor:
-    return mean(2 * functional.huber_loss(found, wanted, reduction="none", delta=HUBER), weights)
+def alpha(pictures: Comparison) -> Tensor:
+    """Squared difference of the sprites' opacity and the target's."""
+    assert pictures.opacity is not None
+    assert pictures.goal_opacity is not None
+    return pictures.mean((pictures.opacity - pictures.goal_opacity).square())
 
 
 def _blurred(planes: Tensor) -> Tensor:
-    """Under SSIM's window. Edges repeat, so that the canvas may be smaller than the window, and its rim counts too."""
-    away = torch.arange(WINDOW, dtype=planes.dtype) - WINDOW // 2
-    window = torch.exp(-0.5 * (away / SPREAD).square())
+    """Planes under SSIM's window. Edges repeat: a canvas may be smaller than the window, and its border counts too."""
+    offset = torch.arange(WINDOW, dtype=planes.dtype) - WINDOW // 2
+    window = torch.exp(-0.5 * (offset / DEVIATION).square())
     window = (window / window.sum()).expand(planes.shape[1], 1, 1, WINDOW)
     planes = functional.pad(planes, [WINDOW // 2] * 4, mode="replicate")
     for kernel in (window, window.mT):
@@ -100,54 +74,58 @@ def _blurred(planes: Tensor) -> Tensor:
     return planes
 
 
-def _similarity(found: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
-    """Of the local means, and of contrast and structure: SSIM's two factors, at each pixel of each plane."""
-    # In one stack, and with the sum of both variances: 17 ms with its gradient, against 109 ms for torchmetrics'
-    # (384 x 288 pixels, one thread), which also takes half a second to import.
-    stack = torch.cat([found, wanted, found * wanted, found * found + wanted * wanted], dim=1)
-    x, y, both, squares = _blurred(stack).chunk(4, dim=1)
+def similarity(rendered: Tensor, goal: Tensor) -> tuple[Tensor, Tensor]:
+    """SSIM's two factors at each pixel of each plane: luminance, and contrast times structure."""
+    # One stack for all blurs, and the sum of both variances instead of each: this runs in every step.
+    stack = torch.cat([rendered, goal, rendered * goal, rendered * rendered + goal * goal], dim=1)
+    x, y, xy, squares = _blurred(stack).chunk(4, dim=1)
     product, total = x * y, x * x + y * y
-    means = (2 * product + STABLE[0]) / (total + STABLE[0])
-    structure = (2 * (both - product) + STABLE[1]) / (squares - total + STABLE[1])
-    return means, structure
+    luminance = (2 * product + C1) / (total + C1)
+    structure = (2 * (xy - product) + C2) / (squares - total + C2)
+    return luminance, structure
 
 
-def ssim(found: Tensor, wanted: Tensor, weights: Tensor | None) -> Tensor:
-    means, structure = _similarity(found, wanted)
-    return 1 - mean(means * structure, weights)
+def ssim(pictures: Comparison) -> Tensor:
+    """1 - SSIM (Wang et al., 2004): structure at the scale of a few pixels."""
+    luminance, structure = similarity(pictures.rendered, pictures.goal)
+    return 1 - pictures.mean(luminance * structure)
 
 
 def scales_of(size: tuple[int, int]) -> int:
-    """How many of MS-SSIM's scales a canvas of this height and width has: the coarsest still holds a window."""
+    """Number of MS-SSIM's scales on a canvas of this height and width: a window still fits into the coarsest."""
     return next((n for n in range(len(BETAS), 1, -1) if min(size) >= WINDOW * 2 ** (n - 1)), 1)
 
 
-def ms_ssim(found: Tensor, wanted: Tensor, weights: Tensor | None) -> Tensor:
-    betas = BETAS[: scales_of((found.shape[2], found.shape[3]))]
-    product = found.new_ones(())
+def ms_ssim(pictures: Comparison) -> Tensor:
+    """1 - MS-SSIM (Wang et al., 2003): structure at up to five scales, each half as fine as the one before."""
+    rendered, goal, weights = pictures.rendered, pictures.goal, pictures.weights
+    betas = BETAS[: scales_of((rendered.shape[2], rendered.shape[3]))]
+    product = rendered.new_ones(())
     for scale, beta in enumerate(betas):
         if scale:
-            found, wanted = halved(found), halved(wanted)
+            rendered, goal = halved(rendered), halved(goal)
             weights = None if weights is None else halved(weights)
-        means, structure = _similarity(found, wanted)
+        luminance, structure = similarity(rendered, goal)
         last = scale == len(betas) - 1
-        # Below 0 there is no root, and at 0 no slope.
-        likeness = mean(means * structure if last else structure, weights).clamp(min=1e-3)
+        # Below 0 there is no root, and at 0 its slope is infinite.
+        likeness = weighted_mean(luminance * structure if last else structure, weights).clamp(min=1e-3)
         product = product * likeness ** (beta / sum(betas))
     return 1 - product
 
 
-def edges(found: Tensor, wanted: Tensor, weights: Tensor | None) -> Tensor:
-    difference = found - wanted
-    total = found.new_zeros(())
-    across = difference.new_tensor([[-3, 0, 3], [-10, 0, 10], [-3, 0, 3]]) / 32
-    kernels = torch.stack([across, across.T]).unsqueeze(1).repeat(difference.shape[1], 1, 1, 1)
+def edges(pictures: Comparison) -> Tensor:
+    """Squared difference of the gradients of colors (Scharr's operator), at full and at half size."""
+    difference, weights = pictures.rendered - pictures.goal, pictures.weights
+    total = difference.new_zeros(())
+    horizontal = difference.new_tensor([[-3, 0, 3], [-10, 0, 10], [-3, 0, 3]]) / 32
+    kernels = torch.stack([horizontal, horizontal.T]).unsqueeze(1).repeat(difference.shape[1], 1, 1, 1)
     for scale in range(2):
         if scale:
             difference = halved(difference)
             weights = None if weights is None else halved(weights)
-        rim = functional.pad(difference, [1] * 4, mode="replicate")
-        total = total + mean(functional.conv2d(rim, kernels, groups=difference.shape[1]).square(), weights)
+        padded = functional.pad(difference, [1] * 4, mode="replicate")
+        gradients = functional.conv2d(padded, kernels, groups=difference.shape[1])
+        total = total + weighted_mean(gradients.square(), weights)
     return total
 
 
@@ -163,125 +141,101 @@ _LAB = (
 )
 
 
-def oklab_of(colours: Tensor) -> Tensor:
-    """[1, 3, h, w] display-encoded -> Oklab's L, a, b; below `TOE` of linear light somewhat off."""
-    cones = torch.einsum("ij,bjhw->bihw", colours.new_tensor(_LMS), decoded(colours))
+def oklab_of(colors: Tensor) -> Tensor:
+    """[1, 3, h, w] display-encoded -> Oklab's L, a, b; inexact below `TOE` of linear light."""
+    cones = torch.einsum("ij,bjhw->bihw", colors.new_tensor(_LMS), decoded(colors))
     tangent = TOE ** (1 / 3) * (2 / 3 + cones / (3 * TOE))
     roots = torch.where(cones <= TOE, tangent, cones.clamp(min=TOE) ** (1 / 3))
-    return torch.einsum("ij,bjhw->bihw", colours.new_tensor(_LAB), roots)
+    return torch.einsum("ij,bjhw->bihw", colors.new_tensor(_LAB), roots)
 
 
-def oklab(found: Tensor, wanted: Tensor, weights: Tensor | None) -> Tensor:
-    return mean((oklab_of(found) - oklab_of(wanted)).square().sum(dim=1, keepdim=True), weights)
+def oklab(pictures: Comparison) -> Tensor:
+    """Squared distance in Oklab (Ottosson, 2020, bottosson.github.io/posts/oklab): colors as the eye perceives them."""
+    difference = oklab_of(pictures.rendered) - oklab_of(pictures.goal)
+    return pictures.mean(difference.square().sum(dim=1, keepdim=True))
 
 
-_COLOURS: Mapping[str, Compare] = {
-    "mse": mse,
-    "l1": l1,
-    "huber": huber,
-    "ssim": ssim,
-    "ms_ssim": ms_ssim,
-    "edges": edges,
-    "oklab": oklab,
-}
+class Needs(Flag):
+    """What a term asks for besides the rendered picture, its goal and the weights.
 
-
-class Features(nn.Module):
-    """The first ten layers of VGG16 (Simonyan and Zisserman, 2014), whose weights stay as they are.
-
-    Args:
-        state: weights and biases by the names that torchvision gives them; others are ignored.
-
-    Raises:
-        ValueError: one is missing, or has another shape or values that are not finite; the message names it.
+    Attributes:
+        OPACITY: the sprites' own alpha, so that they are drawn without the background.
+        PREVIOUS: the frame before.
+        NETWORK: torch's own threads: the term runs a network, next to which the rest of a step takes no time.
     """
 
-    WIDTHS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512)
-    """Channels of each layer; 0 halves the size."""
-    USED = (3, 8, 15, 22)
-    """Places after which the features are compared: the last of each size."""
-
-    def __init__(self, state: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        channels = 3
-        with torch.device("meta"):  # no memory and no random numbers before the real ones come
-            for width in self.WIDTHS:
-                if width:
-                    layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]
-                    channels = width
-                else:
-                    layers.append(nn.MaxPool2d(2))
-            self.features = nn.Sequential(*layers)
-        chosen = {}
-        for name, expected in self.state_dict().items():
-            given = state.get(name)
-            if not isinstance(given, Tensor):
-                raise ValueError(f"{name} is missing")
-            if given.shape != expected.shape:
-                raise ValueError(f"{name} has shape {tuple(given.shape)}, not {tuple(expected.shape)}")
-            chosen[name] = given.float()
-            if not chosen[name].isfinite().all():
-                raise ValueError(f"{name} holds values that are not finite")
-        self.load_state_dict(chosen, assign=True)
-        self.requires_grad_(False)
-
-    def forward(self, colours: Tensor) -> list[Tensor]:
-        """[1, 3, h, w] -> the features at each size, at every pixel scaled to length 1 as LPIPS does."""
-        kind = next(self.parameters()).dtype
-        # Mean and deviation of the photographs that the network was trained with.
-        middle = torch.tensor([0.485, 0.456, 0.406], dtype=kind).reshape(1, 3, 1, 1)
-        spread = torch.tensor([0.229, 0.224, 0.225], dtype=kind).reshape(1, 3, 1, 1)
-        planes = (colours.to(kind) - middle) / spread
-        found = []
-        for place, layer in enumerate(self.features):
-            if isinstance(layer, nn.MaxPool2d) and min(planes.shape[2:]) < 2:
-                break
-            planes = layer(planes)
-            if place in self.USED:
-                found.append(planes / (planes.square().sum(dim=1, keepdim=True) + 1e-10).sqrt())
-        return found
+    NOTHING = 0
+    OPACITY = auto()
+    PREVIOUS = auto()
+    NETWORK = auto()
 
 
-def feature_distance(found: list[Tensor], wanted: list[Tensor], weights: Tensor | None) -> Tensor:
-    """Mean over the sizes of the squared distance between features."""
-    total = found[0].new_zeros(())
-    for one, other in zip(found, wanted, strict=True):
-        size = (one.shape[2], one.shape[3])
-        own = None if weights is None else functional.adaptive_avg_pool2d(weights, size).to(one.dtype)
-        total = total + mean((one - other).square().sum(dim=1, keepdim=True), own)
-    return total / len(found)
+@dataclass(frozen=True)
+class Term:
+    """A row of `TERMS`.
+
+    Attributes:
+        create: makes the term for an objective, once for each fit.
+        scale: factor that makes the term's gradient about as long as that of mse, a third to half of the way through
+            a fit (docs/fitting-measurements.md). Adam's steps do not depend on the scale of a loss, but the shares of a
+            sum do. Towards the end the gradient of mse fades, and most other terms weigh more.
+        per_pixel: whether it compares pixel with pixel, so that a lower squared error lowers it too.
+        needs: what it asks for.
+    """
+
+    create: Callable[[Objective], Compare]
+    scale: float
+    per_pixel: bool = False
+    needs: Needs = Needs.NOTHING
+
+    @classmethod
+    def of(cls, compare: Compare, scale: float, per_pixel: bool = False, needs: Needs = Needs.NOTHING) -> Term:
+        """The row of a term that is a plain function."""
+        return cls(lambda objective: compare, scale, per_pixel, needs)
 
 
-BY_PIXELS = ("mse", "l1", "huber", "oklab")
+TERMS: dict[str, Term] = {
+    "mse": Term.of(mse, 1.0, per_pixel=True),
+    "l1": Term.of(l1, 0.15, per_pixel=True),
+    "huber": Term.of(huber, 1.0, per_pixel=True),
+    "ssim": Term.of(ssim, 0.015),
+    "ms_ssim": Term.of(ms_ssim, 0.025),
+    "edges": Term.of(edges, 2.0),
+    "oklab": Term.of(oklab, 1.0, per_pixel=True),
+    "alpha": Term.of(alpha, 1.0, needs=Needs.OPACITY),
+    "vgg": Term(lambda objective: FeatureDistance(objective.features), 0.05, needs=Needs.NETWORK),
+}
+"""The terms, by the names in `smalti.bridge.loss.TERMS`."""
 
 
 @dataclass(frozen=True, eq=False)
-class Aim:
-    """What a fit minimises.
+class Objective:
+    """What a fit minimizes.
 
     Attributes:
         terms: names and factors.
-        features: for the term vgg.
+        features: the network of the term vgg.
         weight_map: [H, W] float32, 0 to 1, how much each pixel counts; None for all alike.
-        detail_weight: see `smalti.bridge.job.JobSpec`.
+        detail_weight: 0 to 1, how much more detailed parts count, see `smalti.bridge.job.JobSpec`.
+        flat_share: what parts without any detail count, relative to the most detailed, at a detail weight of 1.
     """
 
     terms: Terms = (("mse", 1.0),)
     features: Features | None = None
     weight_map: NDArray[np.float32] | None = None
     detail_weight: float = 0.0
+    flat_share: float = 0.1
 
     def loss(self) -> Loss | None:
-        """What computes it; None where it is the mean squared error alone, evenly, which the kernels know."""
-        even = self.weight_map is None and not self.detail_weight
-        return None if even and [name for name, _ in self.terms] == ["mse"] else Loss(self.terms, self.features)
+        """The loss; None for the unweighted mean squared error, which the kernels compute themselves."""
+        unweighted = self.weight_map is None and not self.detail_weight
+        return None if unweighted and [name for name, _ in self.terms] == ["mse"] else Loss(self)
 
     @property
-    def is_by_pixels(self) -> bool:
-        """Whether at least half of it compares pixel with pixel: then what lessens the squared error lessens it too."""
-        by_pixels = sum(factor for name, factor in self.terms if name in BY_PIXELS)
-        return 2 * by_pixels >= sum(factor for _, factor in self.terms)
+    def is_per_pixel(self) -> bool:
+        """Whether at least half of it compares pixel with pixel: then a lower squared error lowers it too."""
+        per_pixel = sum(factor for name, factor in self.terms if TERMS[name].per_pixel)
+        return 2 * per_pixel >= sum(factor for _, factor in self.terms)
 
     def weights(self, target: NDArray[np.floating]) -> NDArray[np.float32] | None:
         """How much each pixel counts, [H, W] with mean 1; None for all alike.
@@ -294,84 +248,74 @@ class Aim:
         ones = np.ones(target.shape[:2])
         weights: NDArray[np.float64] = ones if self.weight_map is None else ones * self.weight_map
         if self.detail_weight:
-            weights = weights * (1 - self.detail_weight * (1 - FLAT) * (1 - saliency(target.astype(np.float64))))
+            flatness = 1 - saliency(target.astype(np.float64))
+            weights = weights * (1 - self.detail_weight * (1 - self.flat_share) * flatness)
         return np.asarray(weights / weights.mean(), np.float32)
 
 
-MSE = Aim()
-"""The mean squared error alone, evenly."""
+MSE = Objective()
+"""The unweighted mean squared error."""
 
 
 class Loss:
-    """The weighted sum of terms.
+    """An objective's sum of terms.
 
     Args:
-        terms: names and factors.
-        features: for the term vgg.
+        objective: the terms and what they need.
+
+    Attributes:
+        needs: what the terms ask for.
 
     Raises:
-        ValueError: there is a term vgg, and no features.
+        ValueError: the term vgg has no network.
     """
 
-    def __init__(self, terms: Terms, features: Features | None = None) -> None:
-        self._terms = terms
-        self._features = features
-        self._last: tuple[Tensor, list[Tensor]] | None = None
-        if self.needs_network and features is None:
-            raise ValueError("the term vgg needs features")
-
-    @property
-    def needs_opacity(self) -> bool:
-        """Whether it asks for the sprites' own opacity."""
-        return "alpha" in dict(self._terms)
-
-    @property
-    def needs_network(self) -> bool:
-        """Whether it asks VGG16, next to which all else of a step takes no time."""
-        return "vgg" in dict(self._terms)
+    def __init__(self, objective: Objective) -> None:
+        rows = [(factor, TERMS[name]) for name, factor in objective.terms]
+        self.needs = reduce(or_, (term.needs for _, term in rows), Needs.NOTHING)
+        self._terms = [(factor * term.scale, term.create(objective)) for factor, term in rows]
+        self._goal: tuple[Tensor, Tensor] | None = None
 
     def __call__(
         self,
-        found: Tensor,
-        wanted: Tensor,
+        rendered: Tensor,
+        goal: Tensor,
         weights: Tensor | None = None,
         opacity: tuple[Tensor, Tensor] | None = None,
+        previous: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
-        """How far the picture is from the goal.
+        """Distance of the rendered picture from its goal: a scalar of the type of `rendered`.
 
         Args:
-            found: [h, w, 4], over an opaque background, display-encoded; differentiable.
-            wanted: [h, w, 4], likewise; a constant, which may be kept until the next call.
-            weights: [h, w], how much each pixel counts; None for all alike.
-            opacity: [h, w] each, that of the sprites and that of the target; where `needs_opacity`.
-
-        Returns:
-            A scalar of the type of `found`.
+            rendered: [h, w, 4] over an opaque background, display-encoded; differentiable.
+            goal: [h, w, 4] likewise; a constant, and the same tensor in each step where it does not change.
+            weights: [h, w] how much each pixel counts; None for all alike.
+            opacity: [h, w] each, alpha of the sprites and of the target; for `Needs.OPACITY`.
+            previous: [h, w, 4] each, the frame before as it was finished and its goal, over the same background; for
+                `Needs.PREVIOUS`. None in the first frame of a scene.
         """
-        planes = _planes(found[..., :3]), _planes(wanted[..., :3].to(found.dtype))
-        own = None if weights is None else _planes(weights.to(found.dtype).unsqueeze(-1))
-        total = found.new_zeros(())
-        for name, factor in self._terms:
-            if name == "vgg":
-                value = self._seen_by_network(planes[0], wanted, own)
-            elif name == "alpha":
-                assert opacity is not None
-                alpha, aimed = (_planes(o.to(found.dtype).unsqueeze(-1)) for o in opacity)
-                value = mse(alpha, aimed, own)
-            else:
-                value = _COLOURS[name](*planes, own)
-            total = total + factor * SCALE[name] * value
+        dtype = rendered.dtype
+        if self._goal is None or self._goal[0] is not goal:
+            self._goal = goal, _colors(goal, dtype)
+        pictures = Comparison(
+            _colors(rendered, dtype),
+            self._goal[1],
+            None if weights is None else _plane(weights, dtype),
+            None if opacity is None else _plane(opacity[0], dtype),
+            None if opacity is None else _plane(opacity[1], dtype),
+            None if previous is None else Comparison(_colors(previous[0], dtype), _colors(previous[1], dtype)),
+        )
+        total = rendered.new_zeros(())
+        for factor, compare in self._terms:
+            total = total + factor * compare(pictures)
         return total
 
-    def _seen_by_network(self, found: Tensor, wanted: Tensor, weights: Tensor | None) -> Tensor:
-        assert self._features is not None
-        # Over a background the goal stays the same object, and half of the work need not be done again.
-        if self._last is None or self._last[0] is not wanted:
-            with torch.no_grad():
-                self._last = wanted, self._features(_planes(wanted[..., :3]))
-        return feature_distance(self._features(found), self._last[1], weights)
+
+def _colors(picture: Tensor, dtype: torch.dtype) -> Tensor:
+    """[h, w, 4] -> [1, 3, h, w]."""
+    return picture[..., :3].to(dtype).permute(2, 0, 1).unsqueeze(0).contiguous()
 
 
-def _planes(picture: Tensor) -> Tensor:
-    """[h, w, channels] -> [1, channels, h, w]."""
-    return picture.permute(2, 0, 1).unsqueeze(0).contiguous()
+def _plane(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """[h, w] -> [1, 1, h, w]."""
+    return values.to(dtype).unsqueeze(0).unsqueeze(0).contiguous()
