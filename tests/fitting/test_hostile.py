@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Targets, bitmaps and settings to break a fit with: no failure, and a picture that makes sense."""
+"""Targets, bitmaps and settings that could break a fit: it never fails, and its picture makes sense.
+
+Where a test takes several parameters, it sees every pair of their values and not every combination.
+"""
 
 from __future__ import annotations
 
 import json
+from collections import ChainMap
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +18,7 @@ import pytest
 from jobs import Floats, arrays_of, decibels, pixels_of, save, small_job
 from numpy.typing import NDArray
 from optimisers import settings
+from pairwise import pairwise
 from PIL import Image
 
 from smalti.bridge.composition import PER_FRAME
@@ -34,27 +39,24 @@ from smalti.engine.templates import Template, load_templates
 SIDE = 64
 Pixels = NDArray[np.uint8]
 
-WAYS = [
-    *((mix, space, "balanced") for mix in (0.0, 0.5, 1.0) for space in ("srgb", "linear")),
-    (0.0, "srgb", "published"),
-    (0.5, "linear", "published"),
-]
-every_way = pytest.mark.parametrize(
-    "way",
-    [{"colour_mix": mix, "blend_space": space, "preset": preset} for mix, space, preset in WAYS],
-    ids=["-".join(map(str, way)) for way in WAYS],
-)
+MIXES = [0.0, 0.5, 1.0]
+SPACES = ["srgb", "linear"]
+PRESETS = ["balanced", "published"]
 
 
-def flat(colour: tuple[int, int, int]) -> Pixels:
-    return np.full((SIDE, SIDE, 3), colour, np.uint8)
+def flat(color: tuple[int, int, int]) -> Pixels:
+    return np.full((SIDE, SIDE, 3), color, np.uint8)
+
+
+def white() -> Pixels:
+    return flat((255, 255, 255))
 
 
 def noise() -> Pixels:
     return np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
 
 
-def chequered() -> Pixels:
+def checkered() -> Pixels:
     y, x = np.mgrid[0:SIDE, 0:SIDE]
     return np.repeat((255 * ((x + y) % 2)).astype(np.uint8)[..., None], 3, axis=2)
 
@@ -100,12 +102,12 @@ def pillar() -> Pixels:
     return np.ascontiguousarray(panorama().swapaxes(0, 1))
 
 
-def flower(colour: tuple[int, int, int], petals: int) -> Pixels:
-    """[64, 64, 4]: petals of one colour about a yellow heart."""
+def flower(color: tuple[int, int, int], petals: int) -> Pixels:
+    """[64, 64, 4]: petals of one color around a yellow center."""
     y, x = np.mgrid[-1:1:64j, -1:1:64j]
     radius = np.hypot(x, y)
     rgba = np.empty((64, 64, 4), np.uint8)
-    rgba[..., :3] = colour
+    rgba[..., :3] = color
     rgba[radius < 0.2, :3] = (250, 210, 60)
     rgba[..., 3] = np.rint(255 * np.clip(12 * (0.55 + 0.35 * np.cos(petals * np.arctan2(y, x)) - radius), 0, 1))
     return rgba
@@ -120,13 +122,13 @@ def flowers(tmp_path_factory: pytest.TempPathFactory) -> list[Template]:
         ((60, 90, 200), 4),
         ((30, 30, 40), 7),
     ]
-    for colour, petals in kinds:
-        save(folder / f"{petals}.png", flower(colour, petals))
+    for color, petals in kinds:
+        save(folder / f"{petals}.png", flower(color, petals))
     return load_templates(folder)
 
 
 def fitted(target: Path, templates: list[Template], **changes: Any) -> Composition:
-    """A short fit, none of whose numbers is out of bounds."""
+    """A short fit, all of whose numbers are within bounds."""
     losses: list[float] = []
     asked = {"count": 60, "steps": 60, **changes}
     composition = fit(target, templates, progress=lambda done, total, loss: losses.append(loss), **asked)
@@ -148,16 +150,16 @@ def shown(composition: Composition, frame: int = 0) -> Floats:
 
 
 def bare(composition: Composition) -> Floats:
-    """[H, W, 4] the background alone, as `shown`."""
+    """The background alone, [H, W, 4] premultiplied sRGB."""
     header = composition.header
     if header.background == "transparent":
         return np.zeros((header.height, header.width, 4))
-    colour = [int(header.background[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    return np.broadcast_to([*colour, 1.0], (header.height, header.width, 4))
+    color = [int(header.background[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    return np.broadcast_to([*color, 1.0], (header.height, header.width, 4))
 
 
 def gain(composition: Composition, target: Path, frame: int = 0) -> float:
-    """By how many decibels the picture is nearer to its target than the bare background is."""
+    """Gain in PSNR over the bare background, dB; 0 where the background is the target."""
     goal = pixels_of(target)
     before = decibels(bare(composition), goal)
     return decibels(shown(composition, frame), goal) - before if np.isfinite(before) else 0.0
@@ -166,18 +168,20 @@ def gain(composition: Composition, target: Path, frame: int = 0) -> float:
 # Targets.
 
 
-@every_way
-@pytest.mark.parametrize("colour", [(255, 255, 255), (0, 0, 0), (183, 91, 40)])
-def test_a_target_of_one_colour_is_that_colour(
-    tmp_path: Path, flowers: list[Template], colour: tuple[int, int, int], way: dict[str, Any]
+@pytest.mark.parametrize(
+    ("color", "mix", "space", "preset"),
+    pairwise([(255, 255, 255), (0, 0, 0), (183, 91, 40)], MIXES, SPACES, PRESETS),
+)
+def test_a_target_of_one_color_is_that_color(
+    tmp_path: Path, flowers: list[Template], color: tuple[int, int, int], mix: float, space: Any, preset: Any
 ) -> None:
-    target = save(tmp_path / "flat.png", flat(colour))
-    composition = fitted(target, flowers, steps=20, **way)
-    np.testing.assert_array_equal(picture(composition)[..., :3], flat(colour))
+    target = save(tmp_path / "flat.png", flat(color))
+    composition = fitted(target, flowers, steps=20, colour_mix=mix, blend_space=space, preset=preset)
+    np.testing.assert_array_equal(picture(composition)[..., :3], flat(color))
 
 
-@pytest.mark.parametrize("space", ["srgb", "linear"])
-def test_a_target_of_one_colour_is_covered_where_the_background_is_another(
+@pytest.mark.parametrize("space", SPACES)
+def test_a_target_of_one_color_is_covered_where_the_background_is_another(
     tmp_path: Path, flowers: list[Template], space: Any
 ) -> None:
     target = save(tmp_path / "flat.png", flat((183, 91, 40)))
@@ -185,39 +189,40 @@ def test_a_target_of_one_colour_is_covered_where_the_background_is_another(
     assert decibels(shown(composition), pixels_of(target)) > 30
 
 
-@every_way
-@pytest.mark.parametrize(
-    ("draw", "least"),
-    [(noise, 0.0), (chequered, -0.01), (drawing, 0.5), (panorama, 0.3), (pillar, 0.3)],
-)
-def test_an_opaque_target_is_nearer_than_its_background(
-    tmp_path: Path, flowers: list[Template], draw: Callable[[], Pixels], least: float, way: dict[str, Any]
+OPAQUE = {noise: 0.0, checkered: -0.01, drawing: 0.5, panorama: 0.3, pillar: 0.3}
+"""Targets, and the least gain over the bare background in dB."""
+CUT_OUTS = {holed: 8.0, speck: 6.0, ghost: 1.0}
+"""Likewise."""
+
+
+@pytest.mark.parametrize(("draw", "mix", "space", "preset"), pairwise(list(OPAQUE), MIXES, SPACES, PRESETS))
+def test_an_opaque_target_is_closer_than_its_background(
+    tmp_path: Path, flowers: list[Template], draw: Callable[[], Pixels], mix: float, space: Any, preset: Any
 ) -> None:
     target = save(tmp_path / "target.png", draw())
-    composition = fitted(target, flowers, **way)
-    assert gain(composition, target) >= least
+    composition = fitted(target, flowers, colour_mix=mix, blend_space=space, preset=preset)
+    assert gain(composition, target) >= OPAQUE[draw]
 
 
-@every_way
-@pytest.mark.parametrize(("draw", "least"), [(holed, 8), (speck, 6), (ghost, 1)])
+@pytest.mark.parametrize(("draw", "mix", "space", "preset"), pairwise(list(CUT_OUTS), MIXES, SPACES, PRESETS))
 def test_a_cut_out_shows_what_is_there_and_leaves_the_rest_open(
-    tmp_path: Path, flowers: list[Template], draw: Callable[[], Pixels], least: float, way: dict[str, Any]
+    tmp_path: Path, flowers: list[Template], draw: Callable[[], Pixels], mix: float, space: Any, preset: Any
 ) -> None:
     target = save(tmp_path / "target.png", draw())
-    composition = fitted(target, flowers, **way)
+    composition = fitted(target, flowers, colour_mix=mix, blend_space=space, preset=preset)
     assert composition.header.background == "transparent"
-    assert gain(composition, target) >= least
+    assert gain(composition, target) >= CUT_OUTS[draw]
     assert shown(composition)[..., 3][draw()[..., 3] == 0].mean() < 0.15
 
 
-@pytest.mark.parametrize("space", ["srgb", "linear"])
+@pytest.mark.parametrize("space", SPACES)
 def test_linear_light_does_not_turn_a_fine_pattern_pale(tmp_path: Path, flowers: list[Template], space: Any) -> None:
-    target = save(tmp_path / "target.png", chequered())
+    target = save(tmp_path / "target.png", checkered())
     composition = fitted(target, flowers, blend_space=space, count=120, steps=120)
     assert shown(composition)[..., :3].mean() == pytest.approx(0.5, abs=0.03)
 
 
-def test_no_sprite_promises_to_mend_a_covered_hole_by_the_noise_behind_it() -> None:
+def test_no_candidate_gains_from_the_noise_behind_a_covered_hole() -> None:
     empty = np.zeros((32, 32, 4), np.float32)
     rng = np.random.default_rng(0)
     count = 300
@@ -243,21 +248,26 @@ def test_no_sprite_promises_to_mend_a_covered_hole_by_the_noise_behind_it() -> N
 # Bitmaps.
 
 
-@pytest.mark.parametrize("mix", [0.0, 1.0])
-@pytest.mark.parametrize("draw", [flat, drawing, holed, panorama])
+def wisp() -> Pixels:
+    """Gray, at an alpha of 1 to 3 of 255."""
+    alpha = np.random.default_rng(0).integers(1, 4, (40, 40))
+    return np.dstack([np.full((40, 40, 3), 90), alpha]).astype(np.uint8)
+
+
+BITMAPS = {
+    "texel": np.full((1, 1, 4), (200, 80, 40, 255), np.uint8),
+    "thread": np.full((1, 400, 4), (40, 160, 90, 255), np.uint8),
+    "upright thread": np.full((400, 1, 4), (40, 160, 90, 255), np.uint8),
+    "wisp": wisp(),
+}
+
+
 @pytest.mark.parametrize(
-    ("bitmap"),
-    [
-        np.full((1, 1, 4), (200, 80, 40, 255), np.uint8),
-        np.full((1, 400, 4), (40, 160, 90, 255), np.uint8),
-        np.full((400, 1, 4), (40, 160, 90, 255), np.uint8),
-        np.dstack([np.full((40, 40, 3), 90), np.random.default_rng(0).integers(1, 4, (40, 40))]).astype(np.uint8),
-    ],
-    ids=["texel", "thread", "upright thread", "alpha of 1 to 3"],
+    ("bitmap", "draw", "mix"), pairwise(list(BITMAPS), [white, drawing, holed, panorama], [0.0, 1.0])
 )
-def test_a_bitmap_may_be_next_to_nothing(tmp_path: Path, bitmap: Pixels, draw: Any, mix: float) -> None:
-    templates = load_templates(save(tmp_path / "bitmaps" / "one.png", bitmap).parent)
-    target = save(tmp_path / "target.png", draw((255, 255, 255)) if draw is flat else draw())
+def test_a_bitmap_may_be_almost_nothing(tmp_path: Path, bitmap: str, draw: Callable[[], Pixels], mix: float) -> None:
+    templates = load_templates(save(tmp_path / "bitmaps" / "one.png", BITMAPS[bitmap]).parent)
+    target = save(tmp_path / "target.png", draw())
     composition = fitted(target, templates, colour_mix=mix, steps=30)
     assert gain(composition, target) >= 0
 
@@ -266,14 +276,14 @@ def test_a_bitmap_may_be_next_to_nothing(tmp_path: Path, bitmap: Pixels, draw: A
 
 
 @pytest.mark.parametrize("draw", [noise, drawing, holed, panorama])
-@pytest.mark.parametrize("preset", ["balanced", "published"])
+@pytest.mark.parametrize("preset", PRESETS)
 def test_one_sprite_is_enough(tmp_path: Path, flowers: list[Template], draw: Callable[[], Pixels], preset: Any) -> None:
     target = save(tmp_path / "target.png", draw())
     assert gain(fitted(target, flowers, count=1, preset=preset), target) >= 0
 
 
 @pytest.mark.parametrize(("side", "count", "least"), [(16, 2000, 16.0), (32, 4096, 19.0)])
-@pytest.mark.parametrize("space", ["srgb", "linear"])
+@pytest.mark.parametrize("space", SPACES)
 def test_far_more_sprites_than_pixels_leave_holes_open(
     tmp_path: Path, flowers: list[Template], side: int, count: int, least: float, space: Any
 ) -> None:
@@ -283,26 +293,29 @@ def test_far_more_sprites_than_pixels_leave_holes_open(
     assert decibels(shown(composition), pixels_of(target)) > least
 
 
-@pytest.mark.parametrize("preset", ["balanced", "published"])
+ENDS: list[list[dict[str, Any]]] = [
+    [{}, {"min_size": 1, "max_size": 1}, {"min_size": 1000, "max_size": 1000}],
+    [{}, {"alpha_max": 0.01}],
+    [{}, {"count": 1, "steps": 1}],
+    [{}, {"colour_mix": 0.999}, {"colour_mix": 0.999, "background": "#808080"}],
+    [{}, {"detail_weight": 1.0}, {"detail_weight": 1.0, "loss": "ms_ssim+edges+oklab"}],
+    [{}, {"lock_scale": True, "lock_rotation": True}],
+    [{"blend_space": space} for space in SPACES],
+    [{"preset": preset} for preset in PRESETS],
+]
+"""Settings at their ends, or left to their defaults."""
+
+
 @pytest.mark.parametrize(
-    "extreme",
-    [
-        {"min_size": 1, "max_size": 1},
-        {"alpha_max": 0.01},
-        {"count": 1, "steps": 1},
-        {"colour_mix": 0.999},
-        {"detail_weight": 1.0},
-        {"min_size": 1, "max_size": 1, "alpha_max": 0.01, "colour_mix": 0.999, "detail_weight": 1.0},
-        {"min_size": 1000, "max_size": 1000, "alpha_max": 0.01, "lock_scale": True, "lock_rotation": True},
-        {"count": 1, "steps": 1, "min_size": 1, "max_size": 1, "alpha_max": 0.01, "blend_space": "linear"},
-        {"loss": "ms_ssim+edges+oklab", "detail_weight": 1.0, "colour_mix": 0.999, "steps": 5},
-    ],
-    ids=lambda extreme: " ".join(f"{name}={value}" for name, value in extreme.items()),
+    ("draw", "changes"),
+    [(draw, dict(ChainMap(*ends))) for draw, *ends in pairwise([white, noise, holed], *ENDS)],
+    ids=lambda value: value.__name__ if callable(value) else " ".join(f"{n}={v}" for n, v in value.items()),
 )
-@pytest.mark.parametrize("draw", [flat, noise, holed])
-def test_settings_at_their_ends_leave_a_whole_job(tmp_path: Path, draw: Any, extreme: Any, preset: Any) -> None:
-    target = save(tmp_path / "picture.png", draw((255, 255, 255)) if draw is flat else draw())
-    job = small_job(tmp_path, target=str(target), preset=preset, **extreme)
+def test_settings_at_their_ends_leave_a_whole_job(
+    tmp_path: Path, draw: Callable[[], Pixels], changes: dict[str, Any]
+) -> None:
+    target = save(tmp_path / "picture.png", draw())
+    job = small_job(tmp_path, target=str(target), **changes)
     asked = iter([job.steps == 1, True])
     run_job(job, tmp_path / "job", should_stop=lambda: next(asked))
     with np.load(tmp_path / "job" / "checkpoint.npz", allow_pickle=False) as checkpoint:
@@ -316,8 +329,8 @@ def test_settings_at_their_ends_leave_a_whole_job(tmp_path: Path, draw: Any, ext
 # Films.
 
 
-@pytest.mark.parametrize("space", ["srgb", "linear"])
-@pytest.mark.parametrize("preset", ["balanced", "published"])
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("preset", PRESETS)
 def test_each_frame_is_shown_however_violent_the_cut(
     tmp_path: Path, flowers: list[Template], space: Any, preset: Any
 ) -> None:
@@ -330,9 +343,9 @@ def test_each_frame_is_shown_however_violent_the_cut(
 
 def test_a_film_that_fades_in_from_black_gets_its_picture(tmp_path: Path, flowers: list[Template]) -> None:
     y, x = np.mgrid[0:SIDE, 0:SIDE]
-    picture_itself = np.stack([4 * x, 4 * y, 255 - 4 * x], axis=-1)
+    last = np.stack([4 * x, 4 * y, 255 - 4 * x], axis=-1)
     for i in range(6):
-        save(tmp_path / "film" / f"{i}.png", (picture_itself * (i / 5)).astype(np.uint8))
+        save(tmp_path / "film" / f"{i}.png", (last * (i / 5)).astype(np.uint8))
     composition = fitted(tmp_path / "film", flowers, count=100)
     assert decibels(shown(composition, 5), pixels_of(tmp_path / "film" / "5.png")) > 15
 
