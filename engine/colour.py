@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Between the two blend spaces: sRGB-encoded values (what files hold) and linear light (IEC 61966-2-1).
+"""Conversion between the two blend spaces: sRGB-encoded values, as in files, and linear light (IEC 61966-2-1).
 
-Compositing happens in the space that the numbers are in; only reading and writing pictures converts.
+Compositing takes place in the space of the values given; only reading and writing pictures converts.
 """
 
 from __future__ import annotations
@@ -16,34 +16,34 @@ from .arrays import Float32Array, FloatArray
 
 
 def linear_from_srgb(encoded: FloatArray) -> Float32Array:
-    """Decode values in 0..1, any shape."""
+    """Linear light of sRGB-encoded values, 0 to 1, any shape."""
     encoded = np.asarray(encoded, np.float32)
     return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
 def srgb_from_linear(linear: FloatArray) -> Float32Array:
-    """Encode values in 0..1, any shape; values below 0 are taken as 0."""
+    """sRGB-encoded values of linear light, 0 to 1, any shape; values below 0 count as 0."""
     linear = np.maximum(np.asarray(linear, np.float32), 0)
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055).astype(np.float32)
 
 
-def encoded(colour: Tensor, space: BlendSpace) -> Tensor:
-    """The display-encoded values of `colour` (any shape, in `space`), differentiable."""
+def encoded(color: Tensor, space: BlendSpace) -> Tensor:
+    """The display-encoded values of `color` (any shape, in `space`), differentiable."""
     if space == "srgb":
-        return colour
-    # Keeps the power's slope finite where its result is not used.
-    safe = colour.clamp(min=0.0031308)
-    return torch.where(colour <= 0.0031308, colour * 12.92, 1.055 * safe ** (1 / 2.4) - 0.055)
+        return color
+    # The gradient of the power stays finite where its result is not used.
+    safe = color.clamp(min=0.0031308)
+    return torch.where(color <= 0.0031308, color * 12.92, 1.055 * safe ** (1 / 2.4) - 0.055)
 
 
-def decoded(colour: Tensor) -> Tensor:
+def decoded(color: Tensor) -> Tensor:
     """Linear light of display-encoded values (any shape), differentiable: the inverse of `encoded`."""
-    safe = colour.clamp(min=0.04045)
-    return torch.where(colour <= 0.04045, colour / 12.92, ((safe + 0.055) / 1.055) ** 2.4)
+    safe = color.clamp(min=0.04045)
+    return torch.where(color <= 0.04045, color / 12.92, ((safe + 0.055) / 1.055) ** 2.4)
 
 
 def into_space(premultiplied: FloatArray, space: BlendSpace) -> Float32Array:
-    """[..., 4] premultiplied sRGB-encoded values -> premultiplied values in `space`."""
+    """[..., 4] premultiplied in `space`, of [..., 4] premultiplied sRGB-encoded values."""
     pixels = np.asarray(premultiplied, np.float32)
     if space == "srgb":
         return pixels
@@ -53,7 +53,7 @@ def into_space(premultiplied: FloatArray, space: BlendSpace) -> Float32Array:
 
 
 def out_of_space(premultiplied: FloatArray, space: BlendSpace) -> Float32Array:
-    """[..., 4] premultiplied values in `space` -> premultiplied sRGB-encoded values (inverse of `into_space`)."""
+    """[..., 4] premultiplied sRGB-encoded, of [..., 4] premultiplied values in `space`: the inverse of `into_space`."""
     pixels = np.asarray(premultiplied, np.float32)
     if space == "srgb":
         return pixels
@@ -62,12 +62,12 @@ def out_of_space(premultiplied: FloatArray, space: BlendSpace) -> Float32Array:
     return np.concatenate([srgb_from_linear(straight) * alpha, alpha], axis=-1)
 
 
-def parse_hex(colour: str) -> tuple[float, float, float]:
-    """``"#rrggbb"`` -> sRGB-encoded values in 0..1."""
-    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+def parse_hex(color: str) -> tuple[float, float, float]:
+    """Red, green and blue of ``"#rrggbb"``, sRGB-encoded, 0 to 1."""
+    red, green, blue = (int(color[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return red, green, blue
 
 
-def hex_of(colour: FloatArray) -> str:
-    """sRGB-encoded RGB in 0..1 -> ``"#rrggbb"``, rounded."""
-    return "#" + "".join(f"{round(float(np.clip(c, 0, 1)) * 255):02x}" for c in colour[:3])
+def hex_of(color: FloatArray) -> str:
+    """``"#rrggbb"`` of an sRGB-encoded color [3], 0 to 1, rounded."""
+    return "#" + "".join(f"{round(float(np.clip(c, 0, 1)) * 255):02x}" for c in color[:3])

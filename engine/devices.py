@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which back ends this machine can compute on. Imports nothing heavy, so that the worker can say so at once."""
+"""The devices of this machine. Imports nothing heavy, so that the worker can report them at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 OLDEST = (7, 5)
-"""Compute capability of the oldest GPUs that the kernels are compiled for: Turing."""
+"""Lowest compute capability that the kernels are compiled for: Turing."""
 
 _TORCH_HINT = "Install a torch with CUDA: the command for this computer stands on pytorch.org, under Get Started."
 _DRIVER_HINT = "Install the newest NVIDIA driver for this GPU, then restart the computer."
@@ -30,10 +30,10 @@ class Gpu:
     """The first NVIDIA GPU, which is the one that is used.
 
     Attributes:
-        name: the driver's name for it.
-        capability: compute capability, (9, 0) for sm_90.
+        name: as the driver reports it.
+        capability: compute capability, such as (9, 0) for sm_90.
         memory: bytes.
-        driver: the newest version of CUDA that the driver knows, (13, 0).
+        driver: newest version of CUDA that the driver supports, such as (13, 0).
     """
 
     name: str
@@ -61,20 +61,20 @@ class Obstacle:
 
 
 def available_devices() -> tuple[str, ...]:
-    """The devices that a job can ask for here, fastest first (``"auto"`` is allowed besides)."""
+    """The devices that a job can request here, fastest first; it can also request ``"auto"``."""
     return ("cpu", "reference") if cuda_obstacle() else ("cuda", "cpu", "reference")
 
 
 def default_device() -> str:
-    """What ``"auto"`` means here."""
+    """The device that ``"auto"`` stands for here."""
     return available_devices()[0]
 
 
 def cuda_obstacle() -> Obstacle | None:
-    """Why ``"cuda"`` is not among the devices; None where it is.
+    """Why ``"cuda"`` is not among the devices; None if it is.
 
-    Asks the driver and the installed packages, but does not import torch: `smalti.engine.cuda.driver.why_not` also
-    asks torch. The GPU is looked for first: without one nobody needs to be told what else is missing. Never raises.
+    Queries the driver and the installed packages, but does not import torch: `smalti.engine.cuda.driver.why_not` also
+    queries torch. A missing GPU is reported before missing packages. Never raises.
     """
     found = nvidia_gpu()
     return found if isinstance(found, Obstacle) else _packages_obstacle(found)
@@ -82,28 +82,29 @@ def cuda_obstacle() -> Obstacle | None:
 
 @cache
 def nvidia_gpu() -> Gpu | Obstacle:
-    """What the driver says of the first GPU. Never raises, and asks once."""
+    """The first GPU, or why there is none. Queries the driver once; never raises."""
     try:
-        return _ask_driver()
+        return _query_driver()
     except Exception as fault:  # a driver that is half installed can fail in any way
         return Obstacle(f"The NVIDIA driver does not work ({fault}).", _DRIVER_HINT, True)
 
 
 def _load_driver() -> ctypes.CDLL:
-    """The driver's library. Raises OSError where there is none."""
+    """The driver's library. Raises OSError if there is none."""
     if sys.platform == "darwin":
         raise OSError("macOS has no NVIDIA driver")
     return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
 
 
-def _ask_driver() -> Gpu | Obstacle:
+def _query_driver() -> Gpu | Obstacle:
+    """The first GPU, or why there is none. May raise anything."""
     none = Obstacle("No NVIDIA driver was found on this machine.", _CPU_HINT, False)
     try:
         driver = _load_driver()
     except OSError:
         return none
     status = driver.cuInit(0)
-    if status == _STUB_LIBRARY:  # for linking alone: comes with compilers
+    if status == _STUB_LIBRARY:  # a library of compilers, to link with only
         return none
     number, device = ctypes.c_int(), ctypes.c_int()
     if status == 0:
@@ -112,7 +113,7 @@ def _ask_driver() -> Gpu | Obstacle:
         return Obstacle("There is an NVIDIA driver, but no GPU that it can use.", _CPU_HINT, False)
     major, minor, version_number = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
     name, memory = ctypes.create_string_buffer(256), ctypes.c_size_t()
-    questions: tuple[Callable[[], int], ...] = (
+    queries: tuple[Callable[[], int], ...] = (
         lambda: driver.cuDeviceGet(ctypes.byref(device), 0),
         lambda: driver.cuDriverGetVersion(ctypes.byref(version_number)),
         lambda: driver.cuDeviceGetName(name, len(name), device),
@@ -120,8 +121,8 @@ def _ask_driver() -> Gpu | Obstacle:
         lambda: driver.cuDeviceGetAttribute(ctypes.byref(major), _CAPABILITY_MAJOR, device),
         lambda: driver.cuDeviceGetAttribute(ctypes.byref(minor), _CAPABILITY_MINOR, device),
     )
-    for question in questions:
-        status = status or question()
+    for query in queries:
+        status = status or query()
     if status:
         return Obstacle(f"The NVIDIA driver does not work (error {status}).", _DRIVER_HINT, True)
     gpu = Gpu(
@@ -142,6 +143,7 @@ def _ask_driver() -> Gpu | Obstacle:
 
 @cache
 def _packages_obstacle(gpu: Gpu) -> Obstacle | None:
+    """Why the installed packages cannot use this GPU; None if they can."""
     torch_cuda = _torch_cuda()
     if torch_cuda is None:
         return Obstacle("The torch that is installed was built without CUDA.", _TORCH_HINT, True)
@@ -151,9 +153,9 @@ def _packages_obstacle(gpu: Gpu) -> Obstacle | None:
         missing = ["cuda.core", "cuda.bindings"]
     if missing:
         return Obstacle(f"The packages for NVIDIA GPUs are not installed ({', '.join(missing)}).", _PACKAGES_HINT, True)
-    # Every driver runs what was built for its own major version of CUDA, and for earlier ones.
-    wanted = {"torch": torch_cuda, "NVRTC": _bindings_major()}
-    for name, major in wanted.items():
+    # A driver runs code built for its own major version of CUDA, and for earlier ones.
+    needed = {"torch": torch_cuda, "NVRTC": _bindings_major()}
+    for name, major in needed.items():
         if gpu.driver[0] < major:
             return Obstacle(
                 f"The NVIDIA driver is too old: it knows CUDA {gpu.driver[0]}.{gpu.driver[1]}, and {name} needs CUDA "
@@ -165,7 +167,7 @@ def _packages_obstacle(gpu: Gpu) -> Obstacle | None:
 
 
 def _torch_cuda() -> int | None:
-    """Major version of the CUDA that torch was built with, None without; read from its files, not by importing it."""
+    """Major version of the CUDA that torch was built with, read without importing torch; None without CUDA."""
     try:
         spec = find_spec("torch")
         if spec is None or spec.origin is None:
@@ -178,7 +180,7 @@ def _torch_cuda() -> int | None:
 
 
 def _bindings_major() -> int:
-    """Major version of CUDA that cuda-bindings is for, 0 where it does not say."""
+    """Major version of CUDA that cuda-bindings is for, 0 if unknown."""
     try:
         return int(version("cuda-bindings").split(".")[0])
     except (PackageNotFoundError, ValueError):

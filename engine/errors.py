@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turns exceptions into the one kind that is shown to a user."""
+"""Errors: any exception as the one kind that users see."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from pathlib import Path
 from smalti.bridge.errors import SmaltiError
 
 REINSTALL = "Reinstall Smalti, from the folder of its source: pip install --force-reinstall --no-deps ."
-"""The hint where a part of Smalti itself is missing or does not work."""
+"""The hint for a part of Smalti itself that is missing or does not work."""
 
-_NO_MEMORY = re.compile("out of memory|allocate memory|not enough memory", re.IGNORECASE)  # what torch's errors say
+_NO_MEMORY = re.compile("out of memory|allocate memory|not enough memory", re.IGNORECASE)
+"""Found in the messages of torch's RuntimeErrors."""
 
 
 def unreadable(path: Path, fault: OSError, code: str) -> SmaltiError:
-    """Say that a file or folder is there, but cannot be read."""
+    """An error for a file or folder that exists but cannot be read."""
     return SmaltiError(f"{path}: cannot be read ({fault.strerror}).", "Check its permissions.", code)
 
 
 def explained(fault: BaseException) -> SmaltiError:
-    """Say in one sentence what went wrong.
+    """An error that tells a user in one sentence what went wrong. A SmaltiError is returned as it is.
 
-    Codes besides those of a SmaltiError, which is returned as it is: ``"disk_full"``, ``"out_of_memory"``, and
-    ``"internal"`` for everything that only a programmer can put right.
+    Its code is ``"disk_full"``, ``"out_of_memory"``, ``"system_error"`` (the operating system refused something), or
+    ``"internal"`` for everything that only a programmer can fix.
     """
     if isinstance(fault, SmaltiError):
         return fault

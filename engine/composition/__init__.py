@@ -56,14 +56,14 @@ class Composition:
     """F frames of N sprites, index 0 at the bottom. Units are those of `smalti.bridge.composition`.
 
     Attributes:
-        header: canvas, blend space, colour mix and names.
+        header: canvas, blend space, color mix and names.
         templates: T bitmaps.
         template: [N] int32, index into `templates`.
         x, y, scale, aspect, theta, opacity: [F, N] float32.
         tint: [F, N, 3] float32, in the blend space.
         background_image: [h, w, 4] uint8, straight alpha, sRGB-encoded, where the header names an image; it is
             stretched over the canvas.
-        atlases: the templates' atlas, where another composition of them has one to share; None for a new one.
+        atlases: the atlas cache of another composition of the same templates, to share it; None for a new one.
     """
 
     header: Header
@@ -80,7 +80,7 @@ class Composition:
     atlases: AtlasCache | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        """See that the atlas is one of these templates in this blend space."""
+        """Make an atlas cache, unless the one given is of these templates in this blend space."""
         shared, space = self.atlases, self.header.blend_space
         if shared is None or shared.templates is not self.templates or shared.space != space:
             object.__setattr__(self, "atlases", AtlasCache(self.templates, space))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures of a composition: whole, at any size, or sprite by sprite."""
+"""Pictures of a composition: of a whole frame at any size, or sprite by sprite."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from ..raster.atlas import texels_for
 from . import Composition
 
 MAX_SIZE = 32_768
-"""Longer side of a rendered picture, pixels."""
+"""Longest side of a rendered picture, pixels."""
 FINISHED_BACK_END = "cpu"
-"""What draws finished pictures where the caller does not choose: every machine has it."""
+"""The back end that renders finished pictures unless another is given: every machine has it."""
 
 
 def scene_of(composition: Composition, frame: int, zoom: float, size: tuple[int, int]) -> Scene[NDArray[Any]]:
@@ -45,12 +45,13 @@ def scene_of(composition: Composition, frame: int, zoom: float, size: tuple[int,
 def render(
     composition: Composition, frame: int = 0, size: int | None = None, back_end: str = FINISHED_BACK_END
 ) -> Float32Array:
-    """Draw one frame.
+    """Render one frame.
 
     Args:
+        composition: what to render.
         frame: 0 to frames - 1.
         size: longer side in pixels, 1 to `MAX_SIZE`; None for the size of the fit.
-        back_end: see `smalti.engine.raster.BACK_ENDS`.
+        back_end: name of the rasterizer's back end (see `smalti.engine.raster.BACK_ENDS`).
 
     Returns:
         [height, width, 4] premultiplied, in the composition's blend space.
@@ -81,12 +82,12 @@ def picture(
 
 @dataclass(frozen=True, eq=False)
 class SpriteBitmap:
-    """One sprite drawn alone, its opacity not applied, not cut at the canvas's edge.
+    """One sprite rendered by itself, without its opacity, not clipped to the canvas.
 
     Attributes:
         index: position in the stack, 0 at the bottom.
-        left, top: where its first pixel lies on the canvas; may be negative.
-        rgba: [h, w, 4] float32 premultiplied, in the blend space.
+        left, top: canvas position of its top left pixel, pixels; may be negative.
+        rgba: [h, w, 4] premultiplied, in the blend space.
         opacity: 0 to 1.
     """
 
@@ -98,12 +99,12 @@ class SpriteBitmap:
 
 
 def sprite_bitmaps(composition: Composition, frame: int = 0) -> Iterator[SpriteBitmap]:
-    """Draw each sprite of a frame by itself, bottom of the stack first. One that touches no pixel is 0 x 0."""
+    """Render each sprite of a frame by itself, from the bottom of the stack. One that covers no pixel is 0 x 0."""
     sprites = composition.sprites(frame).double()
     whole = scene_of(composition, frame, 1.0, (1, 1))
     half = sprites.half_sizes(composition.shapes)
     cos, sin = np.abs(np.cos(sprites.theta)), np.abs(np.sin(sprites.theta))
-    # The rectangle's bounds, and two pixels for the soft edge, which reaches half a texel further.
+    # The rotated rectangle's bounds, and two pixels for the soft edge, which extends half a texel beyond it.
     reach = np.stack([cos * half[:, 0] + sin * half[:, 1], sin * half[:, 0] + cos * half[:, 1]], axis=1) + 2
     center = np.stack([sprites.x, sprites.y], axis=1)
     start = np.floor(center - reach).astype(np.int64)

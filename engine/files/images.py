@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures from and to files: whatever Pillow opens, as sRGB-encoded RGBA arrays.
+"""Pictures from and to files: everything that Pillow reads, as sRGB-encoded RGBA arrays.
 
-Two conventions, always stated: *straight* alpha as uint8 (files, templates) and *premultiplied* alpha as float32 from
-0 to 1 (everything that resamples or composites). Both hold sRGB-encoded numbers.
+There are two conventions: *straight* alpha as uint8 (files, templates) and *premultiplied* alpha as float32 from 0 to 1
+(for resampling and compositing). Both hold sRGB-encoded values.
 """
 
 from __future__ import annotations
@@ -27,20 +27,22 @@ from .atomic import write_atomic
 logger = logging.getLogger("smalti")
 
 MAX_PIXELS = 400_000_000
-"""A picture whose header declares more pixels than this is refused before anything is decoded."""
+"""Largest number of pixels of a picture; one whose header declares more is refused before it is decoded."""
 
 DEFAULT_LONGER_SIDE = 1024
+"""Longest side of a canvas, pixels, where no size is given."""
 
-# Kinds that Pillow recognises but hands to other programs, or does not decode at all.
 _NOT_DECODED = {"EPS", "WMF", "MPEG", "GRIB", "BUFR", "HDF5"}
+"""Formats that Pillow recognizes but hands to other programs, or does not decode at all."""
 
-# Pillow keeps its limit in a module variable; ours holds only while a header is read.
-_guard = threading.Lock()
+_limit_lock = threading.Lock()
+"""Held while Pillow's own limit, a module variable, is switched off to read a header."""
 
 
 def _formats() -> list[str]:
+    """Pillow's names of the formats that are read."""
     Image.init()
-    return [kind for kind in Image.ID if kind not in _NOT_DECODED]
+    return [name for name in Image.ID if name not in _NOT_DECODED]
 
 
 def _too_large(path: Path, what: str) -> SmaltiError:
@@ -52,13 +54,13 @@ def _too_large(path: Path, what: str) -> SmaltiError:
 
 
 def _open(path: Path) -> Image.Image:
-    """Read the header of a picture; the caller closes it. Raises SmaltiError as `read_image` says."""
+    """Open a picture and read its header; the caller closes it. Raises SmaltiError as `read_image`."""
     if path.is_dir():
         raise SmaltiError(f"{path}: is a folder, not a picture.", "Choose one picture.", "picture_is_folder")
     try:
         if path.stat().st_size == 0:
             raise SmaltiError(f"{path}: is empty (0 bytes).", "Export or copy it again.", "picture_empty")
-        with _guard:
+        with _limit_lock:
             limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
             try:
                 with warnings.catch_warnings():
@@ -94,15 +96,16 @@ def _damaged(path: Path, fault: Exception) -> SmaltiError:
 
 
 def _levels(values: Float64Array, top: float) -> UInt8Array:
+    """Values from 0 to `top`, any shape, as 0 to 255, rounded and clipped."""
     return np.asarray(np.clip(np.rint(values * (255.0 / top)), 0, 255), dtype=np.uint8)
 
 
-def _grey_8bit(image: Image.Image) -> Image.Image:
-    """A deep grey picture (16-bit, 32-bit, float) as L, or LA where the file names a transparent level.
+def _gray_8bit(image: Image.Image) -> Image.Image:
+    """A deep gray picture (16-bit, 32-bit, float) in mode L, or LA if the file declares a transparent level.
 
-    Integers of 16 bits have 65535 as white. For the wider types the file does not say where white is. It is 1 for
-    floats that stay below 16 (highlights above white are cut), else 255 or 65535, the first that no value passes, else
-    the largest value.
+    White is 65535 in 16-bit integers. For wider types the file does not tell: white is 1 for floats below 16
+    (highlights above white are clipped), otherwise the smallest of 255, 65535 and the largest value that no value
+    exceeds.
     """
     values = np.asarray(image)
     if image.mode.startswith("I;16"):
@@ -113,35 +116,35 @@ def _grey_8bit(image: Image.Image) -> Image.Image:
         top = next((t for t in (255.0, 65535.0) if largest <= t), largest)
         if image.mode == "F" and largest < 16:
             top = 1.0
-    grey = Image.fromarray(_levels(values.astype(np.float64), top))
+    gray = Image.fromarray(_levels(values.astype(np.float64), top))
     transparent = image.info.get("transparency")
     if isinstance(transparent, int):
-        grey.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
-    grey.info = {k: v for k, v in image.info.items() if k == "icc_profile"}
-    return grey
+        gray.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+    gray.info = {k: v for k, v in image.info.items() if k == "icc_profile"}
+    return gray
 
 
 def _to_srgb(image: Image.Image, path: Path) -> Image.Image:
-    """Any 8-bit mode as RGB or RGBA in sRGB, through the embedded profile where there is one."""
+    """An 8-bit picture of any mode as RGB or RGBA in sRGB, converted from its embedded profile if it has one."""
     icc = image.info.get("icc_profile")
     if image.mode in ("P", "PA", "1", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
     elif image.mode not in ("L", "LA", "RGB", "RGBA", "CMYK", "LAB"):
         image = image.convert("RGB")
     alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
-    colours = image.convert({"LA": "L", "RGBA": "RGB"}.get(image.mode, image.mode))
+    colors = image.convert({"LA": "L", "RGBA": "RGB"}.get(image.mode, image.mode))
     converted = None
-    if icc or colours.mode == "LAB":
-        converted = _through_profile(colours, icc, path)
+    if icc or colors.mode == "LAB":
+        converted = _through_profile(colors, icc, path)
     if converted is None:
-        converted = colours.convert("RGB")
+        converted = colors.convert("RGB")
     if alpha is not None:
         converted.putalpha(alpha)
     return converted
 
 
 def _through_profile(image: Image.Image, icc: bytes | None, path: Path) -> Image.Image | None:
-    """`image` in sRGB, or None where its profile changes nothing or cannot be used."""
+    """`image` in sRGB; None if its profile is sRGB already or cannot be used, which is logged."""
     try:
         if icc is None or image.mode == "LAB":
             source = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
@@ -151,7 +154,7 @@ def _through_profile(image: Image.Image, icc: bytes | None, path: Path) -> Image
             if space == "RGB" and image.mode == "L":
                 image = image.convert("RGB")
             if {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}.get(space) != image.mode:
-                logger.warning("%s: its colour profile is for %s, and is ignored.", path, space)
+                logger.warning("%s: its color profile is for %s, and is ignored.", path, space)
                 return None
             if space == "RGB" and "sRGB" in (source.profile.profile_description or ""):
                 return None
@@ -164,7 +167,7 @@ def _through_profile(image: Image.Image, icc: bytes | None, path: Path) -> Image
             flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as fault:
-        logger.warning("%s: its colour profile cannot be used (%s), and is ignored.", path, fault)
+        logger.warning("%s: its color profile cannot be used (%s), and is ignored.", path, fault)
         return None
 
 
@@ -181,14 +184,14 @@ def read_size(path: Path) -> tuple[int, int]:
 def read_image(path: Path, max_side: int | None = None) -> UInt8Array:
     """Read a picture (of an animation, the first frame).
 
-    Turned as its EXIF orientation says, and converted to sRGB where it carries another colour profile. Grey, palette,
-    16-bit, float and CMYK pictures become 8-bit RGBA.
+    It is rotated according to its EXIF orientation, and converted to sRGB if it has another color profile. Gray,
+    palette, 16-bit, float and CMYK pictures become 8-bit RGBA.
 
     Args:
-        max_side: reduce, while reading, to at most this many pixels on the longer side (area average).
+        max_side: reduce to at most this many pixels on the longer side while reading (area average); None keeps all.
 
     Returns:
-        [H, W, 4] uint8, straight alpha, sRGB-encoded.
+        [H, W, 4], straight alpha, sRGB-encoded.
 
     Raises:
         SmaltiError: code ``"picture_missing"``, ``"picture_is_folder"``, ``"picture_unreadable"`` (permission),
@@ -199,14 +202,14 @@ def read_image(path: Path, max_side: int | None = None) -> UInt8Array:
         width, height = image.size
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Pillow warns of odd metadata; the pixels are what counts here.
+                warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which do not matter here
                 if max_side is not None:
                     image.draft(None, (max_side, max_side))
                 image.load()
-                with contextlib.suppress(Exception):  # a damaged EXIF block must not cost the picture
+                with contextlib.suppress(Exception):  # a picture with a damaged EXIF block is read all the same
                     ImageOps.exif_transpose(image, in_place=True)
                 deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
-                result = _to_srgb(_grey_8bit(image) if deep else image, path)
+                result = _to_srgb(_gray_8bit(image) if deep else image, path)
         except (MemoryError, Image.DecompressionBombError) as fault:
             raise _too_large(path, f"{width:,} x {height:,} pixels") from fault
         except Exception as fault:  # Pillow's readers raise nearly anything on a damaged file.
@@ -219,18 +222,18 @@ def read_image(path: Path, max_side: int | None = None) -> UInt8Array:
 
 
 def canvas_size(width: int, height: int, longer_side: int | None) -> tuple[int, int]:
-    """The size, in pixels, of a canvas with the proportions of a picture of `width` x `height`.
+    """Width and height, pixels, of a canvas with the proportions of a picture of `width` x `height`.
 
     Args:
-        longer_side: the canvas's longer side; None takes the picture's own, at most 1024.
+        longer_side: the canvas's longer side; None takes that of the picture, at most `DEFAULT_LONGER_SIDE`.
     """
-    own = max(width, height)
-    factor = (min(own, DEFAULT_LONGER_SIDE) if longer_side is None else longer_side) / own
+    longer = max(width, height)
+    factor = (min(longer, DEFAULT_LONGER_SIDE) if longer_side is None else longer_side) / longer
     return max(1, int(width * factor + 0.5)), max(1, int(height * factor + 0.5))
 
 
 def premultiply(rgba: UInt8Array) -> Float32Array:
-    """Straight uint8 [..., 4] to premultiplied float32 [..., 4], 0 to 1."""
+    """Premultiplied [..., 4], 0 to 1, of straight [..., 4]."""
     result = rgba.astype(np.float32)
     result *= np.float32(1 / 255)
     result[..., :3] *= result[..., 3:]
@@ -238,24 +241,24 @@ def premultiply(rgba: UInt8Array) -> Float32Array:
 
 
 def straight_from_premultiplied(rgba: FloatArray) -> UInt8Array:
-    """Premultiplied float [..., 4], 0 to 1, to straight uint8 [..., 4], rounded; no colour where alpha rounds to 0."""
+    """Straight [..., 4] of premultiplied [..., 4], 0 to 1, rounded; black where alpha rounds to 0."""
     alpha = np.clip(rgba[..., 3:], 0, 1)
     levels = np.rint(alpha * 255)
-    colour = np.divide(rgba[..., :3], alpha, out=np.zeros_like(rgba[..., :3]), where=levels > 0)
+    color = np.divide(rgba[..., :3], alpha, out=np.zeros_like(rgba[..., :3]), where=levels > 0)
     result = np.empty(rgba.shape, np.uint8)
-    result[..., :3] = np.rint(np.clip(colour, 0, 1) * 255)
+    result[..., :3] = np.rint(np.clip(color, 0, 1) * 255)
     result[..., 3:] = levels
     return result
 
 
 def resize(rgba: UInt8Array | FloatArray, width: int, height: int) -> Float32Array:
-    """Resample a picture (Lanczos, on premultiplied colours).
+    """Resample a picture (Lanczos, on premultiplied values).
 
     Args:
         rgba: [H, W, 4], straight alpha, sRGB-encoded; uint8 from 0 to 255 or float from 0 to 1.
 
     Returns:
-        [height, width, 4] float32 from 0 to 1, premultiplied, no colour above its alpha.
+        [height, width, 4], premultiplied, 0 to 1, no color above its alpha.
     """
     if rgba.dtype == np.uint8:
         source = premultiply(rgba.astype(np.uint8, copy=False))
@@ -277,7 +280,7 @@ def resize(rgba: UInt8Array | FloatArray, width: int, height: int) -> Float32Arr
 
 
 def write_png(path: Path, rgba: UInt8Array) -> None:
-    """Write [H, W, 4] uint8, straight alpha, sRGB-encoded, in one step (see `write_atomic`).
+    """Write [H, W, 4], straight alpha, sRGB-encoded, in one step (see `write_atomic`).
 
     Raises:
         SmaltiError: code ``"cannot_write"``, naming the file and the reason.
@@ -287,16 +290,18 @@ def write_png(path: Path, rgba: UInt8Array) -> None:
 
 
 def _natural(name: str) -> list[str | int]:
+    """A key that sorts names in natural order."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name.casefold())]
 
 
 def list_images(folder: Path, *, more: frozenset[str] = frozenset()) -> list[Path]:
-    """The files of a folder whose names end as pictures' do, in natural order of their names ("2" before "10").
+    """The pictures in a folder, by their endings, in natural order of their names ("2" before "10").
 
     Hidden files and sub-folders are left out.
 
     Args:
-        more: endings that count besides those of the pictures that `read_image` reads, in lower case: ``".svg"``.
+        folder: the folder.
+        more: endings in lower case, such as ``".svg"``, that count beside those that `read_image` reads.
 
     Raises:
         SmaltiError: code ``"folder_missing"``, ``"not_a_folder"``, ``"folder_unreadable"``, ``"folder_empty"``, or
@@ -312,8 +317,8 @@ def list_images(folder: Path, *, more: frozenset[str] = frozenset()) -> list[Pat
         raise unreadable(folder, fault, "folder_unreadable") from fault
     if not entries:
         raise SmaltiError(f"{folder}: is empty.", "Choose a folder that holds pictures.", "folder_empty")
-    kinds = set(_formats())
-    endings = {ending for ending, kind in Image.registered_extensions().items() if kind in kinds & set(Image.OPEN)}
+    formats = set(_formats()) & set(Image.OPEN)
+    endings = {ending for ending, name in Image.registered_extensions().items() if name in formats}
     pictures = [e for e in entries if e.suffix.lower() in endings | more and not e.name.startswith(".") and e.is_file()]
     if not pictures:
         usual = ["PNG", "JPEG", "WebP", "TIFF", "GIF"] + ["SVG"] * (".svg" in more)

@@ -35,7 +35,7 @@ from .regions import check_regions, groups_of
 from .vgg_weights import read_features
 
 THUMBNAIL = 64
-"""Texels a side, or a little more, of the reduced template from which its colours are taken."""
+"""Texels a side, or a little more, of the reduced template from which its colors are taken."""
 MIN_FRAME_STEPS = 20
 """Gradient steps of each later frame, at least, where the job leaves them open."""
 
@@ -291,10 +291,10 @@ def _background(
     if (job.colour_mix == 0 and palette is None) or strategy.background_is_mean:
         return hex_of(target[..., :3].mean(axis=(0, 1))), None
     thumbnails = [t.rgba[:: max(1, t.height // THUMBNAIL), :: max(1, t.width // THUMBNAIL)] for t in templates]
-    colour = background_color(
+    color = background_color(
         into_space(target, job.blend_space).astype(np.float64),
         [into_space(premultiply(rgba), job.blend_space) for rgba in thumbnails],
         job.colour_mix,
         palette,
     )
-    return hex_of(out_of_space(np.append(colour, 1).astype(np.float32), job.blend_space)[:3]), None
+    return hex_of(out_of_space(np.append(color, 1).astype(np.float32), job.blend_space)[:3]), None

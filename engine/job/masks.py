@@ -20,7 +20,7 @@ from ..files.images import read_image, resize
 from ..fitting.constraints.overflow import FINER
 
 VISIBLE = 1 / 255
-"""Alpha or grey level, 0 to 1, below which there is nothing to see at 8 bits."""
+"""Alpha or gray level, 0 to 1, below which there is nothing to see at 8 bits."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,14 +121,14 @@ def alpha_of(picture: Float32Array) -> Float32Array:
     return picture[..., 3]
 
 
-def grey_of(picture: Float32Array) -> Float32Array:
-    """[H, W] of premultiplied [H, W, 4]: the mean of the colours, so what is transparent counts as black."""
-    grey: Float32Array = picture[..., :3].mean(axis=2)
-    return grey
+def gray_of(picture: Float32Array) -> Float32Array:
+    """[H, W] of premultiplied [H, W, 4]: the mean of the colors, so what is transparent counts as black."""
+    gray: Float32Array = picture[..., :3].mean(axis=2)
+    return gray
 
 
-def _grey_at_both_sizes(picture: UInt8Array, size: tuple[int, int]) -> BothSizes:
-    return BothSizes(grey_of(resize_finely(picture, size)), grey_of(resize(picture, *size)))
+def _gray_at_both_sizes(picture: UInt8Array, size: tuple[int, int]) -> BothSizes:
+    return BothSizes(gray_of(resize_finely(picture, size)), gray_of(resize(picture, *size)))
 
 
 def _read_target_mask(job: JobSpec, size: tuple[int, int]) -> tuple[Float32Array | None, BothSizes | None]:
@@ -137,10 +137,10 @@ def _read_target_mask(job: JobSpec, size: tuple[int, int]) -> tuple[Float32Array
         return None, None
     picture = read_image(Path(job.target_mask), MAX_SIZE)
     if job.inside_outline:
-        outline = _grey_at_both_sizes(picture, size)
+        outline = _gray_at_both_sizes(picture, size)
         mask = outline.coarse
     else:
-        outline, mask = None, grey_of(resize(picture, *size))
+        outline, mask = None, gray_of(resize(picture, *size))
     if mask.max() < VISIBLE:
         raise SmaltiError(
             f"{job.target_mask}: the target mask is black, so there is nothing to rebuild.",
@@ -151,7 +151,7 @@ def _read_target_mask(job: JobSpec, size: tuple[int, int]) -> tuple[Float32Array
 
 
 def _read_region(path: Path, size: tuple[int, int]) -> BoolArray:
-    inside = _grey_at_both_sizes(read_image(path, MAX_SIZE), size).inside()
+    inside = _gray_at_both_sizes(read_image(path, MAX_SIZE), size).inside()
     if not whole_pixels(inside).any():
         raise SmaltiError(
             f"{path}: no pixel of the canvas is white in this mask, so the region is empty.",
@@ -164,7 +164,7 @@ def _read_region(path: Path, size: tuple[int, int]) -> BoolArray:
 def _read_weight_map(job: JobSpec, size: tuple[int, int]) -> Float32Array | None:
     if job.weight_map is None:
         return None
-    weights = grey_of(resize(read_image(Path(job.weight_map), MAX_SIZE), *size))
+    weights = gray_of(resize(read_image(Path(job.weight_map), MAX_SIZE), *size))
     if weights.max() < VISIBLE:
         raise SmaltiError(
             f"{job.weight_map}: the weight map is black, so nothing matters.",
@@ -178,7 +178,7 @@ def _read_drawable(job: JobSpec, size: tuple[int, int]) -> BoolArray | None:
     drawable = None
     for path, white_is_inside in ((job.keep_in, True), (job.keep_out, False)):
         if path is not None:
-            mask = _grey_at_both_sizes(read_image(Path(path), MAX_SIZE), size)
+            mask = _gray_at_both_sizes(read_image(Path(path), MAX_SIZE), size)
             inside = (mask if white_is_inside else mask.inverted()).inside()
             drawable = inside if drawable is None else drawable & inside
     return drawable

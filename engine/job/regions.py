@@ -16,7 +16,7 @@ from ..fitting.strategy import Strategy
 from .masks import VISIBLE, Masks
 
 MAX_SPRITE = 16.0
-"""Longer side of the largest sprite in longer sides of the canvas. A larger one is one colour on the whole canvas, and
+"""Longer side of the largest sprite in longer sides of the canvas. A larger one is one color on the whole canvas, and
 its parameters overflow."""
 
 
@@ -99,7 +99,7 @@ def _size_range(
     Args:
         strategy: tells the usual sizes.
         settings: say how many there are, and may bound their sizes.
-        mask: [H, W] where the sprites' centres are; None for anywhere.
+        mask: [H, W] where the sprites' centers are; None for anywhere.
         canvas: width and height in pixels.
         number: which region's settings they are, from 1; None for the job's own.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The artist's bitmaps and drawings as templates: true alpha, trimmed, a transparent margin all round."""
+"""Templates: bitmaps and drawings with their alpha, trimmed, with a transparent margin on all sides."""
 
 from __future__ import annotations
 
@@ -24,27 +24,28 @@ from ..files.images import (
     straight_from_premultiplied,
     write_png,
 )
-from .matte import border_colour, dark_as_opaque, ink, without_background
+from .matte import border_color, dark_as_opaque, ink, without_background
 from .svg import ENDINGS, Drawing, is_drawing, read_drawing
 
 logger = logging.getLogger("smalti")
 
 MAX_SIDE = 4096
-"""Longer side of a template in texels; larger bitmaps are reduced."""
+"""Longest side of a template, texels; larger bitmaps are reduced."""
 MAX_TEXELS = 128_000_000
-"""Texels of all templates together; with more, the limit on the longer side falls for all."""
+"""Largest number of texels of all templates together; with more, the limit on the longer side falls for all."""
 NEARLY_OPAQUE = 250
-"""A file whose alpha nowhere falls below this (of 255) counts as opaque: lossy formats leave such noise."""
+"""A file whose lowest alpha (of 255) is not below this counts as opaque: lossy formats leave such noise."""
 
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """One bitmap.
+    """A bitmap that sprites are made of.
 
     Attributes:
-        name: unique among the templates of a job, also where case does not count.
-        rgba: [height, width, 4] uint8, straight alpha, sRGB-encoded, with a transparent margin of one texel all round.
-            Transparent texels carry the colour of their neighbours, so that interpolation elsewhere shows no dark halo.
+        name: unique among the templates of a job, ignoring case.
+        rgba: [height, width, 4], straight alpha, sRGB-encoded, with a transparent margin of one texel on every side.
+            Transparent texels have the color of their neighbors, so that interpolation in other programs shows no dark
+            halo.
     """
 
     name: str
@@ -67,7 +68,7 @@ class Template:
 
     @cached_property
     def mean_colour(self) -> tuple[float, float, float]:
-        """Mean colour weighted by alpha, sRGB-encoded, 0 to 1."""
+        """Mean color weighted by alpha, sRGB-encoded, 0 to 1."""
         mean = premultiply(self.rgba).reshape(-1, 4).mean(axis=0, dtype=np.float64)
         red, green, blue = (mean[:3] / max(mean[3], 1e-9)).tolist()
         return red, green, blue
@@ -76,28 +77,28 @@ class Template:
 def load_templates(path: Path | str, *, mask: Mask = "auto") -> list[Template]:
     """Make templates of one bitmap, or of all bitmaps in a folder (in natural order of their names).
 
-    SVG drawings count as bitmaps with their own transparency, whatever the mask. What they show, without the empty page
-    round it, is drawn with `smalti.engine.templates.svg.SIDE` texels on the longer side.
+    SVG drawings count as bitmaps with transparency, whatever the mask. The drawing without the empty page around it is
+    rendered with `smalti.engine.templates.svg.SIDE` texels on the longer side.
 
     Args:
         path: a folder or a file.
         mask: where alpha comes from.
-            ``"auto"``: the file's own transparency, kept soft, where it has any. Else, where the border is plain, the
-            background is keyed out: between the strokes too where the picture is one ink on paper, otherwise only what
-            is connected to the border. Else the bitmap is an opaque rectangle (a photograph as a tile).
-            ``"alpha"``: the file's own alpha and nothing else; opaque where it has none.
-            ``"background"``: always key out the border's prevailing colour where it is connected to the border.
-            ``"luminance"``: black is opaque, white transparent, times the file's own alpha.
-            ``"none"``: an opaque rectangle; what is transparent in the file is laid on white.
+            ``"auto"``: the file's alpha if it has transparency. Otherwise, if the border is plain, the background is
+            keyed out: everywhere if the picture is one ink on paper, else only where it is connected to the border.
+            Otherwise the bitmap is an opaque rectangle (a photograph as a tile).
+            ``"alpha"``: the file's alpha; opaque if it has none.
+            ``"background"``: the border's prevailing color is keyed out where it is connected to the border.
+            ``"luminance"``: black is opaque, white transparent, times the file's alpha.
+            ``"none"``: an opaque rectangle; transparent parts of the file are laid on white.
 
     Returns:
-        At least one template. Bitmaps larger than `MAX_SIDE` are reduced, and all are reduced further where together
-        they would pass `MAX_TEXELS`.
+        At least one template. Bitmaps larger than `MAX_SIDE` are reduced, and all are reduced further if together
+        they have more than `MAX_TEXELS` texels.
 
     Raises:
         SmaltiError: `path` is missing, an empty folder, or a folder without pictures; a single bitmap is unusable
             (codes of `read_image` and `read_drawing`, or ``"bitmap_transparent"``); or no bitmap of the folder is
-            usable (``"no_usable_bitmap"``). A folder's other broken bitmaps are left out with one warning each.
+            usable (``"no_usable_bitmap"``). Other broken bitmaps of a folder are left out with one warning each.
     """
     path = Path(path)
     if not path.is_dir():
@@ -131,7 +132,7 @@ def load_templates(path: Path | str, *, mask: Mask = "auto") -> list[Template]:
 
 
 def uniquely_named(templates: Iterable[Template]) -> list[Template]:
-    """The templates, renamed with ``_2``, ``_3`` ... where names repeat but for case and Unicode composition."""
+    """The templates, with ``_2``, ``_3`` ... added to names that repeat, ignoring case and Unicode composition."""
     templates = list(templates)
     names = _unique(template.name for template in templates)
     return [t if t.name == name else replace(t, name=name) for t, name in zip(templates, names)]
@@ -156,12 +157,16 @@ def read_template(path: Path, name: str) -> Template:
 
 
 def _side_limit(sizes: list[tuple[int, int]]) -> int:
-    """The largest longer side, at most `MAX_SIDE`, with which all bitmaps together stay within `MAX_TEXELS`."""
-    own = np.array(sizes, np.float64).reshape(-1, 2)
-    longer = own.max(axis=1)
+    """The largest limit on the longer side, up to `MAX_SIDE`, with which all bitmaps stay within `MAX_TEXELS`.
+
+    Args:
+        sizes: width and height of each bitmap, texels.
+    """
+    full = np.array(sizes, np.float64).reshape(-1, 2)
+    longer = full.max(axis=1)
 
     def texels(limit: int) -> float:
-        return float((own.prod(axis=1) * np.minimum(1, limit / longer) ** 2).sum())
+        return float((full.prod(axis=1) * np.minimum(1, limit / longer) ** 2).sum())
 
     low, high = 1, MAX_SIDE
     while low < high:
@@ -174,6 +179,7 @@ def _side_limit(sizes: list[tuple[int, int]]) -> int:
 
 
 def _opened(path: Path) -> Path | Drawing:
+    """What a template is made from: the path of a bitmap, or a drawing that is read already."""
     return read_drawing(path) if is_drawing(path) and not path.is_dir() else path
 
 
@@ -186,12 +192,13 @@ def _size(source: Path | Drawing) -> tuple[int, int]:
 
 
 def _prepared(source: Path | Drawing, mask: Mask, limit: int) -> UInt8Array:
+    """`Template.rgba` of a bitmap or drawing, at most `limit` texels on the longer side before the margin."""
     rgba = source.pixels(limit) if isinstance(source, Drawing) else _cut_out(read_image(source, limit), mask, source)
     return bled(with_margin(_trimmed(rgba)))
 
 
 def _cut_out(rgba: UInt8Array, mask: Mask, path: Path) -> UInt8Array:
-    """Straight RGBA of the same size, with the alpha that `mask` asks for."""
+    """The bitmap [H, W, 4] with the alpha that `mask` stands for (see `load_templates`)."""
     alpha = rgba[..., 3]
     if not alpha.any():
         raise SmaltiError(f"{path}: is fully transparent.", "Leave it out, or export it again.", "bitmap_transparent")
@@ -202,14 +209,14 @@ def _cut_out(rgba: UInt8Array, mask: Mask, path: Path) -> UInt8Array:
     if mask == "luminance":
         result = dark_as_opaque(rgba)
     else:
-        colour, plain = border_colour(rgba)
+        color, plain = border_color(rgba)
         if mask == "background":
-            result = without_background(rgba, colour)
+            result = without_background(rgba, color)
         elif plain:
-            as_ink = ink(rgba, colour)
-            result = without_background(rgba, colour) if as_ink is None else as_ink
+            as_ink = ink(rgba, color)
+            result = without_background(rgba, color) if as_ink is None else as_ink
             if not result[..., 3].any():
-                return rgba  # one plain colour all over: a tile
+                return rgba  # one plain color everywhere: a tile
         else:
             return rgba
     if not result[..., 3].any():
@@ -220,24 +227,26 @@ def _cut_out(rgba: UInt8Array, mask: Mask, path: Path) -> UInt8Array:
 
 
 def _on_white(rgba: UInt8Array) -> UInt8Array:
+    """The bitmap [H, W, 4] laid on white: opaque."""
     flat = premultiply(rgba)
     flat += 1 - flat[..., 3:]
     return straight_from_premultiplied(flat)
 
 
 def _trimmed(rgba: UInt8Array) -> UInt8Array:
+    """The smallest rectangle of the bitmap [H, W, 4] with all texels that are not fully transparent."""
     rows = np.flatnonzero(rgba[..., 3].any(axis=1))
     columns = np.flatnonzero(rgba[..., 3].any(axis=0))
     return rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def with_margin(rgba: UInt8Array) -> UInt8Array:
-    """The bitmap, [H, W, 4], with one transparent texel more on every side."""
+    """The bitmap [H, W, 4] with a transparent margin of one texel on every side."""
     return np.pad(rgba, ((1, 1), (1, 1), (0, 0)))
 
 
 def bled(rgba: UInt8Array) -> UInt8Array:
-    """Straight RGBA whose fully transparent texels take the mean colour of what is visible near them; alpha stays."""
+    """The bitmap [H, W, 4], straight alpha, with visible colors extended into fully transparent texels."""
     if not rgba[..., 3].any():
         return rgba
     height, width = rgba.shape[:2]
@@ -249,29 +258,32 @@ def bled(rgba: UInt8Array) -> UInt8Array:
 
 
 def _surroundings(sums: Float32Array) -> Float32Array:
-    """For each cell of summed premultiplied RGBA [H, W, 4], the straight mean colour of the 3 x 3 round it, [H, W, 3].
+    """Straight mean color, [H, W, 3], of the 3 x 3 cells around each cell.
 
-    Where all of them are empty, the same of blocks of 2 x 2 cells, and so on. Some cell must not be empty.
+    Where these are empty, of blocks of 2 x 2 cells, and so on. At least one cell must not be empty.
+
+    Args:
+        sums: [H, W, 4], premultiplied RGBA summed over each cell.
     """
     padded = np.pad(sums, ((1, 1), (1, 1), (0, 0)))
     rows = padded[:-2] + padded[1:-1] + padded[2:]
     total = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
-    colours = np.asarray(total[..., :3] / np.maximum(total[..., 3:], 1e-9))
+    colors = np.asarray(total[..., :3] / np.maximum(total[..., 3:], 1e-9))
     empty = total[..., 3] == 0
     if empty.any():
         coarse = _surroundings(_block_sums(sums)).repeat(2, axis=0).repeat(2, axis=1)
-        np.copyto(colours, coarse[: empty.shape[0], : empty.shape[1]], where=empty[..., None])
-    return colours
+        np.copyto(colors, coarse[: empty.shape[0], : empty.shape[1]], where=empty[..., None])
+    return colors
 
 
 def _block_sums(values: Float32Array) -> Float32Array:
-    """Sums over blocks of 2 x 2: [H, W, 4] to [ceil(H / 2), ceil(W / 2), 4]."""
+    """Sums over blocks of 2 x 2 cells: [H, W, 4] to [ceil(H / 2), ceil(W / 2), 4]."""
     even = np.pad(values, ((0, values.shape[0] % 2), (0, values.shape[1] % 2), (0, 0)))
     return np.asarray(even[0::2, 0::2] + even[1::2, 0::2] + even[0::2, 1::2] + even[1::2, 1::2])
 
 
 def _unique(names: Iterable[str]) -> list[str]:
-    """Names as they are, with ``_2``, ``_3`` ... where they repeat but for case and Unicode composition."""
+    """The names, with ``_2``, ``_3`` ... added to those that repeat, ignoring case and Unicode composition."""
 
     def key(name: str) -> str:
         return unicodedata.normalize("NFC", name).casefold()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Alpha for pictures that have none: an object on a plain background, ink on paper.
+"""Mattes: alpha for pictures without it, of an object on a plain background or of ink on paper.
 
-Pictures are straight uint8 RGBA [H, W, 4], sRGB-encoded; alpha that is already there can only fall. The distance
-between two colours is the largest difference of any channel, 0 to 255.
+Pictures are [H, W, 4] uint8, straight alpha, sRGB-encoded; alpha that a picture has is only reduced. The distance
+between two colors is the largest difference of any channel, 0 to 255.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ import numpy as np
 from ..arrays import BoolArray, Float32Array, IntegerArray, UInt8Array
 
 CLEAN = 10.0
-"""Up to this distance a pixel passes for background: the noise that JPEG and paper leave on a plain surface."""
+"""Distance up to which a pixel counts as background: noise of JPEG and paper on a plain surface."""
 SURE = 24.0
-"""Beyond this distance a pixel is no background; what lies between belongs to the side that it is connected to."""
+"""Distance beyond which a pixel counts as object; one in between belongs to the side that it is connected to."""
 PLAIN = 0.75
-"""A border is plain where this share of its pixels is within `SURE` of one colour."""
+"""Smallest fraction of a plain border's pixels within the distance `SURE` of one color."""
 SAMPLES = 1_000_000
-"""Pixels that statistics are taken from, and that edges are worked on at a time, to bound memory."""
+"""Largest number of pixels that statistics are taken from, and of edge pixels processed at a time, to bound memory."""
 PAPER = 8
-"""Alpha below this (of 255) is taken for the tone of the paper when dark means opaque."""
+"""Alpha (of 255) below which `dark_as_opaque` takes a pixel for the tone of the paper."""
 
 
 def connected(mask: BoolArray, seeds: BoolArray) -> BoolArray:
-    """The part of `mask` that is connected to `seeds` (4-neighbours).
+    """The part of `mask` [H, W] that is connected to `seeds` [H, W], by 4-neighbors.
 
-    Runs of pixels along the rows are the nodes of a graph, overlaps with runs of the next row its edges; the labels of
-    its components are found by hooking and pointer jumping, so the cost hardly depends on the shapes.
+    Runs of pixels along the rows are the nodes of a graph, overlaps with runs of the next row its edges. Its components
+    are labeled by hooking and pointer jumping, so that the cost hardly depends on the shapes.
     """
     height, width = mask.shape
     row = width + 1  # one empty column between rows, so that in flat numbering no run crosses into the next row
@@ -65,7 +65,7 @@ def connected(mask: BoolArray, seeds: BoolArray) -> BoolArray:
 
 
 def grown(mask: BoolArray) -> BoolArray:
-    """`mask` and its 8 neighbours."""
+    """`mask` [H, W], dilated by one pixel (8-neighbors)."""
     rows = mask.copy()
     rows[1:] |= mask[:-1]
     rows[:-1] |= mask[1:]
@@ -75,51 +75,56 @@ def grown(mask: BoolArray) -> BoolArray:
     return result
 
 
-def border_colour(rgba: UInt8Array) -> tuple[Float32Array, bool]:
-    """The prevailing colour of the picture's outermost pixels ([3], 0 to 255), and whether the border is plain.
+def border_color(rgba: UInt8Array) -> tuple[Float32Array, bool]:
+    """The prevailing color [3], 0 to 255, of the picture's outermost pixels, and whether the border is plain.
 
-    Transparent pixels do not count; a border with nothing else is not plain.
+    Transparent pixels do not count; a border of nothing else is not plain.
     """
     edge = np.concatenate([rgba[0], rgba[-1], rgba[1:-1, 0], rgba[1:-1, -1]])
-    colours = edge[edge[:, 3] >= 128, :3].astype(np.float32)
-    if not len(colours):
+    colors = edge[edge[:, 3] >= 128, :3].astype(np.float32)
+    if not len(colors):
         return np.zeros(3, np.float32), False
-    centre = np.median(colours, axis=0)
-    # The median of the inliers alone: an object that is cut off by the border does not pull the colour towards itself.
+    center = np.median(colors, axis=0)
+    # The median of the inliers alone: an object that is cut off by the border does not shift the color.
     for _ in range(2):
-        near = np.abs(colours - centre).max(axis=1) <= SURE
+        near = np.abs(colors - center).max(axis=1) <= SURE
         if not near.any():
-            return centre.astype(np.float32), False
-        centre = np.median(colours[near], axis=0)
-    return centre.astype(np.float32), float(near.mean()) >= PLAIN
+            return center.astype(np.float32), False
+        center = np.median(colors[near], axis=0)
+    return center.astype(np.float32), float(near.mean()) >= PLAIN
 
 
-def _distance(rgba: UInt8Array, colour: Float32Array) -> Float32Array:
+def _distance(rgba: UInt8Array, color: Float32Array) -> Float32Array:
+    """[H, W]: distance of each pixel of [H, W, 4] from a color [3]."""
     result = np.zeros(rgba.shape[:2], np.float32)
     for c in range(3):
-        np.maximum(result, np.abs(rgba[..., c].astype(np.float32) - colour[c]), out=result)
+        np.maximum(result, np.abs(rgba[..., c].astype(np.float32) - color[c]), out=result)
     return result
 
 
 def _unmixed(rgb: Float32Array, alpha: Float32Array, background: Float32Array) -> UInt8Array:
-    """F in ``rgb = alpha * F + (1 - alpha) * background``, with rgb [N, 3] from 0 to 255 and alpha [N] from 0 to 1."""
+    """F [N, 3] in ``rgb = alpha * F + (1 - alpha) * background``, with rgb [N, 3], 0 to 255, and alpha [N], 0 to 1."""
     a = np.maximum(alpha, 1 / 255)[:, None]
     return np.asarray(np.rint(np.clip((rgb - (1 - a) * background) / a, 0, 255)), dtype=np.uint8)
 
 
 def _with_alpha(rgba: UInt8Array, alpha: Float32Array) -> UInt8Array:
-    """`rgba` with its alpha multiplied by `alpha` ([H, W], 0 to 1)."""
+    """`rgba` [H, W, 4] with its alpha multiplied by `alpha` [H, W], 0 to 1."""
     result = rgba.copy()
     result[..., 3] = np.rint(rgba[..., 3] * alpha)
     return result
 
 
 def ink(rgba: UInt8Array, background: Float32Array) -> UInt8Array | None:
-    """A picture in one ink on `background` (a stamp, a print, a stroke), as that ink; None where it is anything else.
+    """A picture of one ink on paper (a stamp, a print, a stroke) as that ink with alpha; None for any other picture.
 
-    Ink on paper has no inside and outside: what shows between the strokes is paper even where they enclose it. So alpha
-    is everywhere how far the colour lies on the way from the paper to the ink. It *is* one ink where all colours lie on
-    the straight line between two, and few of them half way: those come from soft edges only.
+    Paper is paper also where strokes enclose it. So alpha is the position of a pixel's color between those of paper and
+    ink everywhere, whether connected to the border or not. A picture is one ink on paper if all its colors lie on the
+    line between two, few of them half way: those of soft edges.
+
+    Args:
+        rgba: [H, W, 4].
+        background: [3], the color of the paper, 0 to 255.
     """
     distance = _distance(rgba, background)
     marked = (distance > SURE) & (rgba[..., 3] >= 128)
@@ -148,16 +153,20 @@ def ink(rgba: UInt8Array, background: Float32Array) -> UInt8Array | None:
 
 
 def without_background(rgba: UInt8Array, background: Float32Array) -> UInt8Array:
-    """Key out what has the colour `background` and is connected to the border, with a soft edge free of its colour.
+    """Key out the color `background` where it is connected to the border, with a soft edge and without color fringes.
 
-    Along the edge, two pixels wide, alpha is how far the colour lies on the way from the background to the object's own
-    colour nearby, and the background's part is taken out of the colour.
+    Within two pixels of the edge, alpha is the position of a pixel's color between the background's and the object's
+    nearby, and the background's part is removed from the color.
+
+    Args:
+        rgba: [H, W, 4].
+        background: [3], 0 to 255.
     """
     distance = _distance(rgba, background)
     empty = rgba[..., 3] == 0
     border = np.zeros(distance.shape, np.bool_)
     border[[0, -1]] = border[:, [0, -1]] = True
-    # Specks between CLEAN and SURE that touch nothing surer are noise, wherever they lie.
+    # Specks of a distance between CLEAN and SURE that touch nothing beyond SURE are noise, wherever they lie.
     doubtful = (distance > CLEAN) & ~empty
     objects = connected(doubtful, (distance > SURE) & doubtful)
     outside = connected(~objects, border)
@@ -171,21 +180,21 @@ def without_background(rgba: UInt8Array, background: Float32Array) -> UInt8Array
     core = inside & ~rim2 & (distance > SURE)
     alpha = inside.astype(np.float32)
     pixels = np.flatnonzero(edge)
-    colours = rgba[..., :3].copy()
+    colors = rgba[..., :3].copy()
     for chunk in np.array_split(pixels, 1 + len(pixels) // SAMPLES):
         rows, columns = np.divmod(chunk, edge.shape[1])
         own = rgba[rows, columns, :3].astype(np.float32)
-        way = _nearby_colour(rgba, distance, inside, core, rows, columns) - background
+        way = _nearby_color(rgba, distance, inside, core, rows, columns) - background
         share = np.einsum("nc,nc->n", own - background, way) / np.maximum(np.einsum("nc,nc->n", way, way), 1)
         alpha[rows, columns] = share = np.clip(share, 0, 1)
         soft = share < 1
-        colours[rows[soft], columns[soft]] = _unmixed(own[soft], share[soft], background)
+        colors[rows[soft], columns[soft]] = _unmixed(own[soft], share[soft], background)
     result = _with_alpha(rgba, alpha)
-    result[..., :3] = colours
+    result[..., :3] = colors
     return result
 
 
-def _nearby_colour(
+def _nearby_color(
     rgba: UInt8Array,
     distance: Float32Array,
     inside: BoolArray,
@@ -193,8 +202,18 @@ def _nearby_colour(
     rows: IntegerArray,
     columns: IntegerArray,
 ) -> Float32Array:
-    """The object's colour near each listed pixel, [N, 3]: the mean of the core within two pixels, and where no core is
-    (a stalk, a hair), the colour least like the background within two pixels."""
+    """The object's color near each listed pixel, [N, 3].
+
+    That is the mean of the core within two pixels; without any core there (a stalk, a hair), the color within two
+    pixels that is most distant from the background.
+
+    Args:
+        rgba: [H, W, 4].
+        distance: [H, W] from the background.
+        inside: [H, W], where the object is.
+        core: [H, W], where its color is free of the background's.
+        rows, columns: [N] of the pixels.
+    """
     height, width = inside.shape
     total = np.zeros((len(rows), 3), np.float32)
     weight = np.zeros(len(rows), np.float32)
@@ -202,23 +221,26 @@ def _nearby_colour(
     reach = np.full(len(rows), -1, np.float32)
     for dy in range(-2, 3):
         for dx in range(-2, 3):
-            # Past the picture's border its outermost pixels stand in.
+            # Beyond the picture's border its outermost pixels are repeated.
             here = (np.clip(rows + dy, 0, height - 1), np.clip(columns + dx, 0, width - 1))
-            colours = rgba[here][:, :3].astype(np.float32)
+            colors = rgba[here][:, :3].astype(np.float32)
             sure = core[here].astype(np.float32)
-            total += colours * sure[:, None]
+            total += colors * sure[:, None]
             weight += sure
             far = np.where(inside[here], distance[here], -1)
             farther = far > reach
-            extreme[farther] = colours[farther]
+            extreme[farther] = colors[farther]
             reach[farther] = far[farther]
     return np.where(weight[:, None] > 0, total / np.maximum(weight, 1)[:, None], extreme)
 
 
 def dark_as_opaque(rgba: UInt8Array) -> UInt8Array:
-    """Black opaque, white transparent, as a brush is scanned: alpha times 1 - luma, the white taken out of the colour.
+    """Make black opaque and white transparent, as for a scanned brush: alpha times 1 - luma, white removed from colors.
 
     Luma is the Rec. 709 weighting of the encoded values. Alpha below `PAPER` becomes 0.
+
+    Args:
+        rgba: [H, W, 4].
     """
     rgb = rgba[..., :3].astype(np.float32)
     alpha = np.asarray(1 - rgb @ np.array([0.2126, 0.7152, 0.0722], np.float32) / 255, dtype=np.float32)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""SVG files as bitmaps: read without following what they name, drawn by resvg as large as is asked.
+"""SVG files as bitmaps, rendered by resvg at any size, without opening the files that they refer to.
 
-resvg opens every picture that a file names, wherever it lies. So the file is parsed here first, such names are taken
-out, and resvg gets a text in which nothing is left but the drawing.
+resvg opens every picture that an SVG refers to, wherever it lies. So the file is parsed here first, references to other
+files are removed, and resvg gets a text that holds the drawing alone.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ logger = logging.getLogger("smalti")
 ENDINGS = frozenset({".svg", ".svgz"})
 
 SIDE = 1024
-"""Longer side of a drawing in texels. A render shows it crisp until a sprite is as long; twice as much would take
-four times as long to load."""
+"""Longer side of a rendered drawing in texels, and so the length up to which a sprite of it stays crisp. Twice as much
+would take four times as long to load."""
 MAX_BYTES = 64 * 2**20
-"""A file with more text than this, unpacked, is refused."""
+"""Largest size of a file's text, unpacked."""
 MAX_PAGE = 1e7
-"""Pixels of a page's longer side. How large a page is hardly matters: what is on it is drawn anew."""
+"""Longest side of a page, pixels. The size of a page hardly matters otherwise: the drawing is scaled."""
 MAX_PROPORTION = 1000
-"""How many times longer than wide a page may be."""
+"""Largest ratio of a page's longer side to its shorter one."""
 
 _PROBE = 512
-"""Longer side, in pixels, of the picture in which the drawing is looked for on its page."""
+"""Longer side, in pixels, of the picture in which the drawing's bounds on its page are found."""
 
 _SVG = "http://www.w3.org/2000/svg"
 _UNITS = {"": 1.0, "px": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4, "pt": 4 / 3, "pc": 16.0}
@@ -54,9 +54,9 @@ class Drawing:
 
     Attributes:
         path: the file.
-        root: its outermost element, which names no other file.
-        page: width and height of the page in pixels of 1/96 inch.
-        box: left, top, width and height of what is to be seen on the page, in the same pixels, generously.
+        root: its outermost element, without references to other files.
+        page: width and height of the page in CSS pixels, 1/96 inch.
+        box: left, top, width and height of the visible drawing on the page, in CSS pixels, rounded outwards.
     """
 
     path: Path
@@ -66,47 +66,47 @@ class Drawing:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in texels where nothing limits them: `SIDE` on the longer side."""
+        """Width and height in texels without a limit: `SIDE` on the longer side."""
         return _fitted(self.box[2], self.box[3], SIDE)
 
     def pixels(self, max_side: int) -> UInt8Array:
-        """Draw what is in the box.
+        """Render the box.
 
         Args:
-            max_side: limit on the longer side, in texels, where it is below `SIDE`.
+            max_side: limit on the longer side, in texels, if below `SIDE`.
 
         Returns:
-            [H, W, 4] uint8, straight alpha, sRGB-encoded; transparent where the file draws nothing.
+            [H, W, 4], straight alpha, sRGB-encoded; transparent where the file draws nothing.
 
         Raises:
             SmaltiError: as `read_drawing`.
         """
         width, height = _fitted(self.box[2], self.box[3], min(SIDE, max_side))
-        rgba = _drawn(self.path, self.root, self.page, self.box, width, height)
+        rgba = _rendered(self.path, self.root, self.page, self.box, width, height)
         if not rgba[..., 3].any():  # too faint for so few texels
             raise _blank(self.path)
         return rgba
 
 
 def is_drawing(path: Path) -> bool:
-    """Whether the file's name ends as those of SVG files do."""
+    """Whether the file's ending is one of an SVG file."""
     return path.suffix.lower() in ENDINGS
 
 
 def read_drawing(path: Path) -> Drawing:
-    """Read an SVG file, packed with gzip or not.
+    """Read an SVG file, compressed with gzip or not.
 
-    Pictures within the file are drawn; those that it only names are left out with a warning. Text is set in the fonts
-    of this machine, which a warning says too. Scripts and animation do nothing.
+    Embedded pictures are rendered; pictures in other files are left out with a warning. Text is set in the fonts of
+    this machine, also with a warning. Scripts and animations are ignored.
 
     Raises:
         SmaltiError: code ``"picture_missing"``, ``"picture_unreadable"`` (permission), ``"picture_empty"`` (zero
             bytes), ``"picture_too_large"`` (more than `MAX_BYTES`), ``"picture_damaged"`` (broken XML or gzip, or what
             resvg refuses), ``"not_a_picture"`` (XML, but no SVG), ``"drawing_size"`` (no width, height or viewBox, or
-            one that cannot be), ``"drawing_empty"`` (nothing to be seen on its page), or ``"package_missing"``.
+            an invalid one), ``"drawing_empty"`` (nothing visible on its page), or ``"package_missing"``.
     """
     root = _parsed(path, _unpacked(path))
-    _forget_other_files(root, path)
+    _remove_references(root, path)
     if _has_text(root):
         logger.warning(
             "%s: holds text, which shows only where its font is installed; a drawing program can turn it into paths.",
@@ -114,7 +114,7 @@ def read_drawing(path: Path) -> Drawing:
         )
     page = _page(root, path)
     columns, rows = _fitted(*page, _PROBE)
-    alpha = _drawn(path, root, page, (0, 0, *page), columns, rows)[..., 3]
+    alpha = _rendered(path, root, page, (0, 0, *page), columns, rows)[..., 3]
     if not alpha.any():
         raise _blank(path)
     left, width = _extent(alpha.max(axis=0) > 0, page[0])
@@ -125,12 +125,13 @@ def read_drawing(path: Path) -> Drawing:
 def _blank(path: Path) -> SmaltiError:
     return SmaltiError(
         f"{path}: draws nothing on its page.",
-        "See in a drawing program whether its shapes have a colour, its layers are shown and its fonts are installed.",
+        "See in a drawing program whether its shapes have a color, its layers are shown and its fonts are installed.",
         "drawing_empty",
     )
 
 
 def _unpacked(path: Path) -> bytes:
+    """The text of an SVG file, decompressed. Raises SmaltiError as `read_drawing`."""
     try:
         data = path.read_bytes() if path.stat().st_size <= MAX_BYTES else None
     except FileNotFoundError as fault:
@@ -159,7 +160,7 @@ def _damaged(path: Path, fault: Exception) -> SmaltiError:
 
 
 def _parsed(path: Path, data: bytes) -> Element:
-    """The outermost element. Comments, processing instructions and the document type are gone, entities expanded."""
+    """The outermost element, without comments, processing instructions and document type, entities expanded."""
     try:
         # Expat itself refuses entities that grow without bounds, and opens no external ones.
         root = ElementTree.fromstring(data)
@@ -180,18 +181,20 @@ def _parsed(path: Path, data: bytes) -> Element:
 
 
 def _local(name: str) -> str:
+    """An XML name without its namespace."""
     return name.rpartition("}")[2]
 
 
-def _forget_other_files(root: Element, path: Path) -> None:
-    named = 0
+def _remove_references(root: Element, path: Path) -> None:
+    """Remove what refers to other files, with a warning."""
+    count = 0
     for element in root.iter():
         for key, value in list(element.attrib.items()):
             if _local(key) == "href" and not value.startswith(("#", "data:")):
                 del element.attrib[key]
-                named += _local(element.tag) in ("image", "feImage", "use")
-    if named:
-        logger.warning("%s: names other files (%d), which are left out; embed them in a drawing program.", path, named)
+                count += _local(element.tag) in ("image", "feImage", "use")
+    if count:
+        logger.warning("%s: names other files (%d), which are left out; embed them in a drawing program.", path, count)
 
 
 def _has_text(root: Element) -> bool:
@@ -199,6 +202,7 @@ def _has_text(root: Element) -> bool:
 
 
 def _page(root: Element, path: Path) -> tuple[float, float]:
+    """Width and height of the page in CSS pixels. Raises SmaltiError, code ``"drawing_size"``."""
     width, height = _length(root.get("width")), _length(root.get("height"))
     view = _view_box(root, path)
     if view is not None:
@@ -212,13 +216,13 @@ def _page(root: Element, path: Path) -> tuple[float, float]:
             "Export it again from a drawing program.",
             "drawing_size",
         )
-    if not _sensible(width, height):
+    if not _is_valid(width, height):
         raise _bad_page(path, f"a page of {width:g} x {height:g} pixels")
     return width, height
 
 
 def _view_box(root: Element, path: Path) -> tuple[float, float] | None:
-    """Width and height of the viewBox, or None where there is none."""
+    """Width and height of the viewBox, None without one. Raises SmaltiError, code ``"drawing_size"``."""
     text = root.get("viewBox")
     if text is None:
         return None
@@ -226,12 +230,13 @@ def _view_box(root: Element, path: Path) -> tuple[float, float] | None:
         _, _, width, height = (float(number) for number in re.split(r"[\s,]+", text.strip()))
     except ValueError as fault:
         raise _bad_page(path, f"the viewBox {text[:80]!r}") from fault
-    if not _sensible(width, height):
+    if not _is_valid(width, height):
         raise _bad_page(path, f"the viewBox {text[:80]!r}")
     return width, height
 
 
-def _sensible(width: float, height: float) -> bool:
+def _is_valid(width: float, height: float) -> bool:
+    """Whether a page of this size, in CSS pixels, can be rendered."""
     return (
         math.isfinite(width + height)
         and min(width, height) > 0
@@ -248,7 +253,7 @@ def _bad_page(path: Path, what: str) -> SmaltiError:
 
 
 def _length(text: str | None) -> float | None:
-    """Pixels; None for a part of something else (50%, 2em) and for what is no length, which SVG ignores."""
+    """CSS pixels; None for a relative length (50%, 2em) and for anything else, which SVG ignores."""
     match = _LENGTH.fullmatch(text or "")
     return float(match[1]) * _UNITS[match[2]] if match else None
 
@@ -259,14 +264,19 @@ def _fitted(width: float, height: float, longer: int) -> tuple[int, int]:
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 
-def _extent(hit: BoolArray, length: float) -> tuple[float, float]:
-    """Where along a side of the page, `length` long, the drawing begins, and how long it is, a pixel more each way."""
-    at = np.flatnonzero(hit)
-    first, last = max(0, int(at[0]) - 1), min(len(hit), int(at[-1]) + 2)
-    return first * length / len(hit), (last - first) * length / len(hit)
+def _extent(drawn: BoolArray, length: float) -> tuple[float, float]:
+    """Start and length of the drawing along a side of the page, in CSS pixels, with a margin of one cell on both ends.
+
+    Args:
+        drawn: [cells], along that side: where something is drawn.
+        length: of the side, CSS pixels.
+    """
+    cells = np.flatnonzero(drawn)
+    first, last = max(0, int(cells[0]) - 1), min(len(drawn), int(cells[-1]) + 2)
+    return first * length / len(drawn), (last - first) * length / len(drawn)
 
 
-def _drawn(
+def _rendered(
     path: Path,
     root: Element,
     page: tuple[float, float],
@@ -274,7 +284,7 @@ def _drawn(
     width: int,
     height: int,
 ) -> UInt8Array:
-    """[height, width, 4], straight alpha: the part `box` of the page."""
+    """[height, width, 4], straight alpha: the part `box` of the page. Raises SmaltiError as `read_drawing`."""
     try:
         import resvg_py
     except ImportError as fault:
@@ -290,7 +300,7 @@ def _drawn(
     except (ValueError, RecursionError) as fault:
         raise _damaged(path, fault) from fault
     except BaseException as fault:
-        # What a panic in Rust becomes is no Exception, and its class cannot be imported.
+        # A panic in Rust becomes something that is no Exception and whose class cannot be imported.
         if type(fault).__name__ != "PanicException":
             raise
         raise SmaltiError(
@@ -303,7 +313,7 @@ def _drawn(
 def _framed(
     root: Element, page: tuple[float, float], box: tuple[float, float, float, float], width: int, height: int
 ) -> Element:
-    """The drawing on its page, seen through a frame that shows the part `box`."""
+    """An SVG of `width` x `height` pixels that shows the part `box` of the drawing's page."""
     frame = Element(f"{{{_SVG}}}svg", width=str(width), height=str(height), preserveAspectRatio="none")
     frame.set("viewBox", " ".join(f"{number:.9g}" for number in box))
     inner = Element(root.tag, {key: value for key, value in root.attrib.items() if key not in ("x", "y")})

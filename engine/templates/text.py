@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text as templates: each different glyph, or each different word, in one typeface and at one scale."""
+"""Templates of text: one for each different glyph or word, all in one font and at one scale."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ from . import MAX_SIDE, MAX_TEXELS, Template, uniquely_named, with_margin
 logger = logging.getLogger("smalti")
 
 EM = 512
-"""Height of the typeface's em in texels."""
+"""Largest height of the font's em, texels."""
 MIN_EM = 16
-"""Below this, letters are no longer letters."""
+"""Smallest height of the em, texels, at which letters can be told apart."""
 MAX_TEXT_TEXELS = MAX_TEXELS // 4
-"""Texels of all glyphs or words together; with more, the em is smaller for all."""
+"""Largest number of texels of all glyphs or words together; with more, the em is reduced for all."""
 
 _PROBE = 64
-"""The em, in pixels, at which a text is measured."""
+"""The em, in pixels, at which text is measured."""
 _ROOM = 8
-"""Pixels round a text's box, beyond which hinting and shaping may put some ink."""
+"""Extra pixels on every side of a text's box, since hinting and shaping may draw outside the box."""
 _NO_CHARACTER = "\U0010ffff"
-"""Unicode promises that this never becomes a character, so every font shows its sign for a missing glyph."""
+"""A code point that never becomes a character, so that every font shows its sign for a missing glyph."""
 
 
 def text_templates(text: str, font: Path | str | None = None, *, split: TextSplit = "glyphs") -> list[Template]:
-    """Make templates of a text: black, and opaque where there is ink, at the same scale for all.
+    """Make templates of a text: black, with the ink's coverage as alpha, all at the same scale.
 
     Args:
-        text: any text; space between words makes no template.
+        text: any text; white space makes no template.
         font: a font file (TrueType, OpenType, ...); None takes the one that comes with Pillow, which has the letters of
             English only.
-        split: ``"glyphs"``: a template for each different glyph, that is what a reader takes for one character: a
+        split: ``"glyphs"``: a template for each different grapheme, which is what a reader takes for one character: a
             letter with its accents, a whole emoji. ``"words"``: one for each different word.
 
     Returns:
-        At least one template, in the order of the text, named after what it shows. What the font has no glyphs for is
+        At least one template, in the order of the text, named after its text. Text that the font has no glyphs for is
         left out with one warning.
 
     Raises:
@@ -75,43 +75,45 @@ def text_templates(text: str, font: Path | str | None = None, *, split: TextSpli
 
 
 def _pieces(text: str, split: TextSplit) -> list[str]:
-    """The different glyphs or words in order, composed alike however they were typed, without those that are blank."""
+    """The different graphemes or words in order, in Unicode normal form C, without blank ones."""
     text = _without_controls(unicodedata.normalize("NFC", text))
     pieces: Iterable[str] = text.split() if split == "words" else iter_graphemes(text)
     return [piece for piece in dict.fromkeys(pieces) if any(map(_visible, piece))]
 
 
 def _without_controls(text: str) -> str:
-    """The text with blanks for what is no character to be seen or joined."""
+    """The text with control characters and lone surrogates replaced by blanks."""
     return "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
 
 
 def _visible(character: str) -> bool:
-    """Whether a font should have a glyph for it: no space, and nothing that only tells how to join or vary others."""
+    """Whether a font should have a glyph for it: not for spaces, joiners and variation selectors."""
     variation = "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
     return unicodedata.category(character) not in ("Cc", "Cf", "Zs", "Zl", "Zp") and not variation
 
 
 def _quoted(text: str) -> str:
-    """The text in quotes, on one line, as a reader sees it: an emoji of several parts in one piece."""
+    """The text in quotes, on one line; joiners stay, so that an emoji of several parts is one character."""
     return f"'{' '.join(_without_controls(text).split())}'"
 
 
 def _short(text: str) -> str:
+    """The text, cut to 200 characters."""
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _largest_em(sizes: Iterable[tuple[float, float]]) -> float:
-    """The em, at most `EM`, with which all stay within `MAX_SIDE` and together within `MAX_TEXT_TEXELS`.
+    """The largest em, texels, up to `EM`, with which each piece fits into `MAX_SIDE`, and all into `MAX_TEXT_TEXELS`.
 
     Args:
-        sizes: heights and widths in ems.
+        sizes: height and width of each piece, in ems.
 
     Raises:
-        SmaltiError: it is below `MIN_EM` (code ``"text_too_long"``).
+        SmaltiError: the em is below `MIN_EM` (code ``"text_too_long"``).
     """
-    own = np.array(list(sizes))
-    em = min(float(EM), MAX_SIDE / float(own.max()), math.sqrt(MAX_TEXT_TEXELS / float(own.prod(axis=1).sum())))
+    in_ems = np.array(list(sizes))
+    texels = float(in_ems.prod(axis=1).sum())
+    em = min(float(EM), MAX_SIDE / float(in_ems.max()), math.sqrt(MAX_TEXT_TEXELS / texels))
     if em < MIN_EM:
         raise SmaltiError(
             "The text is too long to be drawn legibly.",
@@ -124,23 +126,33 @@ def _largest_em(sizes: Iterable[tuple[float, float]]) -> float:
 
 
 class _Typeface:
-    """A font file at any size. `name` is what messages call it."""
+    """A font file at any size.
+
+    Args:
+        path: the file; None for the font that comes with Pillow.
+
+    Attributes:
+        name: what messages call it.
+
+    Raises:
+        SmaltiError: code ``"font_missing"``, ``"font_unreadable"`` or ``"not_a_font"``.
+    """
 
     def __init__(self, path: Path | str | None) -> None:
         self.name = "the built-in font" if path is None else str(path)
         self._data = None if path is None else _read(Path(path))
-        # Without shaping, each character is looked up for itself.
+        # Without shaping, each character is looked up by itself.
         self._single = self.at(_PROBE, ImageFont.Layout.BASIC)
-        self._sign_for_missing = self._look(_NO_CHARACTER)
+        self._missing_glyph = self._glyph(_NO_CHARACTER)
         self._probe = self.at(_PROBE)
 
     def at(self, em: float, layout: ImageFont.Layout | None = None) -> ImageFont.FreeTypeFont:
-        """The font with an em of so many pixels; a layout of None is the best at hand."""
+        """The font with an em of `em` pixels; a layout of None is the best that Pillow has here."""
         if self._data is None:
             return cast(ImageFont.FreeTypeFont, ImageFont.load_default(em))
         try:
             return ImageFont.truetype(io.BytesIO(self._data), em, layout_engine=layout)
-        except (OSError, ValueError) as fault:  # what Pillow makes of FreeType's complaints
+        except (OSError, ValueError) as fault:  # from errors of FreeType
             raise SmaltiError(
                 f"{self.name}: is no font, is damaged, or has no outlines ({fault}).",
                 "Choose a TrueType or OpenType font.",
@@ -148,22 +160,24 @@ class _Typeface:
             ) from fault
 
     def size(self, piece: str) -> tuple[float, float] | None:
-        """Height and width of its ink in ems, rounded up; None where the font has no glyphs or no ink for it."""
+        """Height and width of a piece's ink in ems, rounded up; None if the font has no glyphs or no ink for it."""
         if not self._has(piece) and not self._has(unicodedata.normalize("NFD", piece)):
             return None
         height, width = _drawn(piece, self._probe).shape
         return ((height + 1) / _PROBE, (width + 1) / _PROBE) if height and width else None
 
     def _has(self, piece: str) -> bool:
-        return all(self._look(character) != self._sign_for_missing for character in filter(_visible, piece))
+        """Whether the font has a glyph for each visible character."""
+        return all(self._glyph(character) != self._missing_glyph for character in filter(_visible, piece))
 
-    def _look(self, character: str) -> tuple[object, ...]:
+    def _glyph(self, character: str) -> tuple[object, ...]:
+        """What tells one glyph from another: advance, box and pixels."""
         font = self._single
         return font.getlength(character), font.getbbox(character), bytes(font.getmask(character))
 
 
 def _drawn(piece: str, font: ImageFont.FreeTypeFont) -> UInt8Array:
-    """[height, width]: coverage, 0 to 255, trimmed to the ink; empty where there is none."""
+    """[H, W]: coverage, 0 to 255, trimmed to the ink; empty without ink."""
     left, top, right, bottom = font.getbbox(piece, anchor="ls")
     image = Image.new("L", (int(right - left) + 2 * _ROOM, int(bottom - top) + 2 * _ROOM))
     ImageDraw.Draw(image).text((_ROOM - left, _ROOM - top), piece, fill=255, font=font, anchor="ls")
@@ -182,6 +196,7 @@ def _read(path: Path) -> bytes:
 
 
 def _black(coverage: UInt8Array) -> UInt8Array:
+    """[H, W, 4], straight alpha: black with an alpha of `coverage` [H, W]."""
     rgba = np.zeros((*coverage.shape, 4), np.uint8)
     rgba[..., 3] = coverage
     return rgba

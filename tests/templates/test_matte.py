@@ -14,7 +14,7 @@ from PIL import Image
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import Mask
 from smalti.engine.templates import load_templates
-from smalti.engine.templates.matte import border_colour, connected
+from smalti.engine.templates.matte import border_color, connected
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -205,10 +205,10 @@ def test_connected_equals_a_plain_flood(density: float, shape: tuple[int, int]) 
         np.testing.assert_array_equal(connected(mask, seeds), flooded(mask, seeds))
 
 
-def test_border_colour_is_not_drawn_towards_an_object_that_is_cut_off() -> None:
+def test_border_color_is_not_drawn_towards_an_object_that_is_cut_off() -> None:
     picture = solid(100, 100, (250, 248, 240, 255))
     picture[80:, 20:70] = (20, 60, 20, 255)
-    colour, plain = border_colour(picture)
+    colour, plain = border_color(picture)
     assert colour.tolist() == [250, 248, 240]
     assert plain
 
