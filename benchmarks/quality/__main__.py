@@ -20,7 +20,7 @@ import skimage
 from drawn_bitmaps import templates_of
 from measures import METRICS, measures, target_of
 from PIL import Image
-from variants import switched_off
+from variants import preset_without
 
 from smalti.engine.api import fit
 from smalti.engine.arrays import UInt8Array
@@ -83,19 +83,17 @@ def fitted(
 ) -> tuple[Result, UInt8Array, UInt8Array]:
     """Do one fit; returns what came of it, the picture and its target, both [height, width, 3]."""
     base, *without = preset.split("-")
-    if base == "published":  # pruning is ours alone; without it the baseline would end as a bare canvas where it fails
-        without.append("pruning")
     began = time.monotonic()
-    with switched_off(without):
-        composition = fit(
-            image,
-            templates,
-            preset=base,
-            count=case.count,
-            size=options.size,
-            steps=options.steps or None,
-            colour_mix=case.mix,
-        )
+    composition = fit(
+        image,
+        templates,
+        strategy=preset_without(base, without),
+        preset=base,
+        count=case.count,
+        size=options.size,
+        steps=options.steps or None,
+        colour_mix=case.mix,
+    )
     seconds = round(time.monotonic() - began, 2)
     rendered, target = picture(composition)[..., :3], target_of(image, composition)
     return Result(case, preset, options.steps, seconds, measures(rendered, target)), rendered, target

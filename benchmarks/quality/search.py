@@ -35,9 +35,8 @@ def changes(rng: np.random.Generator) -> dict[str, float]:
 def quality(
     image: Path, templates: list[Template], mix: float, by: dict[str, float], options: argparse.Namespace
 ) -> float:
-    """PSNR in dB of a fit whose settings are multiplied by factors."""
-    with changed(by):
-        composition = fit(image, templates, count=options.count, size=options.size, colour_mix=mix)
+    """PSNR in dB of a fit whose hyperparameters are multiplied by factors."""
+    composition = fit(image, templates, strategy=changed(by), count=options.count, size=options.size, colour_mix=mix)
     return psnr(picture(composition)[..., :3], target_of(image, composition))
 
 
