@@ -148,6 +148,7 @@ class FusedStep:
             step.bounds,
             step.pixel,
             step.alpha_max,
+            *((None, None) if step.penalty is None else (_doubles(part) for part in step.penalty)),
             threads(),
         )
         return total * scale

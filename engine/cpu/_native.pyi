@@ -73,8 +73,10 @@ def optimise(
     parameters: Sequence[AdamParameter],
     extent: NDArray[float64],
     adam: tuple[float, float, float, float],
-    bounds: tuple[float, float, float, float, float],
+    bounds: tuple[float, float, float, float, float, float],
     pixel: tuple[float, float],
     alpha_max: float,
+    penalty_affine: NDArray[float64] | None,
+    penalty_opacity: NDArray[float64] | None,
     threads: int,
 ) -> float: ...

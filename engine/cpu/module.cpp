@@ -174,24 +174,31 @@ using OwnedParameters = std::array<OwnedParameter, 6>;
 
 // Decay rates and biases of Adam, bounds, size of a pixel, opacity: as in `Step` in engine/raster/step.py.
 using AdamNumbers = std::array<double, 4>;
-using BoundNumbers = std::array<double, 5>;
+using BoundNumbers = std::array<double, 6>;
 using PixelNumbers = std::array<double, 2>;
 
 double optimise(smalti::OptimiserWorkspace& work, const OwnedScene& scene, ConstImage image, bool encoded,
                 std::optional<std::uint32_t> noise_key, double scale, const OwnedParameters& parameters, Extents extent,
-                AdamNumbers adam, BoundNumbers bounds, PixelNumbers pixel, double alpha_max, int threads) {
+                AdamNumbers adam, BoundNumbers bounds, PixelNumbers pixel, double alpha_max,
+                std::optional<ConstAffine> penalty_affine, std::optional<ConstNumbers> penalty_opacity, int threads) {
     smalti::Goal goal = goal_of(scene, image, scale, encoded);
     goal.on_noise = noise_key.has_value(), goal.noise_key = noise_key.value_or(0);
     const std::size_t n = scene.sprites();
     require(extent.shape(0) == n, "one extent for each sprite");
+    require(penalty_affine.has_value() == penalty_opacity.has_value() &&
+                (!penalty_affine || (penalty_affine->shape(0) == n && penalty_opacity->shape(0) == n)),
+            "one gradient of the penalty for each sprite");
+    smalti::PenaltyGradient penalty{};
+    if (penalty_affine) penalty = {penalty_affine->data(), penalty_opacity->data()};
     const auto& [x, y, log_scale, theta, opacity, tint] = parameters;
     const smalti::SpriteParameters sprites{x.of_size(n),     y.of_size(n),       log_scale.of_size(n),
                                            theta.of_size(n), opacity.of_size(n), tint.of_size(3 * n),
                                            extent.data()};
     const smalti::StepSettings settings{{adam[0], adam[1], adam[2], adam[3]},
-                                        {bounds[0], bounds[1], bounds[2], bounds[3], bounds[4]},
+                                        {bounds[0], bounds[1], bounds[2], bounds[3], bounds[4], bounds[5]},
                                         {pixel[0], pixel[1]},
-                                        alpha_max};
+                                        alpha_max,
+                                        penalty};
     nb::gil_scoped_release unlocked;
     return smalti::optimise(scene.view, sprites, settings, threads, goal, work);
 }
@@ -221,7 +228,8 @@ void bind_optimiser(nb::module_& m) {
         .def(nb::init<Array<double, nb::ndim<1>>, Array<double, nb::ndim<1>>, Array<double, nb::ndim<1>>, double>(),
              "value"_a, "mean"_a, "square"_a, "learning_rate"_a);
     m.def("optimise", &optimise, "workspace"_a, "scene"_a, "goal"_a, "encoded"_a, "noise_key"_a.none(), "scale"_a,
-          "parameters"_a, "extent"_a, "adam"_a, "bounds"_a, "pixel"_a, "alpha_max"_a, "threads"_a);
+          "parameters"_a, "extent"_a, "adam"_a, "bounds"_a, "pixel"_a, "alpha_max"_a, "penalty_affine"_a.none(),
+          "penalty_opacity"_a.none(), "threads"_a);
 }
 
 }  // namespace

@@ -20,6 +20,14 @@ void step_one(const Adam<double>& adam, const AdamParameter& p, std::int64_t i, 
     adam_step(adam, p.learning_rate, gradient, std::numeric_limits<double>::min(), value, p.mean[i], p.square[i]);
 }
 
+// Adds the gradient of a penalty, before it is taken about the sprite's center.
+void add_penalty(const PenaltyGradient& penalty, std::int64_t k, RasterGradient<double>& to) {
+    const double* g = penalty.affine + 6 * k;
+    PlacementGradient<double>& p = to.placement;
+    p.a += g[0], p.b += g[1], p.u += g[2], p.d += g[3], p.e += g[4], p.v += g[5];
+    to.opacity += penalty.opacity[k];
+}
+
 template <class Body>
 void for_each_sprite(std::int64_t sprites, int threads, const Body& body) {
     constexpr std::int64_t kChunk = 256;
@@ -49,9 +57,13 @@ double optimise(const Scene& canvas, const SpriteParameters& sprites, const Step
     scene.affine = nullptr, scene.placement = work.placement.data();
     scene.opacity = work.opacity.data(), scene.tint = work.tint.data();
     const double loss = differentiate(scene, threads, goal, work.step);
+    const Free free{sprites.x.learning_rate != 0.0, sprites.y.learning_rate != 0.0,
+                    sprites.log_scale.learning_rate != 0.0, sprites.opacity.learning_rate != 0.0,
+                    sprites.tint.learning_rate != 0.0};
     for_each_sprite(n, threads, [&](std::int64_t k) {
         Parameters<double> p = parameters(sprites, k);
         RasterGradient<double> gradient = reduce_gradient(work.step, k);
+        if (settings.penalty.affine != nullptr) add_penalty(settings.penalty, k, gradient);
         gradient.placement = about_centre(work.input[k].placement, gradient.placement);
         const Parameters<double> g = parameter_gradient(work.input[k], gradient, settings.pixel, settings.alpha_max);
         step_one(settings.adam, sprites.x, k, g.x, p.x);
@@ -60,7 +72,7 @@ double optimise(const Scene& canvas, const SpriteParameters& sprites, const Step
         step_one(settings.adam, sprites.theta, k, g.theta, p.theta);
         step_one(settings.adam, sprites.opacity, k, g.opacity, p.opacity);
         for (int i = 0; i < 3; ++i) step_one(settings.adam, sprites.tint, 3 * k + i, g.tint[i], p.tint[i]);
-        keep_in_bounds(settings.bounds, extent(k), sprites.log_scale.learning_rate != 0.0, p);
+        keep_in_bounds(settings.bounds, extent(k), free, p);
         sprites.x.value[k] = p.x, sprites.y.value[k] = p.y, sprites.log_scale.value[k] = p.log_scale;
         sprites.theta.value[k] = p.theta, sprites.opacity.value[k] = p.opacity;
         std::copy_n(p.tint, 3, sprites.tint.value + 3 * k);

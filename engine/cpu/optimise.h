@@ -22,11 +22,18 @@ struct SpriteParameters {
     const double* extent;                           // [sprites, 2], see Extent
 };
 
+// The gradient of what is added to the loss; null where nothing is.
+struct PenaltyGradient {
+    const double* affine;   // [sprites, 6], by the maps from drawn pixels
+    const double* opacity;  // [sprites]
+};
+
 struct StepSettings {
     Adam<double> adam;
     Bounds<double> bounds;
     Pixel<double> pixel;
     double alpha_max;
+    PenaltyGradient penalty;
 };
 
 struct OptimiserWorkspace {

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
@@ -129,14 +129,9 @@ class Optimiser:
             self.done += 1
             return loss
         constraints.before_step(self)
-        frozen = constraints.frozen(self.done)
         before = constraints.before_projection(self.parameters)
-        kept = {name: self.parameters.array(name).copy() for name in frozen}
-        loss = self._step(frozen, constraints.penalized)
+        loss = self._step(constraints.frozen(self.done), constraints.penalized)
         self.done += 1
-        for name, values in kept.items():
-            self.parameters.array(name)[...] = values
-            self.parameters.changed()
         constraints.project(self.parameters, before)
         return loss
 
@@ -189,14 +184,16 @@ class Optimiser:
             progress, self.done, max(self.size), settings.learning_rate_factor
         ) | dict.fromkeys(frozen, 0.0)
         lod_bias = schedule.lod_bias_at(progress)
-        self.objective.choose_level(settings.pyramid, progress)
-        if self._fused is not None and not penalized:
+        if self.objective.choose_level(settings.pyramid, progress):
+            self.parameters.penalty = None  # its pixels are no longer those that are drawn
+        if penalized:
+            self._update_penalty()
+        if self._fused is not None:
             return self._fused_step(lod_bias, learning_rates)
         loss = self.objective.backward(self.scene(lod_bias=lod_bias), self.done, settings.back_end)
-        if penalized:
-            assert self.constraints is not None
-            added = self.constraints.penalty(self.scene(), self.objective.canvas.target[..., 3])
-            added.backward()  # type: ignore[no-untyped-call]
+        if self.parameters.penalty is not None:
+            scene = self.scene()
+            torch.autograd.backward((scene.affine, scene.opacity), self.parameters.penalty)
         factors = None
         if schedule.in_pixels:
             # A step of a pixel is one of 1 / scale of its logarithm; Adam's steps do not depend on the unit.
@@ -205,11 +202,24 @@ class Optimiser:
         self.parameters.clamp(settings.size_range, self.size, self._min_opacity, frozen)
         return loss
 
+    def _update_penalty(self) -> None:
+        """Take the gradient of the constraints' penalty anew, where it is due."""
+        constraints, parameters = self.constraints, self.parameters
+        assert constraints is not None
+        if parameters.penalty is not None and self.done % constraints.penalty_interval:
+            return
+        scene = self.scene()
+        affine, opacity = scene.affine.detach().requires_grad_(), scene.opacity.detach().requires_grad_()
+        constant = replace(scene, affine=affine, opacity=opacity, tint=scene.tint.detach())
+        penalty = constraints.penalty(constant, self.objective.canvas.target[..., 3])
+        by_affine, by_opacity = torch.autograd.grad(penalty, (affine, opacity))
+        parameters.penalty = by_affine, by_opacity
+
     def _fused_step(self, lod_bias: float, learning_rates: Mapping[str, float]) -> SupportsFloat:
         """A whole step inside the back end; parameters and moments are those after it."""
         assert self._fused is not None
         self.parameters.bind(self._fused)
-        settings, canvas = self.settings, self.objective.canvas
+        settings, canvas, penalty = self.settings, self.objective.canvas, self.parameters.penalty
         low, high = (math.log(0.5 * bound) for bound in settings.size_range)
         step = Step(
             learning_rates=learning_rates,
@@ -222,6 +232,7 @@ class Optimiser:
             mix=settings.colour_mix,
             lod_bias=lod_bias,
             alpha_max=settings.alpha_max,
-            bounds=(low, high, MAX_LOGIT, float(self.size[1]), float(self.size[0])),
+            bounds=(low, high, MAX_LOGIT, float(self.size[1]), float(self.size[0]), self._min_opacity),
+            penalty=None if penalty is None else (penalty[0].numpy(), penalty[1].numpy()),
         )
         return self._fused(step)

@@ -43,6 +43,8 @@ class Parameters:
         aspect: [N] float64, never optimized.
         shape: [N, 2] width and height of each sprite's template.
         extent: [N, 2] half the width and height of each sprite at scale 1.
+        penalty: the gradient of the constraints' penalty, which serves for several steps, by the maps from drawn pixels
+            [N, 6] and by the opacities [N]; 0 for sprites that were put elsewhere since; None where there is none.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Parameters:
         self._shapes = torch.from_numpy(shapes)
         self._alpha_max = alpha_max
         self._fused: FusedStep | None = None
+        self.penalty: tuple[Tensor, Tensor] | None = None
         self.locked = frozenset(locked)
         self._set_template(
             torch.from_numpy(sprites.template.astype(np.int32)), torch.from_numpy(sprites.aspect.astype(np.float64))
@@ -125,8 +128,8 @@ class Parameters:
                 if name == "log_scale" and name in self.locked:
                     continue  # a locked size is what initialization gave, wherever the sprite goes
                 parameter[new] = torch.from_numpy(fresh[name])
-        self.adam.reorder(order)
-        self.adam.reset(torch.arange(len(kept), len(order)))
+        self._reorder(order)
+        self._reset(torch.arange(len(kept), len(order)))
         self._set_template(
             torch.cat([self.template[order[: len(kept)]], torch.from_numpy(sprites.template)]),
             torch.cat([self.aspect[order[: len(kept)]], torch.from_numpy(sprites.aspect)]),
@@ -148,14 +151,14 @@ class Parameters:
         template, aspect = self.template.clone(), self.aspect.clone()
         template[places] = torch.from_numpy(sprites.template)
         aspect[places] = torch.from_numpy(sprites.aspect.astype(np.float64))
-        self.adam.reset(places)
+        self._reset(places)
         to_bottom, to_top = which[position == StackPosition.BOTTOM], which[position == StackPosition.TOP]
         staying = np.setdiff1d(np.arange(len(template)), np.concatenate([to_bottom, to_top]))
         order = torch.from_numpy(np.concatenate([to_bottom, staying, to_top]))
         with torch.no_grad():
             for parameter in self.tensors.values():
                 parameter.copy_(parameter[order])
-        self.adam.reorder(order)
+        self._reorder(order)
         self._set_template(template[order], aspect[order])
 
     def set(self, which: Int64Array, sprites: Sprites) -> None:
@@ -228,6 +231,8 @@ class Parameters:
         }
         for name, parameter in self.tensors.items():
             state[f"parameter.{name}"] = parameter.detach().numpy().copy()
+        if self.penalty is not None:
+            state |= {f"penalty.{i}": part.numpy().copy() for i, part in enumerate(self.penalty)}
         return state | {f"adam.{name}": value for name, value in self.adam.state().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -239,11 +244,27 @@ class Parameters:
                 raise ValueError(f"{name} has shape {tuple(saved.shape)}, not {tuple(parameter.shape)}")
             with torch.no_grad():
                 parameter.copy_(saved)
+        self.penalty = None
+        if "penalty.0" in state:
+            self.penalty = torch.from_numpy(state["penalty.0"].copy()), torch.from_numpy(state["penalty.1"].copy())
         self.adam.restore({n.removeprefix("adam."): a for n, a in state.items() if n.startswith("adam.")})
         aspect = torch.from_numpy(state["aspect"].astype(np.float64))
         if aspect.shape != self.aspect.shape:
             raise ValueError(f"aspect has shape {tuple(aspect.shape)}, not {tuple(self.aspect.shape)}")
         self._set_template(torch.from_numpy(state["template"].astype(np.int32)), aspect)
+
+    def _reorder(self, order: Tensor) -> None:
+        """Let what steps remember follow its sprites: entry i is what entry order[i] was."""
+        self.adam.reorder(order)
+        if self.penalty is not None:
+            self.penalty = self.penalty[0][order], self.penalty[1][order]
+
+    def _reset(self, which: Tensor) -> None:
+        """Let steps forget the sprites `which`."""
+        self.adam.reset(which)
+        if self.penalty is not None:
+            for part in self.penalty:
+                part[which] = 0
 
     def _edit(self) -> None:
         """Bring everything here before the stack is edited."""
@@ -253,13 +274,15 @@ class Parameters:
     def _of_sprites(self, sprites: Sprites) -> dict[str, Float64Array]:
         """The parameters of sprites."""
         sprites = sprites.double()
+        tint = _logit(np.clip(sprites.tint, 1e-3, 1 - 1e-3))
         return {
             "x": sprites.x,
             "y": sprites.y,
             "log_scale": np.log(sprites.scale),
             "theta": sprites.theta,
             "opacity": _logit(np.clip(sprites.opacity / self._alpha_max, 1e-4, 1 - 1e-4)),
-            "tint": _logit(np.clip(sprites.tint, 1e-3, 1 - 1e-3)),
+            # Free ones come within the bounds by the next step.
+            "tint": np.clip(tint, -MAX_LOGIT, MAX_LOGIT) if "tint" in self.locked else tint,
         }
 
     def _set_template(self, template: Tensor, aspect: Tensor) -> None:

@@ -96,17 +96,27 @@ SMALTI_INLINE void adam_step(const Adam<R>& adam, R learning_rate, R gradient, R
 template <class R>
 struct Bounds {
     R log_scale_low, log_scale_high, logit, width, height;
+    R opacity_low;  // least logit of an opacity; comes after the bound on all logits
+};
+
+// Which parameters a step changes. A frozen one is left exactly as it is, out of bounds or not.
+struct Free {
+    bool x, y, log_scale, opacity, tint;
 };
 
 template <class R>
-SMALTI_INLINE void keep_in_bounds(const Bounds<R>& bounds, const Extent<R>& extent, bool scale_is_free,
+SMALTI_INLINE void keep_in_bounds(const Bounds<R>& bounds, const Extent<R>& extent, const Free& free,
                                   Parameters<R>& p) {
-    if (scale_is_free) p.log_scale = clamped(p.log_scale, bounds.log_scale_low, bounds.log_scale_high);
+    if (free.log_scale) p.log_scale = clamped(p.log_scale, bounds.log_scale_low, bounds.log_scale_high);
     const R reach = R(0.5) * exp(p.log_scale) * (extent.width > extent.height ? extent.width : extent.height);
-    p.x = clamped(p.x, -reach, bounds.width + reach);
-    p.y = clamped(p.y, -reach, bounds.height + reach);
-    p.opacity = clamped(p.opacity, -bounds.logit, bounds.logit);
-    for (int i = 0; i < 3; ++i) p.tint[i] = clamped(p.tint[i], -bounds.logit, bounds.logit);
+    if (free.x) p.x = clamped(p.x, -reach, bounds.width + reach);
+    if (free.y) p.y = clamped(p.y, -reach, bounds.height + reach);
+    if (free.opacity) {
+        p.opacity = clamped(p.opacity, -bounds.logit, bounds.logit);
+        if (p.opacity < bounds.opacity_low) p.opacity = bounds.opacity_low;
+    }
+    if (free.tint)
+        for (int i = 0; i < 3; ++i) p.tint[i] = clamped(p.tint[i], -bounds.logit, bounds.logit);
 }
 
 }  // namespace smalti

@@ -18,7 +18,7 @@ class Step:
     """One step of Adam on `image_loss` (mse).
 
     Attributes:
-        learning_rates: by the names in `PARAMETERS`.
+        learning_rates: by the names in `PARAMETERS`; a parameter with 0 is left exactly as it is.
         adam: both decay rates, and 1 minus their powers by the number of steps.
         goal: [height, width, 4] float32, see `smalti.engine.raster.image_loss`; with a noise key the target alone,
             transparent and not encoded. Goal and background are recognised by their memory: a back end may keep copies.
@@ -28,7 +28,10 @@ class Step:
         pixel: width and height of a drawn pixel in canvas pixels.
         encoded, mix, lod_bias: see `smalti.engine.raster.image_loss` and `Scene`.
         alpha_max: opacity of a sprite whose logit is infinite.
-        bounds: least and largest log scale, largest logit, and the canvas's width and height.
+        bounds: least and largest log scale, largest logit, the canvas's width and height, and the least logit of an
+            opacity.
+        penalty: the gradient of what is added to the loss, by the maps from drawn pixels [N, 6] and by the opacities
+            [N]; None where nothing is.
     """
 
     learning_rates: Mapping[str, float]
@@ -41,7 +44,8 @@ class Step:
     mix: float
     lod_bias: float
     alpha_max: float
-    bounds: tuple[float, float, float, float, float]
+    bounds: tuple[float, float, float, float, float, float]
+    penalty: tuple[Float64Array, Float64Array] | None = None
 
 
 class FusedStep(Protocol):

@@ -295,7 +295,7 @@ struct Fit {
                                                parameter(4), parameter(5), extent.data()};
         const double first = 1 - std::pow(0.8, number), second = 1 - std::pow(0.95, number);
         const smalti::StepSettings settings{
-            {0.8, 0.95, first, second}, {-1, 4, 6, 1.0 * scene.width, 1.0 * scene.height}, {1, 1}, 1};
+            {0.8, 0.95, first, second}, {-1, 4, 6, 1.0 * scene.width, 1.0 * scene.height, -6}, {1, 1}, 1, {}};
         smalti::Goal goal;
         goal.image = scene.grad_image.data();
         return smalti::optimise(scene.view(), sprites, settings, threads, goal, work);

@@ -43,6 +43,7 @@ class Constraints:
     def __init__(self, items: Sequence[Constraint]) -> None:
         self._items = tuple(items)
         self.penalized = any(item.has_penalty for item in items)
+        self.penalty_interval = min((item.penalty_interval for item in items if item.has_penalty), default=1)
         self.min_opacity = max((item.min_opacity for item in items), default=0.0)
         self._projections = [item for item in items if item.has_projection]
 

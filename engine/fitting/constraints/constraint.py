@@ -83,6 +83,8 @@ class Constraint:
 
     has_penalty = False
     """Whether `penalty` returns something."""
+    penalty_interval = 1
+    """Steps for which the gradient of a penalty serves."""
     has_projection = False
     """Whether `project` changes anything."""
     min_opacity = 0.0
