@@ -83,11 +83,11 @@ class SMALTI_OT_fit(bpy.types.Operator):
     def execute(self, context: Any) -> set[str]:
         settings = context.scene.smalti
         try:
-            asked = job.job_of(settings)
+            spec = job.job_of(settings)
             folder = job.absolute(settings.output, "The output folder")
         except SmaltiError as fault:
             return notices.failed(self, fault)
-        send(Fit(session.new_id(), to_mapping(asked), folder, self.overwrite))
+        send(Fit(session.new_id(), to_mapping(spec), folder, self.overwrite))
         return {'FINISHED'}
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import folder
 from .choices import (
     BLEND_SPACES,
     DEVICES,
@@ -46,7 +45,6 @@ from .schema import read_json, write_json
 from .settings import BITMAPS, Setting, check_ranges, gray_picture, row, setting, settings_of, share, sprite_size
 
 __all__ = [
-    "FILE_NAME",
     "FORMAT",
     "MAX_COLOURS",
     "MAX_COUNT",
@@ -54,7 +52,6 @@ __all__ = [
     "MAX_SIZE",
     "MAX_STEPS",
     "MAX_TEXT",
-    "OPTIONAL_PATHS",
     "VERSION",
     "BlendSpace",
     "Device",
@@ -71,7 +68,6 @@ __all__ = [
 
 FORMAT = "smalti-job"
 VERSION = 1
-FILE_NAME = folder.JOB
 
 MAX_SIZE = 16_384
 MAX_STEPS = 1_000_000
@@ -353,10 +349,6 @@ def setting_at(key: str) -> Setting:
     """The setting with a key as in `bridge.errors.named`: ``"min_size"``, or ``"regions.min_size"`` of a region."""
     region, _, name = key.rpartition(".")
     return settings_of(RegionSpec if region else JobSpec)[name]
-
-
-OPTIONAL_PATHS = tuple(name for name, one in settings_of(JobSpec).items() if one.path == "file" and one.optional)
-"""Settings that are the path of a file, or None."""
 
 
 def needs_bitmaps(count: int, of_regions: Iterable[str | None]) -> bool:

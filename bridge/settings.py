@@ -166,24 +166,24 @@ def _read(kind: Any) -> dict[str, Setting]:
 
 
 def _setting(field: dataclasses.Field[Any], hint: Any) -> Setting:
-    told: Row = field.metadata[_ROW]
+    given: Row = field.metadata[_ROW]
     optional = typing.get_origin(hint) in (typing.Union, types.UnionType)
     if optional:
         hint = next(option for option in typing.get_args(hint) if option is not types.NoneType)
     origin, names = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal and (told.choices is None or tuple(told.choices) != names):
+    if origin is Literal and (given.choices is None or tuple(given.choices) != names):
         raise TypeError(f"{field.name}: the table of choices is not that of {names}")
     result = Setting(
-        **{f.name: getattr(told, f.name) for f in dataclasses.fields(told)},
+        **{f.name: getattr(given, f.name) for f in dataclasses.fields(given)},
         name=field.name,
         kind=str if origin is Literal else origin or hint,
         optional=optional,
         required=field.default is dataclasses.MISSING,
         default=None if field.default is dataclasses.MISSING else field.default,
     )
-    if result.is_number and (told.low is None) == (told.above is None):
+    if result.is_number and (given.low is None) == (given.above is None):
         raise TypeError(f"{field.name}: a number has either low or above")
-    if told.path and not told.rule:
+    if given.path and not given.rule:
         raise TypeError(f"{field.name}: a path has a rule")
     return result
 

@@ -102,7 +102,7 @@ def test_cancelled_job_is_kept_resumed_to_its_end_and_exported(blender: Blender,
     assert result["after_cancel"]["text"] == "Cancelled: the best so far is kept."
     assert result["could_resume"]
     assert result["layers"] == 400
-    assert result["done_at_resume"] > 0, "resume began anew"
+    assert result["done_at_resume"] > 0, "resume began from the beginning"
     assert result["after_resume"]["failed"] is False
     assert result["could_resume_again"] is False
     assert result["after_export"]["text"] == "Wrote layers.psd."
