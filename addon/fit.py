@@ -11,8 +11,8 @@ from bpy.props import BoolProperty
 from . import job, notices, pages, preferences, regions, session
 from .bridge import folder as files
 from .bridge.errors import SmaltiError
-from .bridge.job import needs_bitmaps
 from .bridge.protocol import Export, Fit, Resume
+from .bridge.region import needs_bitmaps
 from .bridge.schema import to_mapping
 
 _previews = None  # pictures of the running job, as icons; made when the first is drawn
