@@ -305,9 +305,13 @@ def test_a_client_of_before_is_sent_errors_as_before(
     if revision is not None:
         monkeypatch.setenv(REVISION_VARIABLE, revision)
     script = worker(tmp_path)._command()
-    with subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        lines, _ = process.communicate(encode(fit("1", tmp_path, "quick", count=-5)), PATIENCE)
-    (error,) = (event for event in map(json.loads, lines.splitlines()) if event["type"] == "error")
+    with subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(encode(fit("1", tmp_path, "quick", count=-5)))
+        events = map(json.loads, read_lines(process.stdout.fileno()))
+        error = next(event for event in events if event["type"] == "error")
+        process.kill()
     assert set(error) == {"type", "code", "message", "hint", "id"}
     assert error["message"] == "count is -5, but must be from 0 to 1,000,000."
 

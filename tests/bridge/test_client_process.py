@@ -23,6 +23,7 @@ from smalti.bridge.client import EngineProcess
 from smalti.bridge.composition import read_header
 from smalti.bridge.job import JobSpec
 from smalti.bridge.protocol import (
+    REVISION_VARIABLE,
     Cancel,
     Cancelled,
     Event,
@@ -122,7 +123,8 @@ def test_the_callers_python_settings_and_folder_do_not_reach_the_engine(
     )
     the_error(engine, "engine_died")
     cwd = os.path.realpath(tempfile.gettempdir())
-    assert engine.log_tail() == f"['PYTHONSAFEPATH', 'PYTHONUTF8', 'SMALTI_KEEPS'] 1 True {cwd}"
+    kept = ["PYTHONSAFEPATH", "PYTHONUTF8", "SMALTI_KEEPS", REVISION_VARIABLE]
+    assert engine.log_tail() == f"{kept} 1 True {cwd}"
 
 
 @posix
