@@ -76,7 +76,7 @@ lint: $(READY) packages
 	MYPYPATH=$(PACKAGES) $(BIN)/mypy -p smalti.engine -p smalti.bridge -p smalti_addon
 	MYPYPATH=$(PACKAGES):tests:benchmarks/quality $(BIN)/mypy --exclude '^tests/blender/' \
 		tests benchmarks docs examples addon/build_extension.py
-	MYPYPATH=$(PACKAGES):tests/blender $(BIN)/mypy tests/blender
+	MYPYPATH=$(PACKAGES):tests/blender:tests/blender/scripts $(BIN)/mypy tests/blender
 	PYTHONPATH=$(PACKAGES):$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
 		$(BIN)/python -S -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 	$(BIN)/pytest -q tests/test_house_rules.py

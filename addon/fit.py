@@ -11,8 +11,8 @@ from bpy.props import BoolProperty
 from . import job, notices, pages, preferences, regions, session
 from .bridge import folder as files
 from .bridge.errors import SmaltiError
-from .bridge.job import needs_bitmaps
 from .bridge.protocol import Export, Fit, Resume
+from .bridge.region import needs_bitmaps
 from .bridge.schema import to_mapping
 
 _previews = None  # pictures of the running job, as icons; made when the first is drawn
@@ -83,11 +83,11 @@ class SMALTI_OT_fit(bpy.types.Operator):
     def execute(self, context: Any) -> set[str]:
         settings = context.scene.smalti
         try:
-            asked = job.job_of(settings)
+            spec = job.job_of(settings)
             folder = job.absolute(settings.output, "The output folder")
         except SmaltiError as fault:
             return notices.failed(self, fault)
-        send(Fit(session.new_id(), to_mapping(asked), folder, self.overwrite))
+        send(Fit(session.new_id(), to_mapping(spec), folder, self.overwrite))
         return {'FINISHED'}
 
 

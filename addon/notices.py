@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Telling the artist something: wrapped text in panels, pop-ups from a timer, faults in operators, redraws."""
+"""Messages to the artist: wrapped text in panels, pop-ups from a timer, errors of operators, redraws."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _wrapped(text: str, context: Any) -> list[str]:
 
 
 def failed(operator: Any, fault: SmaltiError) -> set[str]:
-    """Report a fault with its hint from an operator, and what the operator's `execute` returns then."""
+    """Report an error with its hint from an operator; returns what its `execute` must return then."""
     operator.report({'ERROR'}, fault.worded(label_of))
     return {'CANCELLED'}
 
@@ -65,7 +65,7 @@ def popup(title: str, text: str, icon: str) -> None:
 
 
 def redraw() -> None:
-    """Ask for a redraw of every place that shows the state of the engine."""
+    """Redraw every region that shows the state of the engine."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type not in {'VIEW_3D', 'PREFERENCES'}:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Facts of this machine: where the engine's Python is. With a button that starts the engine and shows what it says."""
+"""The add-on's preferences: where the engine's Python is, and a button that starts the engine and shows its Hello."""
 
 from pathlib import Path
 from typing import Any

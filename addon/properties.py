@@ -37,23 +37,23 @@ _STEP = 0.01  # from a bound that is excluded to the least value that a property
 
 def _property(key: str, one: Setting) -> Any:
     """The property that a setting is chosen with."""
-    told = {"name": one.label, "description": description_of(one)}
+    texts = {"name": one.label, "description": description_of(one)}
     default = DEFAULTS.get(key, one.default)
     if one.choices is not None:
-        shown = ((name, one.choices[name]) for name in everyday(one.choices))
-        items = [(name.upper(), choice.label, choice.help) for name, choice in shown]
-        return EnumProperty(**told, items=items, default=str(default).upper())
+        choices = ((name, one.choices[name]) for name in everyday(one.choices))
+        items = [(name.upper(), choice.label, choice.help) for name, choice in choices]
+        return EnumProperty(**texts, items=items, default=str(default).upper())
     if one.kind is bool:
-        return BoolProperty(**told, default=default)
+        return BoolProperty(**texts, default=default)
     if one.is_number:
-        return _number(one, default or 0, told)
+        return _number(one, default or 0, texts)
     if one.path:
         subtype = 'DIR_PATH' if one.path == "folder" else 'FILE_PATH'
-        return StringProperty(**told, subtype=subtype, options=PATH_OPTIONS)
-    return StringProperty(**told, default="" if one.kind is tuple else default or "")
+        return StringProperty(**texts, subtype=subtype, options=PATH_OPTIONS)
+    return StringProperty(**texts, default="" if one.kind is tuple else default or "")
 
 
-def _number(one: Setting, default: float, told: dict[str, str]) -> Any:
+def _number(one: Setting, default: float, texts: dict[str, str]) -> Any:
     """The property of a number. Lengths in pixels are whole ones here."""
     least = 0 if one.optional else one.low if one.above is None else one.above + _STEP
     more: dict[str, Any] = {"min": least, "default": default}
@@ -62,11 +62,11 @@ def _number(one: Setting, default: float, told: dict[str, str]) -> Any:
     if one.soft_high is not None:
         more["soft_max"] = one.soft_high
     if one.unit == "pixels":
-        return IntProperty(**told, **more, subtype='PIXEL')
+        return IntProperty(**texts, **more, subtype='PIXEL')
     if one.kind is int:
-        return IntProperty(**told, **{**more, "max": min(more.get("max", _LARGEST_INT), _LARGEST_INT)})
+        return IntProperty(**texts, **{**more, "max": min(more.get("max", _LARGEST_INT), _LARGEST_INT)})
     is_share = not one.optional and one.high is not None and one.high <= 1
-    return FloatProperty(**told, **more, subtype='FACTOR' if is_share else 'NONE')
+    return FloatProperty(**texts, **more, subtype='FACTOR' if is_share else 'NONE')
 
 
 def _properties(prefix: str, kind: type, own: dict[str, Any]) -> dict[str, Any]:

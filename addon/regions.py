@@ -7,7 +7,7 @@ import bpy
 from bpy.props import EnumProperty
 
 from . import pages
-from .bridge.job import MAX_REGIONS
+from .bridge.rules import MAX_REGIONS
 
 
 def _chosen(settings: Any) -> int:

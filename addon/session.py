@@ -37,7 +37,7 @@ from .bridge.protocol import (
 )
 from .labels import label_of
 
-INTERVAL = 0.1  # seconds between two looks at what the engine said
+INTERVAL = 0.1  # seconds between two polls of the engine
 IDLE_LIMIT = 300.0  # seconds after which an engine without work is let go, with the memory that it holds
 LAST_WORDS = 3.0  # seconds for which an engine that has ended is still listened to
 
@@ -89,7 +89,7 @@ _seen_alive = 0.0
 
 
 def hello() -> Hello | None:
-    """What the running engine said of itself, or None."""
+    """The Hello of the running engine, or None."""
     return _engine.hello if _engine and _engine.alive else None
 
 
@@ -99,7 +99,7 @@ def starting() -> bool:
 
 
 def start_engine(python: str, log_path: Path) -> None:
-    """Start the engine unless it runs already in this Python. What goes wrong is shown when it is heard."""
+    """Start the engine unless it runs already in this Python. Errors arrive as events."""
     global _engine, _engine_python, _idle_since, _seen_alive
     if _engine and python != _engine_python:
         _engine.close()
@@ -147,7 +147,7 @@ def close() -> None:
 
 
 def tick() -> float | None:
-    """Hear what the engine said. Returns the seconds until the next time, or None when there is no engine left."""
+    """Process the engine's events. Returns the seconds until the next call, or None when no engine is left."""
     global _engine, _seen_alive
     if _engine is None:
         return None
@@ -227,7 +227,7 @@ def _end(text: str, hint: str = "", failed: bool = False) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person would say them."""
+    """A duration in words: "40 s", "3 min 5 s"."""
     if seconds < 60:
         return f"{max(1, round(seconds))} s"
     minutes, rest = divmod(round(seconds), 60)

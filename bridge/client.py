@@ -56,7 +56,7 @@ START_LIMIT = 60.0
 """Seconds that an engine may take to say Hello. It says so before it loads anything heavy."""
 
 _GRACE = 1.0  # seconds between the two signs of an end: closed output and exit status
-_LOG_LIMIT = 4_000_000  # bytes after which a log begins anew
+_LOG_LIMIT = 4_000_000  # bytes; a longer log is truncated at the next start
 _TAIL_BYTES = 32_768
 
 
@@ -78,7 +78,7 @@ class EngineProcess:
         self._reset()
 
     def _reset(self) -> None:
-        # New queues for every run: a thread of a former run can only fill one that nobody reads any more.
+        # New queues for every run: a thread left over from a former run can only fill an abandoned one.
         self._incoming: SimpleQueue[bytes | None] = SimpleQueue()
         self._outgoing: SimpleQueue[bytes | None] = SimpleQueue()
         self._unanswered: list[str] = []
@@ -96,19 +96,19 @@ class EngineProcess:
 
     @property
     def busy(self) -> bool:
-        """Whether a request that was sent has not been answered yet (as far as `poll` has seen)."""
+        """Whether a request is still unanswered, as far as `poll` has seen."""
         return bool(self._unanswered)
 
     @property
     def hello(self) -> Hello | None:
-        """What the engine said of itself, or None until it has."""
+        """The engine's Hello, or None before it has arrived."""
         return self._hello
 
     def start(self) -> None:
-        """Start the engine, or do nothing while it runs. What goes wrong is told by `poll`."""
+        """Start the engine, or do nothing while it runs. What goes wrong is reported by `poll`."""
         if self.alive:
             return
-        # An end that nobody has polled yet is told before it is forgotten.
+        # An end that was not polled yet is reported before the state is reset.
         self._synthesized = self._collected(patient=False)
         self._reset()
         try:
@@ -197,9 +197,9 @@ class EngineProcess:
     def poll(self) -> list[Event]:
         """What has happened since the last call, oldest first. Never blocks.
 
-        An engine that ends by itself is told by one last `Error` that carries the id of the oldest request without an
-        answer: code ``"engine_missing"`` (no Python, or no engine in it), ``"protocol_mismatch"`` (another version of
-        Smalti), ``"engine_silent"`` (it never said Hello) or ``"engine_died"``. Later requests have ended with it.
+        An engine that ends by itself is reported by one last `Error` with the id of the oldest unanswered request: code
+        ``"engine_missing"`` (no Python, or no engine in it), ``"protocol_mismatch"`` (another version of Smalti),
+        ``"engine_silent"`` (it never said Hello) or ``"engine_died"``. Later requests have ended with it.
         """
         return self._collected(patient=True)
 
@@ -246,9 +246,9 @@ class EngineProcess:
         )
 
     def _end(self, patient: bool) -> Error | None:
-        """The error that tells of the engine's end, once, when it has ended without being asked to.
+        """The error that reports the engine's end, once, if it was not requested.
 
-        `patient` waits over some calls until both signs of the end are there.
+        With `patient`, wait over a few calls until both signs of the end are there.
         """
         if self._process is None:
             return None
@@ -356,8 +356,7 @@ def _pump_out(pipe: IO[bytes], queue: SimpleQueue[bytes | None]) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """The caller's environment without what would change which modules the engine's Python finds, and with what the
-    worker is told by it."""
+    """The caller's environment, without what changes where the engine's Python finds modules, with the worker's own."""
     stripped = {
         name: value
         for name, value in os.environ.items()

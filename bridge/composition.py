@@ -2,7 +2,7 @@
 """The result of a job: the contents of ``composition.json`` and the shape of ``frames.npz``.
 
 Standard library only, so that Blender reads a result with its own NumPy and without the engine. The arrays are checked
-through their ``shape`` and ``dtype`` alone: whoever calls brings NumPy.
+through their ``shape`` and ``dtype`` alone, so that NumPy is the caller's.
 
 ``frames.npz`` holds, for F frames and N sprites (index 0 at the bottom of the stack):
 
@@ -36,8 +36,6 @@ from .schema import read_json, write_json
 
 FORMAT = "smalti-composition"
 VERSION = 1
-FILE_NAME = files.COMPOSITION
-ARRAYS_NAME = files.ARRAYS
 
 PER_FRAME = ("x", "y", "scale", "aspect", "theta", "opacity", "tint")
 """The arrays with a row for each frame."""
@@ -88,7 +86,7 @@ def read_header(folder: Path) -> Header:
     Raises:
         SmaltiError: there is none, it is damaged, a value is out of range, or it is of a newer version.
     """
-    path = folder / FILE_NAME
+    path = folder / files.COMPOSITION
     if not path.is_file():
         raise SmaltiError(
             f"{folder}: holds no finished composition.", "Choose the output folder of a finished job.", "no_composition"
@@ -114,7 +112,7 @@ def read_header(folder: Path) -> Header:
 
 def write_header(folder: Path, header: Header) -> None:
     """Write ``composition.json`` in one step. Raises SmaltiError, code ``"cannot_write"``."""
-    write_json(folder / FILE_NAME, header, FORMAT, VERSION)
+    write_json(folder / files.COMPOSITION, header, FORMAT, VERSION)
 
 
 def check_arrays(header: Header, arrays: Mapping[str, Any], where: str) -> None:

@@ -3,7 +3,7 @@
 
 A setting has three names: the command line's option (``--min-size``), the panel's label (*Smallest Sprite*), and the
 key of job.json (``min_size``). A message is written once, with `named` around the key, and each front door puts its own
-name there (`SmaltiError.worded`). Where nobody does, the key is shown.
+name there (`SmaltiError.worded`). Otherwise the key is shown.
 """
 
 from __future__ import annotations

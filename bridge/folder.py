@@ -7,7 +7,7 @@ Everything but the log is written in one step: a file is either there as a whole
 from __future__ import annotations
 
 JOB = "job.json"
-"""What was asked for (`bridge.job`)."""
+"""The settings of the job (`bridge.job`)."""
 CHECKPOINT = "checkpoint.npz"
 """From where an interrupted job goes on; a finished one has none."""
 PREVIEW = "preview.png"

@@ -9,12 +9,11 @@ works it out and reports what it took.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from . import folder
+from . import rules
 from .choices import (
     BLEND_SPACES,
     DEVICES,
@@ -28,50 +27,31 @@ from .choices import (
     TextSplit,
 )
 from .errors import named
-from .loss import TERMS
-from .region import MAX_COUNT, RegionSpec
-from .rules import (
-    LOSS,
-    MAX_COLOURS,
-    MAX_REGIONS,
-    MAX_TEXT,
-    background_rule,
-    check_together,
-    loss_rule,
-    palette_rule,
-    regions_rule,
-    text_rule,
-)
+from .loss import TERMS, parse_loss
+from .region import MAX_COUNT, RegionSpec, needs_bitmaps
 from .schema import read_json, write_json
-from .settings import BITMAPS, Setting, check_ranges, gray_picture, row, setting, settings_of, share, sprite_size
+from .settings import (
+    BITMAPS,
+    Setting,
+    check_ranges,
+    gray_picture,
+    paths_of,
+    require,
+    row,
+    setting,
+    settings_of,
+    share,
+    sprite_size,
+    with_paths,
+)
 
-__all__ = [
-    "FILE_NAME",
-    "FORMAT",
-    "MAX_COLOURS",
-    "MAX_COUNT",
-    "MAX_REGIONS",
-    "MAX_SIZE",
-    "MAX_STEPS",
-    "MAX_TEXT",
-    "OPTIONAL_PATHS",
-    "VERSION",
-    "BlendSpace",
-    "Device",
-    "JobSpec",
-    "Mask",
-    "Preset",
-    "RegionSpec",
-    "TextSplit",
-    "needs_bitmaps",
-    "read_job",
-    "setting_at",
-    "write_job",
-]
+__all__ = (
+    "FORMAT", "MAX_COUNT", "MAX_SIZE", "MAX_STEPS", "VERSION", "BlendSpace", "Device", "JobSpec", "Mask", "Preset",
+    "RegionSpec", "TextSplit", "read_job", "setting_at", "write_job",
+)  # fmt: skip
 
 FORMAT = "smalti-job"
 VERSION = 1
-FILE_NAME = folder.JOB
 
 MAX_SIZE = 16_384
 MAX_STEPS = 1_000_000
@@ -99,7 +79,6 @@ class JobSpec:
         path="folder",
         rule=BITMAPS,
         page="main",
-        metavar="FOLDER",
     )
     """None for `text` alone, or where all sprites are of regions with bitmaps of their own."""
     count: int = setting(
@@ -111,7 +90,6 @@ class JobSpec:
         high=MAX_COUNT,
         soft_high=5000,
         page="main",
-        metavar="N",
     )
     """At least 1 where there are no regions."""
     size: int | None = setting(
@@ -124,7 +102,6 @@ class JobSpec:
         soft_high=2048,
         unit="pixels",
         page="main",
-        metavar="PX",
     )
     preset: Preset = setting(
         "balanced",
@@ -141,7 +118,6 @@ class JobSpec:
         low=1,
         high=MAX_STEPS,
         soft_high=2000,
-        metavar="K",
     )
     frame_steps: int | None = setting(
         None,
@@ -151,7 +127,6 @@ class JobSpec:
         low=1,
         high=MAX_STEPS,
         soft_high=500,
-        metavar="K",
     )
     frame_rate: float = setting(
         24.0, "Frame Rate", "Frames per second of target and result", above=0, high=1000, metavar="FPS"
@@ -163,7 +138,6 @@ class JobSpec:
         "0 paints every sprite in one free color, 1 keeps the bitmaps' own colors",
         page="main",
         flag="--mix",
-        metavar="M",
     )
     """Between them, tint and own colors are mixed."""
     lock_rotation: bool = setting(False, "Lock Rotation", "Keep every bitmap upright")
@@ -174,16 +148,13 @@ class JobSpec:
     max_size: float | None = sprite_size(
         "Largest Sprite", "Largest longer side of a sprite on the canvas", "from the canvas"
     )
-    alpha_max: float = setting(
-        1.0, "Opacity Max", "No sprite becomes more opaque than this", above=0, high=1, metavar="A"
-    )
+    alpha_max: float = setting(1.0, "Opacity Max", "No sprite becomes more opaque than this", above=0, high=1)
     background: str = setting(
         "auto",
         "Background",
         "What lies behind the sprites: auto, transparent, a color as #rrggbb, or an image",
-        check=background_rule,
+        check=rules.background_rule,
         page="main",
-        metavar="B",
     )
     """``"auto"`` is transparent where the target has transparency, else the target's mean color, moved to where bitmaps
     that keep their own colors come nearest to the target. A color is sRGB; an image is stretched over the canvas."""
@@ -196,7 +167,7 @@ class JobSpec:
         "Palette",
         "The only colors of sprites, as #rrggbb with commas between",
         none="any",
-        check=palette_rule,
+        check=rules.palette_rule,
         page="limits",
         metavar="COLORS",
     )
@@ -210,7 +181,6 @@ class JobSpec:
         high=3600,
         soft_high=24,
         page="limits",
-        metavar="N",
     )
     keep_in: str | None = gray_picture("Keep In", "sprites draw only where it is white", page="limits")
     keep_out: str | None = gray_picture("Keep Out", "sprites draw only where it is black", page="limits")
@@ -219,11 +189,7 @@ class JobSpec:
     )
     """The outline is that of the target's own alpha, under `target_mask`."""
     min_visibility: float = share(
-        "Visible Share",
-        "How much of every sprite is seen at least when all are laid down",
-        high=0.9,
-        page="limits",
-        metavar="V",
+        "Visible Share", "How much of every sprite is seen at least when all are laid down", high=0.9, page="limits"
     )
     """Of what a sprite would show alone at full opacity, what the sprites above it and the canvas's edge leave: at most
     0.9 times `alpha_max`. Where there is no room for that, the report says how many are ``hidden``. A film's later
@@ -237,7 +203,6 @@ class JobSpec:
         soft_high=5,
         unit="layers",
         page="limits",
-        metavar="L",
     )
     """Of the target's points, with faint layers counted as much as they are opaque. The report says what it came to
     (``layers``)."""
@@ -248,9 +213,8 @@ class JobSpec:
         None,
         "Text",
         "Letters or words to build with, instead of the bitmaps or beside them",
-        check=text_rule,
+        check=rules.text_rule,
         page="main",
-        metavar="TEXT",
     )
     font: str | None = setting(
         None,
@@ -260,18 +224,13 @@ class JobSpec:
         path="file",
         rule="the path of a font file",
         page="main",
-        metavar="FILE",
     )
     text_split: TextSplit = setting(
         "glyphs", "Split", "What of the text is one bitmap", choices=TEXT_SPLITS, page="main"
     )
     """Letters or words that are there twice are one bitmap."""
     loss: str = setting(
-        "mse",
-        "Likeness",
-        f"What the fit minimizes: {LOSS}, of {', '.join(TERMS)}",
-        check=loss_rule,
-        metavar="L",
+        "mse", "Likeness", f"What the fit minimizes: {rules.LOSS}, of {', '.join(TERMS)}", check=rules.loss_rule
     )
     """See `smalti.bridge.loss`."""
     loss_weights_file: str | None = setting(
@@ -282,7 +241,6 @@ class JobSpec:
         rule="the path of VGG16's weights for the term vgg",
         page=None,
         flag="--vgg-weights",
-        metavar="FILE",
     )
     """A state dict; only and always for a loss with that term."""
     weight_map: str | None = gray_picture("Weight Map", "white matters, black does not")
@@ -293,7 +251,7 @@ class JobSpec:
         (),
         "Regions",
         "Parts of the picture with sprites of their own, the lowest first",
-        check=regions_rule,
+        check=rules.regions_rule,
         page="regions",
         flag="--region",
         metavar="SETTINGS",
@@ -307,7 +265,6 @@ class JobSpec:
         high=2**63 - 1,
         rule="from 0 to 2**63 - 1",
         page="main",
-        metavar="S",
     )
     """One seed, one machine: the same result bit for bit."""
     device: Device = setting("auto", "Device", "What computes", choices=DEVICES)
@@ -317,7 +274,7 @@ class JobSpec:
         check_ranges(self)
         for number, region in enumerate(self.regions, 1):
             check_ranges(region, number)
-        check_together(self)
+        _check_together(self)
         return self
 
     @property
@@ -333,20 +290,18 @@ class JobSpec:
     @property
     def paths(self) -> dict[str, str]:
         """The path of every file and folder that the job reads, by what to call it."""
-        found = _paths_of(self)
+        found = paths_of(self)
         if self.background_is_file:
             found["background"] = self.background
         for number, region in enumerate(self.regions, 1):
-            found |= {f"{name} of region {number}": path for name, path in _paths_of(region).items()}
+            found |= {f"{name} of region {number}": path for name, path in paths_of(region).items()}
         return found
 
     def with_paths(self, change: Callable[[str], str]) -> JobSpec:
         """The job with every path changed."""
-        regions = (dataclasses.replace(region, **_changed_paths(region, change)) for region in self.regions)
-        others = _changed_paths(self, change)
-        if self.background_is_file:
-            others["background"] = change(self.background)
-        return dataclasses.replace(self, regions=tuple(regions), **others)
+        background = change(self.background) if self.background_is_file else self.background
+        regions = tuple(with_paths(region, change) for region in self.regions)
+        return dataclasses.replace(with_paths(self, change), background=background, regions=regions)
 
 
 def setting_at(key: str) -> Setting:
@@ -355,23 +310,54 @@ def setting_at(key: str) -> Setting:
     return settings_of(RegionSpec if region else JobSpec)[name]
 
 
-OPTIONAL_PATHS = tuple(name for name, one in settings_of(JobSpec).items() if one.path == "file" and one.optional)
-"""Settings that are the path of a file, or None."""
+def _check_together(job: JobSpec) -> None:
+    """The rules between settings, each of which is good by itself. Raises SmaltiError, code ``"bad_setting"``."""
+    require(
+        job,
+        job.primitives is not None or job.text is not None or not job.needs_bitmaps,
+        "primitives",
+        f"{BITMAPS} where no text is given",
+    )
+    require(job, job.font is None or job.text is not None, "font", "left out where no text is given")
+    require(job, job.count >= 1 or bool(job.regions), "count", "at least 1 where there are no regions")
+    together = job.count + sum(region.count for region in job.regions)
+    require(job, together <= MAX_COUNT, "count", f"at most {MAX_COUNT:,} together with those of the regions")
+    allowed = not job.regions or PRESETS[job.preset].regions
+    require(job, allowed, "regions", f"left out with the preset {job.preset}")
+    _check_sizes(job)
+    for number, region in enumerate(job.regions, 1):
+        _check_sizes(region, number)
+    require(
+        job,
+        job.palette is None or job.colour_mix < 1,
+        "palette",
+        f"left out with {named('colour_mix')} 1, where bitmaps keep their own colors",
+    )
+    require(
+        job,
+        not job.lock_rotation or job.rotation_steps in (None, 1),
+        "rotation_steps",
+        f"left out with {named('lock_rotation')}, which keeps every bitmap upright",
+    )
+    require(
+        job,
+        job.min_visibility <= 0.9 * job.alpha_max,
+        "min_visibility",
+        f"at most 0.9 times {named('alpha_max')} ({job.alpha_max:g})",
+    )
+    has_vgg = "vgg" in dict(parse_loss(job.loss))
+    weights = job.loss_weights_file
+    require(
+        job, not has_vgg or weights is not None, "loss_weights_file", "the path of VGG16's weights for the term vgg"
+    )
+    require(job, has_vgg or weights is None, "loss_weights_file", f"left out where {named('loss')} has no term vgg")
 
 
-def needs_bitmaps(count: int, of_regions: Iterable[str | None]) -> bool:
-    """Whether a job needs bitmaps of its own: it has sprites outside of regions, or a region without bitmaps."""
-    return count > 0 or not all(of_regions)
-
-
-def _paths_of(settings: JobSpec | RegionSpec) -> dict[str, str]:
-    """Every path among the rows of a job or region, by its key."""
-    named = {name: getattr(settings, name) for name, one in settings_of(type(settings)).items() if one.path}
-    return {name: path for name, path in named.items() if path is not None}
-
-
-def _changed_paths(settings: JobSpec | RegionSpec, change: Callable[[str], str]) -> dict[str, Any]:
-    return {name: change(path) for name, path in _paths_of(settings).items()}
+def _check_sizes(settings: JobSpec | RegionSpec, region: int | None = None) -> None:
+    smallest, largest = settings.min_size, settings.max_size
+    good = smallest is None or largest is None or smallest <= largest
+    other = named("max_size" if region is None else "regions.max_size")
+    require(settings, good, "min_size", f"at most {other} ({largest})", region)
 
 
 def read_job(path: Path) -> JobSpec:

@@ -19,9 +19,9 @@ from .schema import from_mapping, parse_json
 
 PROTOCOL = 1
 REVISION = 1
-"""What was added since the first version of the protocol: 1, `Error.marked`. A worker may be older or newer than its
-client. It is told by `REVISION_VARIABLE`, in its environment, up to which revision its client reads, and sends nothing
-newer; clients that tell it nothing read revision 0."""
+"""Additions to this version of the protocol: 1, `Error.marked`. Worker and client may differ in revision. A client sets
+`REVISION_VARIABLE` in the worker's environment to the revision that it reads, and the worker sends nothing newer. A
+client that sets nothing reads revision 0."""
 REVISION_VARIABLE = "SMALTI_PROTOCOL_REVISION"
 
 
@@ -67,7 +67,7 @@ class Shutdown:
 
 @dataclass(frozen=True)
 class Hello:
-    """The worker is ready. `device` is what ``auto`` means here, `devices` all that can be asked for."""
+    """The worker is ready. `device` is what ``auto`` means here, `devices` all that a job can request."""
 
     protocol: int
     engine_version: str
@@ -98,7 +98,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class Log:
-    """Something worth telling: a bitmap that was skipped, a setting that was chosen."""
+    """A message for the user: a bitmap that was skipped, a setting that was chosen."""
 
     level: Literal["info", "warning"]
     message: str
@@ -123,7 +123,7 @@ class Cancelling:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """A request was stopped. `path` is a valid job folder with the best so far, or None if nothing was worth it."""
+    """A request was stopped. `path` is a valid job folder with the best so far, or None if nothing was kept."""
 
     id: str
     path: str | None = None

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .settings import BITMAPS, IMAGE, row, setting, sprite_size
@@ -28,7 +29,6 @@ class RegionSpec:
             "A gray picture, stretched over the canvas: the region is where it is white",
             path="file",
             rule=IMAGE,
-            metavar="FILE",
         )
     )
     """White is half white or more."""
@@ -39,7 +39,6 @@ class RegionSpec:
             low=1,
             high=MAX_COUNT,
             soft_high=5000,
-            metavar="N",
         )
     )
     min_size: float | None = sprite_size(
@@ -55,6 +54,10 @@ class RegionSpec:
         none="the job's",
         path="folder",
         rule=BITMAPS,
-        metavar="FOLDER",
     )
     confine: bool = setting(False, "Confine", "Draw nothing of the region's sprites outside of it")
+
+
+def needs_bitmaps(count: int, of_regions: Iterable[str | None]) -> bool:
+    """Whether a job needs bitmaps of its own: it has sprites outside of regions, or a region without bitmaps."""
+    return count > 0 or not all(of_regions)

@@ -17,7 +17,7 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from .choices import Choice
 from .errors import bad_setting
@@ -27,6 +27,8 @@ BITMAPS = "the path of a folder of bitmaps"
 """Rules of paths."""
 
 _ROW = "row"
+
+Spec = TypeVar("Spec", bound=Any)
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Row:
         choices: the names that it may have.
         page: part of the panel that shows it; None for none.
         flag: the command line's option, where it is not the name with hyphens: "--mix".
-        metavar: the option's value in help texts.
+        metavar: the option's value in help texts, where it is not FILE, FOLDER, PX, N, X or the name in capitals.
     """
 
     label: str
@@ -136,17 +138,17 @@ def setting(default: Any, label: str, help: str, **more: Any) -> Any:
 def gray_picture(label: str, meaning: str, **more: Any) -> Any:
     """The field of a setting that is the path of a mask or map, or None."""
     help = f"A gray picture, stretched over the canvas: {meaning}"
-    return setting(None, label, help, path="file", rule=IMAGE, metavar="FILE", **more)
+    return setting(None, label, help, path="file", rule=IMAGE, **more)
 
 
 def sprite_size(label: str, help: str, none: str, **more: Any) -> Any:
     """The field of a setting that bounds the longer side of sprites, or None."""
-    return setting(None, label, help, none=none, low=1, soft_high=1024, unit="pixels", metavar="PX", **more)
+    return setting(None, label, help, none=none, low=1, soft_high=1024, unit="pixels", **more)
 
 
 def share(label: str, help: str, high: float = 1, **more: Any) -> Any:
     """The field of a setting from 0, its default, to `high`."""
-    return setting(0.0, label, help, low=0, high=high, **{"metavar": "W", **more})
+    return setting(0.0, label, help, low=0, high=high, **more)
 
 
 def settings_of(kind: type) -> dict[str, Setting]:
@@ -166,26 +168,36 @@ def _read(kind: Any) -> dict[str, Setting]:
 
 
 def _setting(field: dataclasses.Field[Any], hint: Any) -> Setting:
-    told: Row = field.metadata[_ROW]
+    given: Row = field.metadata[_ROW]
     optional = typing.get_origin(hint) in (typing.Union, types.UnionType)
     if optional:
         hint = next(option for option in typing.get_args(hint) if option is not types.NoneType)
     origin, names = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal and (told.choices is None or tuple(told.choices) != names):
+    if origin is Literal and (given.choices is None or tuple(given.choices) != names):
         raise TypeError(f"{field.name}: the table of choices is not that of {names}")
     result = Setting(
-        **{f.name: getattr(told, f.name) for f in dataclasses.fields(told)},
+        **{f.name: getattr(given, f.name) for f in dataclasses.fields(given)},
         name=field.name,
         kind=str if origin is Literal else origin or hint,
         optional=optional,
         required=field.default is dataclasses.MISSING,
         default=None if field.default is dataclasses.MISSING else field.default,
     )
-    if result.is_number and (told.low is None) == (told.above is None):
+    if not result.metavar:
+        result = dataclasses.replace(result, metavar=_metavar(result))
+    if result.is_number and (given.low is None) == (given.above is None):
         raise TypeError(f"{field.name}: a number has either low or above")
-    if told.path and not told.rule:
+    if given.path and not given.rule:
         raise TypeError(f"{field.name}: a path has a rule")
     return result
+
+
+def _metavar(one: Setting) -> str:
+    if one.path:
+        return one.path.upper()
+    if one.unit == "pixels":
+        return "PX"
+    return {int: "N", float: "X"}.get(one.kind, one.name.upper())
 
 
 def check_ranges(settings: object, region: int | None = None) -> None:
@@ -208,3 +220,15 @@ def require(settings: object, good: bool, name: str, rule: str, region: int | No
     """Raise SmaltiError (code ``"bad_setting"``) that names a setting of a dataclass where it is not `good`."""
     if not good:
         raise bad_setting(name, getattr(settings, name), rule, region)
+
+
+def paths_of(settings: Any) -> dict[str, str]:
+    """Every path among the rows of a dataclass that is not None, by its key."""
+    found = {name: getattr(settings, name) for name, one in settings_of(type(settings)).items() if one.path}
+    return {name: path for name, path in found.items() if path is not None}
+
+
+def with_paths(settings: Spec, change: Callable[[str], str]) -> Spec:
+    """The dataclass with each of these paths changed."""
+    changed: dict[str, Any] = {name: change(path) for name, path in paths_of(settings).items()}
+    return dataclasses.replace(settings, **changed)

@@ -121,8 +121,8 @@ class Worker:
     def __init__(self, source: int, sink: int) -> None:
         self._source = source
         self._sink = sink
-        told = os.environ.get(REVISION_VARIABLE, "")
-        self._revision = int(told) if told.isdecimal() else 0
+        revision = os.environ.get(REVISION_VARIABLE, "")
+        self._revision = int(revision) if revision.isdecimal() else 0
         self._sending = threading.Lock()
         self._queue: SimpleQueue[_Task | None] = SimpleQueue()
         self._tasks: dict[str, _Task] = {}  # not answered yet
@@ -150,7 +150,7 @@ class Worker:
         faulthandler.dump_traceback_later(LEAVE_LIMIT, exit=True, file=2)
 
     def send(self, event: Event) -> None:
-        """Send an event; may be called by any thread. Leaves where nobody listens any more."""
+        """Send an event; may be called by any thread. Leaves if the client is gone."""
         self._write(encode(event, self._revision))
 
     def _write(self, line: bytes) -> None:
@@ -246,12 +246,12 @@ class Worker:
                 _require_absolute(out=fit.out, **job.paths)
                 out = Path(fit.out)
                 outcome = run_job(job, out, overwrite=fit.overwrite, listener=listener, should_stop=should_stop)
-                return _told(fit.id, outcome)
+                return _answer_of(fit.id, outcome)
             case Resume() as resume:
                 from .job.run import resume_job
 
                 _require_absolute(out=resume.out)
-                return _told(resume.id, resume_job(Path(resume.out), listener=listener, should_stop=should_stop))
+                return _answer_of(resume.id, resume_job(Path(resume.out), listener=listener, should_stop=should_stop))
             case Export() as request:
                 from .export import export_job
 
@@ -266,7 +266,7 @@ def _error(fault: SmaltiError, task_id: str) -> Error:
     return Error(fault.code, *plain, task_id, fault.marked if fault.marked != plain else None)
 
 
-def _told(task_id: str, outcome: Outcome) -> Result | Cancelled:
+def _answer_of(task_id: str, outcome: Outcome) -> Result | Cancelled:
     kind = Cancelled if outcome.cancelled else Result
     return kind(task_id, str(outcome.folder), outcome.report)
 
@@ -304,13 +304,13 @@ def _leave_on_sigterm(worker: Worker) -> None:
     """
     if sys.platform == "win32":
         return  # nothing sends it there
-    heard, told = os.pipe()
-    os.set_blocking(told, False)
-    signal.set_wakeup_fd(told)
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    signal.set_wakeup_fd(write_end)
     signal.signal(signal.SIGTERM, lambda *_: None)
 
     def wait() -> None:
-        os.read(heard, 1)
+        os.read(read_end, 1)
         worker.leave()
 
     threading.Thread(target=wait, name="smalti SIGTERM", daemon=True).start()

@@ -22,8 +22,33 @@ CHOICES = ("draft", "balanced", "best", "published", "cuda", "cpu", "reference",
 CHOICES_COMPARED: dict[str, str] = {}
 """``path:choice`` -> why it is compared with a literal outside its table."""
 
-FRONT_DOORS = ("engine/cli", "engine/cli.py", "engine/worker.py", "engine/api.py", "addon")
-SETTINGS_NAMED: dict[str, str] = {}
+FRONT_DOORS = ("engine/cli", "engine/worker.py", "engine/api.py", "addon")
+DRAWING_ORDER = "addon/pages.py"
+"""The one front door whose errand is to name settings; those that it does not name are drawn after the others."""
+SETTINGS_NAMED = {
+    "addon/job.py:background": "made of three properties",
+    "addon/job.py:font": "left out without a text",
+    "addon/job.py:loss": "made of a short list of likenesses",
+    "addon/job.py:regions": "made of a list of property groups",
+    "addon/properties.py:background": "three properties",
+    "addon/properties.py:loss": "a short list of likenesses",
+    "addon/properties.py:mask": "a region's, which names the region",
+    "addon/properties.py:regions": "a list of property groups",
+    "addon/properties.py:size": "starts from another value in the panel",
+    "addon/regions.py:regions": "the panel's list of them",
+    "engine/cli/bench.py:size": "an option of smalti bench, no setting",
+    "engine/cli/fit.py:preset": "an estimate is for each preset where none is given",
+    "engine/cli/fit.py:steps": "a key of the report, no setting",
+    "engine/cli/options.py:count": "part of the help of --region",
+    "engine/cli/options.py:palette": "may be a file here",
+    "engine/cli/options.py:primitives": "the hint where there is nothing to build with",
+    "engine/cli/options.py:regions": "one option for each region",
+    "engine/cli/options.py:target": "the positional argument",
+    "engine/cli/options.py:text": "the hint where there is nothing to build with",
+    "engine/cli/options.py:text_split": "is refused without a text, although it has a default",
+    "engine/cli/palette_argument.py:palette": "the reader of this option",
+    "engine/cli/region_argument.py:regions": "the reader of this option",
+}
 """``path:setting`` -> why a front door names this setting instead of looping over the table."""
 
 NUMBERS: dict[str, str] = {}

@@ -54,8 +54,11 @@ def bridge_and_addon_need_no_package() -> list[str]:
 def settings_stand_in_their_table() -> list[str]:
     """The front doors loop over the table of settings, and name none of them."""
     names = {field.name for field in fields(JobSpec)}
-    files = [path for path in sources((".py",)) if path.relative_to(ROOT).as_posix().startswith(tables.FRONT_DOORS)]
-    return unexpected(settings_named(names, files), tables.SETTINGS_NAMED)
+    files = {path.relative_to(ROOT).as_posix(): path for path in sources((".py",))}
+    doors = [
+        path for name, path in files.items() if name.startswith(tables.FRONT_DOORS) and name != tables.DRAWING_ORDER
+    ]
+    return unexpected(settings_named(names, doors), tables.SETTINGS_NAMED)
 
 
 def choices_stand_in_their_table() -> list[str]:
@@ -110,7 +113,11 @@ RULES: tuple[Callable[[], list[str]], ...] = (
     everything_public_has_a_docstring,
 )
 
-NOT_YET = {rule.__name__ for rule in RULES} - {"bridge_and_addon_need_no_package", "docstrings_tell_no_measurements"}
+NOT_YET = {rule.__name__ for rule in RULES} - {
+    "bridge_and_addon_need_no_package",
+    "docstrings_tell_no_measurements",
+    "settings_stand_in_their_table",
+}
 """Rules that the sources do not follow yet. A rule that holds must be taken off."""
 
 

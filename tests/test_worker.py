@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from smalti.bridge.pipes import read_lines
 from smalti.bridge.protocol import (
     EVENTS,
     PROTOCOL,
+    REVISION_VARIABLE,
     Cancel,
     Cancelled,
     Cancelling,
@@ -286,6 +288,32 @@ def test_a_setting_that_cannot_be_is_named(
     assert isinstance(error, Error)
     assert (error.id, error.code) == ("1", code)
     assert name in error.message
+
+
+def test_a_client_that_words_settings_itself_is_sent_which_they_are(engine: ScriptedEngine, tmp_path: Path) -> None:
+    engine.send(fit("1", tmp_path, "quick", count=-5))
+    error = wait_for(engine, of(Error))[-1]
+    assert isinstance(error, Error)
+    assert error.message == "count is -5, but must be from 0 to 1,000,000."
+    assert error.worded(str.upper)[0] == "COUNT is -5, but must be from 0 to 1,000,000."
+
+
+@pytest.mark.parametrize("revision", [None, "0", "none"])
+def test_a_client_of_before_is_sent_errors_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, revision: str | None
+) -> None:
+    if revision is not None:
+        monkeypatch.setenv(REVISION_VARIABLE, revision)
+    script = worker(tmp_path)._command()
+    with subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(encode(fit("1", tmp_path, "quick", count=-5)))
+        events = map(json.loads, read_lines(process.stdout.fileno()))
+        error = next(event for event in events if event["type"] == "error")
+        process.kill()
+    assert set(error) == {"type", "code", "message", "hint", "id"}
+    assert error["message"] == "count is -5, but must be from 0 to 1,000,000."
 
 
 def test_an_unknown_setting_is_named(engine: ScriptedEngine, tmp_path: Path) -> None:

@@ -39,22 +39,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        return 0  # whoever read stdout has left, which is no fault
+        return 0  # the reader of stdout has left, which is no fault
     except Exception as fault:
-        if (told := _told(fault, options)) is None:
+        if (line := _line(fault, options)) is None:
             raise
-        print(f"smalti: {told}", file=sys.stderr)
+        print(f"smalti: {line}", file=sys.stderr)
         return BAD_INPUT
     finally:
         logger.removeHandler(handler)
         try:
             sys.stdout.flush()
-        except OSError:  # told already: the interpreter must not trip over it again as it ends
+        except OSError:  # reported already: the interpreter must not trip over it again as it ends
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return status
 
 
-def _told(fault: Exception, options: argparse.Namespace) -> str | None:
+def _line(fault: Exception, options: argparse.Namespace) -> str | None:
     """What went wrong, in one line; None where the traceback says more."""
     known = explained(fault)
     text = known.worded(options.name_of)

@@ -77,7 +77,9 @@ def _bench(options: argparse.Namespace) -> int:
         return 0
     if options.plot is not None:
         raise SmaltiError(
-            "--plot shows the whole table, but one case is asked for.", "Leave one or the other out.", "bad_setting"
+            "--plot shows the whole table, but the other options time one case.",
+            "Leave one or the other out.",
+            "bad_setting",
         )
     check_range("--sprites", given.setdefault("sprites", 1000), 1, MAX_COUNT)
     check_range("--size", given.setdefault("size", 512), 16, MAX_SIZE)

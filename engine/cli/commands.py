@@ -16,9 +16,10 @@ INTERRUPTED = 130
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, as all else here does."""
+    """Reports an error in one line, as every command does."""
 
     def error(self, message: str) -> NoReturn:
+        """Print the message and exit with status 2."""
         self.exit(BAD_INPUT, f"smalti: {message} (see {self.prog} --help)\n")
 
 
@@ -68,7 +69,7 @@ def check_ending(ending: str, path: Path | None, why: str) -> None:
 
 
 def check_folder(*files: Path | None) -> None:
-    """Say at once, and not after a minute, that a file's folder is missing."""
+    """Report now, not after a minute of work, that a file's folder is missing."""
     for path in files:
         if path is not None and not path.absolute().parent.is_dir():
             raise SmaltiError(f"{path}: its folder does not exist.", "Create it first.", "cannot_write")

@@ -75,7 +75,8 @@ def checks() -> Iterator[Check]:
 
 def _devices(kernels: Check) -> Check:
     """The devices, of which the CPU is one only where its `kernels` are good."""
-    names = [name for name in available_devices() if kernels.good or name != "cpu"]
+    broken = () if kernels.good else ("cpu",)
+    names = [name for name in available_devices() if name not in broken]
     chosen = default_device()
     if chosen in names:
         return Check("devices", True, f"{', '.join(names)}; auto means {chosen}")

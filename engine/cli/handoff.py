@@ -63,7 +63,7 @@ def _export(options: argparse.Namespace) -> int:
         )
     if options.out is not None and len(options.formats) > 1:
         raise SmaltiError(
-            "--out names one file, but several formats are asked for.", "Export one at a time.", "bad_setting"
+            "--out names one file, but there are several formats.", "Export one at a time.", "bad_setting"
         )
     for name in options.formats:
         check_ending(Path(FORMATS[name].file_name).suffix, options.out, f"--{name} writes another kind of file")
@@ -73,7 +73,7 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def _frame(asked: int, frames: int) -> int:
-    if not 1 <= asked <= frames:
-        raise SmaltiError(f"--frame is {asked}, but the job has frames 1 to {frames}.", code="bad_setting")
-    return asked - 1
+def _frame(number: int, frames: int) -> int:
+    if not 1 <= number <= frames:
+        raise SmaltiError(f"--frame is {number}, but the job has frames 1 to {frames}.", code="bad_setting")
+    return number - 1

@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.bridge.composition import (
-    ARRAYS_NAME,
     COLUMNS,
-    FILE_NAME,
     PER_FRAME,
     Header,
     check_arrays,
@@ -23,6 +21,7 @@ from smalti.bridge.composition import (
     write_header,
 )
 from smalti.bridge.errors import SmaltiError
+from smalti.bridge.folder import ARRAYS, COMPOSITION
 from smalti.bridge.job import BlendSpace
 
 from ..arrays import Float32Array, Float64Array, Int32Array, UInt8Array
@@ -158,7 +157,7 @@ def load_composition(folder: Path | str) -> Composition:
     """
     folder = Path(folder)
     header = read_header(folder)
-    path = folder / ARRAYS_NAME
+    path = folder / ARRAYS
     arrays = read_arrays(path)
     check_arrays(header, arrays, str(path))
     templates = []
@@ -166,7 +165,7 @@ def load_composition(folder: Path | str) -> Composition:
         template = read_template(folder / entry.file, entry.name)
         if (template.width, template.height) != (entry.width, entry.height):
             raise SmaltiError(
-                f"{folder / entry.file}: is {template.width} x {template.height} pixels, but {FILE_NAME} says "
+                f"{folder / entry.file}: is {template.width} x {template.height} pixels, but {COMPOSITION} says "
                 f"{entry.width} x {entry.height}.",
                 "Restore the bitmap of the job.",
                 "bad_file",
@@ -187,7 +186,7 @@ def save_composition(folder: Path, composition: Composition) -> None:
         SmaltiError: code ``"cannot_write"``.
     """
     arrays = {name: getattr(composition, name) for name in COLUMNS}
-    write_arrays(folder / ARRAYS_NAME, arrays)
+    write_arrays(folder / ARRAYS, arrays)
     write_header(folder, composition.header)
 
 

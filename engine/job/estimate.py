@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from smalti.bridge.job import JobSpec, Preset
+from smalti.bridge.choices import PRESETS, Preset, everyday
+from smalti.bridge.job import JobSpec
 
 from ..composition.render import picture
 from ..cpu import threads_to_kernels
@@ -16,7 +17,6 @@ from .inputs import Inputs, read_inputs
 from .result import compose
 from .run import PREVIEW_SECONDS
 
-PRESETS: tuple[Preset, ...] = ("draft", "balanced", "best")
 SAMPLES = (0.02, 0.15, 0.4, 0.7, 0.9)
 """Fractions of the steps at which some are timed: later ones are on larger canvases, and the last without exchanges."""
 MIN_TIMED_STEPS = 20
@@ -40,7 +40,7 @@ class Estimate:
     seconds: float
 
 
-def estimates(job: JobSpec, presets: Sequence[Preset] = PRESETS) -> Iterator[Estimate]:
+def estimates(job: JobSpec, presets: Sequence[Preset] = everyday(PRESETS)) -> Iterator[Estimate]:
     """Estimate what a job would take with each of the presets. Nothing is written.
 
     Raises:

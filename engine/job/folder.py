@@ -11,35 +11,24 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from smalti.bridge import composition as contract
-from smalti.bridge import job as job_file
 from smalti.bridge.errors import SmaltiError
+from smalti.bridge.folder import (
+    ARRAYS,
+    BACKGROUND,
+    CHECKPOINT,
+    COMPOSITION,
+    JOB,
+    LOG,
+    PREVIEW,
+    RENDER,
+    RENDER_FOLDER,
+    REPORT,
+    TEMPLATE_FOLDER,
+)
+from smalti.bridge.formats import FORMATS
 from smalti.bridge.job import JobSpec
 
-from ..export import FORMATS
 from .lock import try_lock
-
-JOB = job_file.FILE_NAME
-COMPOSITION = contract.FILE_NAME
-ARRAYS = contract.ARRAYS_NAME
-CHECKPOINT = "checkpoint.npz"
-PREVIEW = "preview.png"
-RENDER = "render.png"
-RENDER_FOLDER = "render"
-TEMPLATE_FOLDER = "templates"
-REPORT = "report.json"
-LOG = "engine.log"
-BACKGROUND = "background.png"
-
-
-def picture_file(frame: int, frames: int) -> str:
-    """Path, within the job folder, of the picture of a frame (from 0) of so many."""
-    return RENDER if frames == 1 else f"{RENDER_FOLDER}/{frame + 1:04d}.png"
-
-
-def template_file(index: int) -> str:
-    """Path, within the job folder, of a template (from 0)."""
-    return f"{TEMPLATE_FOLDER}/{index + 1:04d}.png"
 
 
 def clear(folder: Path) -> None:

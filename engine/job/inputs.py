@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from smalti.bridge.errors import SmaltiError, named
+from smalti.bridge.folder import BACKGROUND
 from smalti.bridge.job import MAX_SIZE, JobSpec
 
 from ..arrays import BoolArray, Float32Array, UInt8Array
@@ -28,7 +29,6 @@ from ..fitting.strategy import Strategy
 from ..templates import Template, load_templates, uniquely_named
 from ..templates.text import text_templates
 from .device import resolve_device
-from .folder import BACKGROUND
 from .frames import TargetFrames, canvas_of, frame_paths
 from .masks import VISIBLE, Masks, read_masks, whole_pixels
 from .regions import check_regions, groups_of

@@ -9,10 +9,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from smalti.bridge.composition import Header, TemplateFile
+from smalti.bridge.folder import template_file
 from smalti.bridge.version import VERSION
 
 from ..composition import Composition
-from .folder import template_file
 from .inputs import Inputs
 
 

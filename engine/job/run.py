@@ -8,16 +8,25 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smalti.bridge import job as job_file
 from smalti.bridge.errors import SmaltiError
-from smalti.bridge.job import OPTIONAL_PATHS, JobSpec
+from smalti.bridge.folder import (
+    CHECKPOINT,
+    COMPOSITION,
+    JOB,
+    PREVIEW,
+    REPORT,
+    TEMPLATE_FOLDER,
+    picture_file,
+    template_file,
+)
+from smalti.bridge.job import JobSpec, read_job, write_job
 
 from ..composition import save_composition
 from ..composition.render import picture
@@ -28,20 +37,12 @@ from ..templates import read_template, save_template
 from .checkpoint import must_fit, read_checkpoint, write_checkpoint
 from .fingerprints import Fingerprints
 from .folder import (
-    CHECKPOINT,
-    COMPOSITION,
-    JOB,
-    PREVIEW,
-    REPORT,
-    TEMPLATE_FOLDER,
     check_free,
     clear,
     locked,
     make_folder,
     new_folder,
-    picture_file,
     remove_leftovers,
-    template_file,
 )
 from .frames import frame_paths
 from .inputs import Inputs, read_inputs
@@ -121,7 +122,7 @@ def run_job(
                 fitting = inputs.fitting()
             run = _Run(inputs, fitting, fingerprints, out, listener or NullListener(), should_stop)
             run.write_start()
-            job_file.write_job(out / JOB, job)
+            write_job(out / JOB, job)
         except BaseException:
             with suppress(SmaltiError):
                 clear(out)
@@ -144,7 +145,7 @@ def resume_job(
     path = out / CHECKPOINT
     if not (out / JOB).is_file():
         raise SmaltiError(f"{out}: holds no Smalti job.", "Choose the output folder of an interrupted job.", "no_job")
-    job = job_file.read_job(out / JOB)
+    job = read_job(out / JOB)
     with locked(out):
         if not path.is_file() and (out / COMPOSITION).is_file():
             raise SmaltiError(f"{out}: this job is finished, so there is nothing to resume.", code="job_finished")
@@ -169,23 +170,7 @@ def resume_job(
 
 def absolute(job: JobSpec) -> JobSpec:
     """The job with absolute paths, so that it means the same from every folder."""
-
-    def full(path: str) -> str:
-        return str(Path(path).absolute())
-
-    others: dict[str, Any] = {
-        n: full(path) for n in ("primitives", *OPTIONAL_PATHS) if (path := getattr(job, n)) is not None
-    }
-    return replace(
-        job,
-        target=full(job.target),
-        background=full(job.background) if job.background_is_file else job.background,
-        regions=tuple(
-            replace(r, mask=full(r.mask), primitives=None if r.primitives is None else full(r.primitives))
-            for r in job.regions
-        ),
-        **others,
-    )
+    return job.with_paths(lambda path: str(Path(path).absolute()))
 
 
 def _log_choices(inputs: Inputs) -> None:
@@ -339,7 +324,7 @@ class _Run:
         )
         if hidden := max((frame.get("hidden", 0) for frame in constraints), default=0):
             logger.warning(
-                "%d sprites could not be shown as min_visibility asks: choose fewer, smaller ones, or a lower value.",
+                "%d sprites are seen by less than was requested: choose fewer, smaller ones, or a lower visible share.",
                 hidden,
             )
         write_report(out / REPORT, report)

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from smalti.bridge.composition import ARRAYS_NAME, Header, TemplateFile, write_header
+from smalti.bridge.composition import Header, TemplateFile, write_header
+from smalti.bridge.folder import ARRAYS
 from smalti.bridge.job import BlendSpace
 
 Array = NDArray[np.float64]
@@ -198,7 +199,7 @@ def write_job(
         engine_version="0",
     )
     arrays = random_arrays(np.random.default_rng(seed), count, frames, width, height, len(bitmaps))
-    np.savez(folder / ARRAYS_NAME, **arrays)
+    np.savez(folder / ARRAYS, **arrays)
     write_header(folder, header)
     if pictures:
         if frames > 1:

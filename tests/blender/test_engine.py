@@ -57,7 +57,7 @@ def test_letters_become_layers_with_their_names(blender: Blender, tmp_path: Path
 
 
 def test_layers_of_a_region_have_the_name_of_its_mask(blender: Blender, tmp_path: Path) -> None:
-    Image.fromarray(np.tile(np.repeat(np.uint8([0, 255]), 64), (96, 1))).save(tmp_path / "right half.png")
+    Image.fromarray(np.tile(np.repeat(np.array([0, 255], np.uint8), 64), (96, 1))).save(tmp_path / "right half.png")
     region = {"mask": tmp_path / "right half.png", "count": 30, "max_size": 12, "confine": True}
     result = blender.run("fit", settings=_settings(tmp_path, count=20, steps=4, regions=[region]))
     assert result["outcome"]["failed"] is False, result
@@ -102,7 +102,7 @@ def test_cancelled_job_is_kept_resumed_to_its_end_and_exported(blender: Blender,
     assert result["after_cancel"]["text"] == "Cancelled: the best so far is kept."
     assert result["could_resume"]
     assert result["layers"] == 400
-    assert result["done_at_resume"] > 0, "resume began anew"
+    assert result["done_at_resume"] > 0, "resume began from the beginning"
     assert result["after_resume"]["failed"] is False
     assert result["could_resume_again"] is False
     assert result["after_export"]["text"] == "Wrote layers.psd."

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from blenders import Blender
@@ -37,7 +38,7 @@ KINDS = {
 
 
 def test_every_setting_of_the_table_is_in_the_panel(blender: Blender, tmp_path: Path) -> None:
-    given = {"target": str(tmp_path / "a.png"), "primitives": str(tmp_path)}
+    given: dict[str, Any] = {"target": str(tmp_path / "a.png"), "primitives": str(tmp_path)}
     result = blender.run("panel", settings={**given, "text": "a"})
     assert result["faults"] == []
     in_panel = {name for name, one in settings_of(JobSpec).items() if one.page is not None}

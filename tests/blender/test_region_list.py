@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from blenders import Blender
 
-from smalti.bridge.job import MAX_REGIONS, RegionSpec
+from smalti.bridge.job import RegionSpec
+from smalti.bridge.rules import MAX_REGIONS
 from smalti.bridge.schema import to_mapping
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow]

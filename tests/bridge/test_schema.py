@@ -327,7 +327,7 @@ def test_a_header_that_is_empty_or_points_outside_its_folder_is_refused(
     tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     write_header(tmp_path, dataclasses.replace(HEADER, **changes))
-    with pytest.raises(SmaltiError, match=composition.FILE_NAME):
+    with pytest.raises(SmaltiError, match=r"composition\.json"):
         read_header(tmp_path)
 
 

@@ -156,7 +156,7 @@ def test_what_is_for_measuring_and_checking_is_kept_from_the_panel() -> None:
 
 def test_every_path_of_a_job_is_found_and_changed() -> None:
     rows = settings_of(JobSpec)
-    given = {name: f"{name}.png" for name, row in rows.items() if row.path}
+    given: dict[str, Any] = {name: f"{name}.png" for name, row in rows.items() if row.path}
     job = JobSpec(**given, background="sky.png", regions=(RegionSpec("a.png", 5, primitives="petals"),))
     found = given | {"background": "sky.png", "mask of region 1": "a.png", "primitives of region 1": "petals"}
     assert job.paths == found

@@ -12,8 +12,8 @@ import pytest
 from calls import QUICK, Complaint, smalti
 from jobs import contents, fill, mounted
 
-from smalti.engine.composition import read_arrays
-from smalti.engine.job import checkpoint, run
+from smalti.engine.composition import read_arrays, write_arrays
+from smalti.engine.job import run
 
 
 def test_an_output_folder_that_holds_another_job(here: Path, job: Path, complaint: Complaint) -> None:
@@ -73,7 +73,7 @@ def test_a_disk_that_fills_up_on_the_way_keeps_a_job_that_goes_on_later(
     here: Path, complaint: Complaint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run, "CHECKPOINT_SECONDS", 0.0)
-    write_arrays, writes = checkpoint.write_arrays, 0
+    writes = 0
 
     def nearly_full(path: Path, arrays: Any) -> None:
         nonlocal writes
@@ -83,7 +83,7 @@ def test_a_disk_that_fills_up_on_the_way_keeps_a_job_that_goes_on_later(
         write_arrays(path, arrays)
 
     with monkeypatch.context() as full:
-        full.setattr(checkpoint, "write_arrays", nearly_full)
+        full.setattr("smalti.engine.job.checkpoint.write_arrays", nearly_full)
         line = complaint("fit", "target.png", "--primitives", "marks", "--out", "out", *QUICK)
     assert "checkpoint.npz: the disk is full. Free some space" in line
     assert int(read_arrays(here / "out" / "checkpoint.npz")["done"]) == 1

@@ -140,7 +140,7 @@ def test_relative_paths_are_kept_as_absolute_ones(here: Path) -> None:
     asked = read_job(here / "out" / "job.json")
     assert Path(asked.target).is_absolute()
     assert Path(asked.target).samefile(here / "target.png")
-    assert Path(asked.primitives).samefile(here / "marks")
+    assert Path(asked.primitives or "").samefile(here / "marks")
 
 
 def test_broken_bitmaps_are_named_and_the_others_serve(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -188,4 +188,4 @@ def test_overwrite_replaces_a_job(here: Path) -> None:
 def test_a_job_can_be_of_a_transparent_picture(here: Path) -> None:
     save(here / "badge.png", badge())
     assert smalti("fit", "badge.png", "--primitives", "marks", "--out", "out", *QUICK) == 0
-    assert Image.open(here / "out" / "render.png").getextrema()[3][0] == 0
+    assert np.asarray(Image.open(here / "out" / "render.png"))[..., 3].min() == 0

@@ -67,7 +67,7 @@ def test_doctor_does_not_count_the_cpu_among_the_devices_where_only_the_gpu_work
 
 def test_doctor_tells_of_a_disk_that_is_nearly_full(monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(".")
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: usage._replace(free=10 * 2**20))
+    monkeypatch.setattr("smalti.engine.cli.doctor.shutil.disk_usage", lambda path: usage._replace(free=10 * 2**20))
     (disk,) = (check for check in doctor.checks() if check.name == "disk")
     assert not disk.good
     assert "10 MB free" in disk.found

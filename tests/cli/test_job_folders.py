@@ -62,6 +62,12 @@ def test_resume_from_a_damaged_checkpoint(job: Path, complaint: Complaint) -> No
     assert "checkpoint.npz: does not fit its job" in complaint("resume", job)
 
 
+def edit_arrays(job: Path, **changes: Any) -> None:
+    """Replace some arrays of a finished job."""
+    arrays: dict[str, Any] = {**arrays_of(job), **changes}
+    np.savez(job / "frames.npz", **arrays)
+
+
 @pytest.mark.parametrize("command", [("render",), ("export", "--psd")], ids=["render", "export"])
 @pytest.mark.parametrize(
     ("spoil", "named"),
@@ -74,11 +80,11 @@ def test_resume_from_a_damaged_checkpoint(job: Path, complaint: Complaint) -> No
         (lambda job: (job / "frames.npz").write_bytes(b"PK"), "frames.npz: cannot be read"),
         (lambda job: np.savez(job / "frames.npz", x=np.zeros(3)), "frames.npz: the array 'template' is missing"),
         (
-            lambda job: np.savez(job / "frames.npz", **{**arrays_of(job), "y": np.full((1, 24), np.nan)}),
+            lambda job: edit_arrays(job, y=np.full((1, 24), np.nan)),
             "frames.npz: 'y' holds a value that is not a finite number",
         ),
         (
-            lambda job: np.savez(job / "frames.npz", **{**arrays_of(job), "x": np.array([{}], dtype=object)}),
+            lambda job: edit_arrays(job, x=np.array([{}], dtype=object)),
             "frames.npz: cannot be read (Object arrays cannot be loaded",
         ),
     ],

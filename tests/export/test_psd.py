@@ -18,8 +18,9 @@ from PIL import Image
 from psd_tools import PSDImage
 from psd_tools.psd import PSD
 
-from smalti.bridge.composition import ARRAYS_NAME, Header, TemplateFile, write_header
+from smalti.bridge.composition import Header, TemplateFile, write_header
 from smalti.bridge.errors import SmaltiError
+from smalti.bridge.folder import ARRAYS
 from smalti.bridge.job import BlendSpace
 from smalti.engine.composition import load_composition
 from smalti.engine.composition.render import render
@@ -72,7 +73,7 @@ def make_job(
         folder,
         Header(WIDTH, HEIGHT, count, frames, blend_space, colour_mix, background, 24.0, tuple(templates), "0.1.0"),
     )
-    np.savez(folder / ARRAYS_NAME, **arrays)
+    np.savez(folder / ARRAYS, **arrays)
     return folder
 
 

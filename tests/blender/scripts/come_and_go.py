@@ -5,13 +5,14 @@ import os
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import bpy
 import inside
 from drawing import drawn
 
 
-def held():
+def held() -> Any:
     """Everything that an extension can leave behind."""
     handlers = {
         name: len(found) for name in dir(bpy.app.handlers) if isinstance(found := getattr(bpy.app.handlers, name), list)

@@ -2,6 +2,7 @@
 """Draw panels without a window, into a layout that notes every call that Blender's own would refuse."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import bpy
 import inside
@@ -13,24 +14,26 @@ _ICONS = {item.identifier for item in _RNA.functions["label"].parameters["icon"]
 class Layout:
     """Stands for a UILayout."""
 
-    def __init__(self, notes):
+    def __init__(self, notes: Any) -> None:
         object.__setattr__(self, "_notes", notes)
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: Any, value: Any) -> None:
         if name not in _RNA.properties:
             self._notes.faults.append(f"layout.{name} does not exist")
 
-    def panel(self, idname, default_closed=False):
+    def panel(self, idname: Any, default_closed: bool = False) -> Any:
         return Layout(self._notes), Layout(self._notes)
 
-    def prop(self, data, name, **rest):
+    def prop(self, data: Any, name: str, **rest: Any) -> None:
         if name not in data.bl_rna.properties:
             self._notes.faults.append(f"{data} has no property {name}")
         self._notes.properties.append(name)
         self._notes.texts.append(rest.get("text", data.bl_rna.properties[name].name))
         self._call("prop", rest)
 
-    def template_list(self, kind, list_id, data, name, active_data, active_name, **rest):
+    def template_list(
+        self, kind: Any, list_id: Any, data: Any, name: Any, active_data: Any, active_name: Any, **rest: Any
+    ) -> None:
         for owner, found in ((data, name), (active_data, active_name)):
             if found not in owner.bl_rna.properties:
                 self._notes.faults.append(f"{owner} has no property {found}")
@@ -39,21 +42,21 @@ class Layout:
         for index, item in enumerate(getattr(data, name)):
             draw_item(None, None, Layout(self._notes), data, item, 0, active_data, active_name, index, 0)
 
-    def operator(self, idname, **rest):
+    def operator(self, idname: Any, **rest: Any) -> Any:
         group, name = idname.split(".")
         if not hasattr(getattr(bpy.ops, group), name) or name not in dir(getattr(bpy.ops, group)):
             self._notes.faults.append(f"no operator {idname}")
         self._call("operator", rest)
         return SimpleNamespace()
 
-    def __getattr__(self, name):
-        def call(**rest):
+    def __getattr__(self, name: Any) -> Any:
+        def call(**rest: Any) -> Any:
             self._call(name, rest)
             return Layout(self._notes)
 
         return call
 
-    def _call(self, name, rest):
+    def _call(self, name: Any, rest: Any) -> None:
         if name == "label":
             self._notes.labels.append(rest["text"])
         function = _RNA.functions.get(name)
@@ -65,13 +68,13 @@ class Layout:
             self._notes.faults.append(f"no icon {rest['icon']}")
 
 
-def drawn():
+def drawn() -> Any:
     """Draw every panel and the preferences; returns what is wrong with them, and the texts of all labels."""
     notes = noted()
     return notes.faults, notes.labels
 
 
-def noted():
+def noted() -> Any:
     """Draw every panel and the preferences; returns `faults`, `labels`, and `properties` with their `texts`."""
     notes = SimpleNamespace(faults=[], labels=[], properties=[], texts=[])
     context = SimpleNamespace(

@@ -14,8 +14,17 @@ scene = bpy.context.scene
 session, layers = inside.module("session"), inside.module("layers")
 inside.set_up(given["settings"])
 bpy.ops.smalti.fit()
-seen = []
-inside.wait(lambda: session.task is None or seen.append((session.task.done, session.task.loss)))
+seen: list[tuple[int, float | None]] = []
+
+
+def ended() -> bool:
+    """Whether the fit has ended; notes how far it is."""
+    if session.task is not None:
+        seen.append((session.task.done, session.task.loss))
+    return session.task is None
+
+
+inside.wait(ended)
 steps = max((done for done, _ in seen), default=0)
 result = {
     "outcome": dataclasses.asdict(session.outcome),

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Import a damaged job; say what Blender reports and what was left in the file."""
 
+from typing import Any
+
 import bpy
 import inside
 
 KINDS = ("collections", "objects", "meshes", "materials", "images", "actions", "node_groups")
 
 
-def held():
+def held() -> Any:
     return {(kind, item.name) for kind in KINDS for item in getattr(bpy.data, kind)}
 
 

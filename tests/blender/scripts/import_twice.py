@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Import a job, add an object to its collection, import it again, and then another job of the same name."""
 
+from typing import Any
+
 import bpy
 import inside
 
 KINDS = ("objects", "meshes", "materials", "images", "actions", "node_groups", "cameras")
 
 
-def counts():
+def counts() -> Any:
     return {kind: len(getattr(bpy.data, kind)) for kind in KINDS}
 
 
-def import_layers(job, **options):
+def import_layers(job: Any, **options: Any) -> Any:
     bpy.context.scene.smalti.output = job
     bpy.ops.smalti.import_layers(**options)
 

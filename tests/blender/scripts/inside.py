@@ -5,23 +5,24 @@ import importlib
 import json
 import sys
 import time
+from typing import Any
 
 import bpy
 
 MODULE = "bl_ext.user_default.smalti"
 
 
-def arguments():
+def arguments() -> Any:
     """What the test handed over."""
     return json.loads(sys.argv[-1])
 
 
-def finish(**result):
+def finish(**result: Any) -> None:
     """Hand a result to the test."""
     print("\nSMALTI_RESULT " + json.dumps(result, default=str), flush=True)
 
 
-def enable(python=None):
+def enable(python: Any = None) -> None:
     """Enable the installed extension in an empty scene, with `python` as the engine's Python."""
     if bpy.app.background:
         bpy.ops.wm.read_homefile(use_empty=True)
@@ -30,12 +31,12 @@ def enable(python=None):
         bpy.context.preferences.addons[MODULE].preferences.engine_python = python
 
 
-def module(name):
+def module(name: Any) -> Any:
     """A module of the extension."""
     return importlib.import_module(f"{MODULE}.{name}")
 
 
-def wait(condition, seconds=120.0):
+def wait(condition: Any, seconds: float = 120.0) -> Any:
     """Step the engine's timer, which has no event loop here, until `condition()`. Returns the seconds that it took."""
     session = module("session")
     began = time.monotonic()
@@ -47,14 +48,14 @@ def wait(condition, seconds=120.0):
     return time.monotonic() - began
 
 
-def wait_for_end(seconds=120.0):
+def wait_for_end(seconds: float = 120.0) -> Any:
     """Wait for the end of the task; returns how it ended."""
     session = module("session")
     wait(lambda: session.task is None, seconds)
     return session.outcome
 
 
-def render(path, frame=None, samples=64):
+def render(path: Any, frame: Any = None, samples: int = 64) -> None:
     """Match the scene to the imported composition and render it with Cycles into `path`."""
     scene = bpy.context.scene
     scene.render.engine = 'CYCLES'
@@ -69,7 +70,7 @@ def render(path, frame=None, samples=64):
     bpy.ops.render.render(write_still=True)
 
 
-def curves(item):
+def curves(item: Any) -> Any:
     """F-curves of an object: "data_path[index]" -> its keys as [[frame, value], ...]."""
     if not item.animation_data or not item.animation_data.action:
         return {}
@@ -82,7 +83,7 @@ def curves(item):
     return {f"{c.data_path}[{c.array_index}]": [list(k.co) for k in c.keyframe_points] for c in found}
 
 
-def set_up(settings):
+def set_up(settings: Any) -> None:
     """Set properties of the scene's settings; "regions" is a list of those of each."""
     for name, value in settings.items():
         if name == "regions":
@@ -91,7 +92,7 @@ def set_up(settings):
             setattr(bpy.context.scene.smalti, name, value)
 
 
-def add_regions(regions):
+def add_regions(regions: Any) -> None:
     """Press the button that adds a region for each of `regions`, and set its properties."""
     for region in regions:
         bpy.ops.smalti.add_region()

@@ -2,6 +2,7 @@
 """Begin a job, open a new file, pretend to render, cancel the job, and wait until the engine is let go."""
 
 import time
+from typing import Any
 
 import bpy
 import inside
@@ -12,7 +13,7 @@ inside.set_up(given["settings"])
 session = inside.module("session")
 bpy.ops.smalti.fit()
 inside.wait(lambda: session.task.done > 0)
-result = {"running": [session.task.done, session.task.total]}
+result: dict[str, Any] = {"running": [session.task.done, session.task.total]}
 bpy.ops.wm.read_homefile(use_empty=True)
 result["after_new"] = [session.task.done, session.task.total]
 result["output"] = bpy.context.scene.smalti.output

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Press buttons that cannot work, one after the other; say what each says."""
 
+from typing import Any
+
 import bpy
 import inside
 
 
-def said(name):
+def said(name: Any) -> Any:
     try:
         getattr(bpy.ops.smalti, name)()
     except RuntimeError as fault:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Work the list of regions; save the file and open it again; say what is in the list, and the job that follows."""
 
+from typing import Any
+
 import bpy
 import drawing
 import inside
@@ -10,7 +12,7 @@ inside.enable("")
 result = {}
 
 
-def listed():
+def listed() -> Any:
     settings = bpy.context.scene.smalti
     return [region.name for region in settings.regions], settings.region_index
 

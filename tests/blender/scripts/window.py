@@ -10,6 +10,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -21,11 +22,11 @@ LIMIT = 180  # seconds after which nobody waits any more
 KINDS = ("objects", "meshes", "materials", "images", "collections", "node_groups", "cameras")
 
 
-def counts():
+def counts() -> Any:
     return {kind: len(getattr(bpy.data, kind)) for kind in KINDS}
 
 
-def in_view():
+def in_view() -> Any:
     """A context as if the mouse were over the 3D view."""
     window = bpy.context.window_manager.windows[0]
     area = next(a for a in window.screen.areas if a.type == 'VIEW_3D')
@@ -33,7 +34,7 @@ def in_view():
     return bpy.context.temp_override(window=window, area=area, region=region)
 
 
-def steps():
+def steps() -> Any:
     session = inside.module("session")
     window = bpy.context.window_manager.windows[0]
     area = next(a for a in window.screen.areas if a.type == 'VIEW_3D')
@@ -84,7 +85,7 @@ def steps():
     bpy.ops.wm.quit_blender()
 
 
-def step():
+def step() -> Any:
     try:
         if time.monotonic() > began + LIMIT:
             raise TimeoutError
