@@ -22,7 +22,7 @@ from ..arrays import UInt8Array
 from ..errors import unreadable
 from . import MAX_SIDE, MAX_TEXELS, Template, uniquely_named, with_margin
 
-logger = logging.getLogger("smalti")
+logger = logging.getLogger(__name__)
 
 EM = 512
 """Largest height of the font's em, texels."""

@@ -831,7 +831,7 @@ def test_whatever_ends_a_job_before_its_first_step_leaves_nothing(
     def write_job(*_: object) -> None:
         raise fault
 
-    monkeypatch.setattr(run.job_file, "write_job", write_job)
+    monkeypatch.setattr(run, "write_job", write_job)
     with pytest.raises(fault):
         run_job(small_job(tmp_path), tmp_path / "new" / "job")
     assert not (tmp_path / "new").exists()
