@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 EM = 512
 """Largest height of the font's em, texels."""
 MIN_EM = 16
-"""Smallest height of the em, texels, at which letters can be told apart."""
+"""Smallest legible height of the em, texels."""
 MAX_TEXT_TEXELS = MAX_TEXELS // 4
 """Largest number of texels of all glyphs or words together; with more, the em is reduced for all."""
 
