@@ -43,7 +43,7 @@ class Gpu:
 
 
 @dataclass(frozen=True)
-class Obstacle:
+class Unavailable:
     """Why the GPU cannot be used.
 
     Attributes:
@@ -62,7 +62,7 @@ class Obstacle:
 
 def available_devices() -> tuple[str, ...]:
     """The devices that a job can request here, fastest first; it can also request ``"auto"``."""
-    return ("cpu", "reference") if cuda_obstacle() else ("cuda", "cpu", "reference")
+    return ("cpu", "reference") if cuda_unavailable() else ("cuda", "cpu", "reference")
 
 
 def default_device() -> str:
@@ -70,23 +70,23 @@ def default_device() -> str:
     return available_devices()[0]
 
 
-def cuda_obstacle() -> Obstacle | None:
+def cuda_unavailable() -> Unavailable | None:
     """Why ``"cuda"`` is not among the devices; None if it is.
 
     Queries the driver and the installed packages, but does not import torch: `smalti.engine.cuda.driver.why_not` also
     queries torch. A missing GPU is reported before missing packages. Never raises.
     """
     found = nvidia_gpu()
-    return found if isinstance(found, Obstacle) else _packages_obstacle(found)
+    return found if isinstance(found, Unavailable) else _packages_unavailable(found)
 
 
 @cache
-def nvidia_gpu() -> Gpu | Obstacle:
+def nvidia_gpu() -> Gpu | Unavailable:
     """The first GPU, or why there is none. Queries the driver once; never raises."""
     try:
         return _query_driver()
     except Exception as fault:  # a driver that is half installed can fail in any way
-        return Obstacle(f"The NVIDIA driver does not work ({fault}).", _DRIVER_HINT, True)
+        return Unavailable(f"The NVIDIA driver does not work ({fault}).", _DRIVER_HINT, True)
 
 
 def _load_driver() -> ctypes.CDLL:
@@ -96,9 +96,9 @@ def _load_driver() -> ctypes.CDLL:
     return ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
 
 
-def _query_driver() -> Gpu | Obstacle:
+def _query_driver() -> Gpu | Unavailable:
     """The first GPU, or why there is none. May raise anything."""
-    none = Obstacle("No NVIDIA driver was found on this machine.", _CPU_HINT, False)
+    none = Unavailable("No NVIDIA driver was found on this machine.", _CPU_HINT, False)
     try:
         driver = _load_driver()
     except OSError:
@@ -110,7 +110,7 @@ def _query_driver() -> Gpu | Obstacle:
     if status == 0:
         status = driver.cuDeviceGetCount(ctypes.byref(number))
     if status == _NO_DEVICE or (status == 0 and number.value == 0):
-        return Obstacle("There is an NVIDIA driver, but no GPU that it can use.", _CPU_HINT, False)
+        return Unavailable("There is an NVIDIA driver, but no GPU that it can use.", _CPU_HINT, False)
     major, minor, version_number = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
     name, memory = ctypes.create_string_buffer(256), ctypes.c_size_t()
     queries: tuple[Callable[[], int], ...] = (
@@ -124,7 +124,7 @@ def _query_driver() -> Gpu | Obstacle:
     for query in queries:
         status = status or query()
     if status:
-        return Obstacle(f"The NVIDIA driver does not work (error {status}).", _DRIVER_HINT, True)
+        return Unavailable(f"The NVIDIA driver does not work (error {status}).", _DRIVER_HINT, True)
     gpu = Gpu(
         name.value.decode(errors="replace"),
         (major.value, minor.value),
@@ -132,7 +132,7 @@ def _query_driver() -> Gpu | Obstacle:
         (version_number.value // 1000, version_number.value % 1000 // 10),
     )
     if gpu.capability < OLDEST:
-        return Obstacle(
+        return Unavailable(
             f"{gpu.name} is too old: it has compute capability {gpu.capability[0]}.{gpu.capability[1]}, and "
             f"{OLDEST[0]}.{OLDEST[1]} (Turing) is the least.",
             _CPU_HINT,
@@ -142,22 +142,24 @@ def _query_driver() -> Gpu | Obstacle:
 
 
 @cache
-def _packages_obstacle(gpu: Gpu) -> Obstacle | None:
+def _packages_unavailable(gpu: Gpu) -> Unavailable | None:
     """Why the installed packages cannot use this GPU; None if they can."""
     torch_cuda = _torch_cuda()
     if torch_cuda is None:
-        return Obstacle("The torch that is installed was built without CUDA.", _TORCH_HINT, True)
+        return Unavailable("The torch that is installed was built without CUDA.", _TORCH_HINT, True)
     try:
         missing = [name for name in ("cuda.core", "cuda.bindings") if find_spec(name) is None]
     except (ImportError, ValueError):
         missing = ["cuda.core", "cuda.bindings"]
     if missing:
-        return Obstacle(f"The packages for NVIDIA GPUs are not installed ({', '.join(missing)}).", _PACKAGES_HINT, True)
+        return Unavailable(
+            f"The packages for NVIDIA GPUs are not installed ({', '.join(missing)}).", _PACKAGES_HINT, True
+        )
     # A driver runs code built for its own major version of CUDA, and for earlier ones.
     needed = {"torch": torch_cuda, "NVRTC": _bindings_major()}
     for name, major in needed.items():
         if gpu.driver[0] < major:
-            return Obstacle(
+            return Unavailable(
                 f"The NVIDIA driver is too old: it knows CUDA {gpu.driver[0]}.{gpu.driver[1]}, and {name} needs CUDA "
                 f"{major}.0.",
                 _DRIVER_HINT,

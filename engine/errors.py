@@ -21,7 +21,7 @@ def unreadable(path: Path, fault: OSError, code: str) -> SmaltiError:
     return SmaltiError(f"{path}: cannot be read ({fault.strerror}).", "Check its permissions.", code)
 
 
-def explained(fault: BaseException) -> SmaltiError:
+def to_user_error(fault: BaseException) -> SmaltiError:
     """An error that tells a user in one sentence what went wrong. A SmaltiError is returned as it is.
 
     Its code is ``"disk_full"``, ``"out_of_memory"``, ``"system_error"`` (the operating system refused something), or

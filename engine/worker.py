@@ -51,7 +51,7 @@ from smalti.bridge.schema import from_mapping
 from smalti.bridge.version import VERSION
 
 from .devices import available_devices, default_device
-from .errors import explained
+from .errors import to_user_error
 
 if TYPE_CHECKING:
     from .job.run import Outcome
@@ -224,7 +224,7 @@ class Worker:
             answer = encode(self._answer(task, listener), self._revision)
         except BaseException as fault:  # whatever a job does, SystemExit included, the worker goes on
             traceback.print_exc()
-            answer = encode(_error(explained(fault), task_id), self._revision)
+            answer = encode(_error(to_user_error(fault), task_id), self._revision)
         listener.flush()
         with self._changing:
             del self._tasks[task_id]

@@ -67,7 +67,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def forget() -> None:
-    for function in (devices.nvidia_gpu, devices._packages_obstacle, driver.why_not, driver.kernels):
+    for function in (devices.nvidia_gpu, devices._packages_unavailable, driver.why_not, driver.kernels):
         function.cache_clear()
 
 
@@ -406,7 +406,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def test_a_gpu_that_works_comes_first(machine: Callable[..., None]) -> None:
     machine()
     assert devices.nvidia_gpu() == devices.Gpu("Test RTX", (8, 6), 8 * 2**30, (13, 0))
-    assert devices.cuda_obstacle() is None
+    assert devices.cuda_unavailable() is None
     assert driver.why_not() is None
     assert devices.available_devices() == ("cuda", "cpu", "reference")
     assert devices.default_device() == "cuda"
@@ -441,12 +441,12 @@ def test_why_a_gpu_cannot_be_used(
     made: dict[str, Any], reason: str, hint: str, fixable: bool, machine: Callable[..., None]
 ) -> None:
     machine(**made)
-    obstacle = devices.cuda_obstacle()
-    assert obstacle is not None
-    assert obstacle.reason.startswith(reason)
-    assert hint in obstacle.hint
-    assert obstacle.fixable == fixable
-    assert driver.why_not() == str(obstacle)
+    unavailable = devices.cuda_unavailable()
+    assert unavailable is not None
+    assert unavailable.reason.startswith(reason)
+    assert hint in unavailable.hint
+    assert unavailable.fixable == fixable
+    assert driver.why_not() == str(unavailable)
     assert devices.available_devices() == ("cpu", "reference")
 
 

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from ..errors import explained
+from ..errors import to_user_error
 from . import bench, doctor, fit, handoff
 from .commands import BAD_INPUT, INTERRUPTED, Commands
 
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _line(fault: Exception, options: argparse.Namespace) -> str | None:
     """What went wrong, in one line; None where the traceback says more."""
-    known = explained(fault)
+    known = to_user_error(fault)
     text = known.worded(options.name_of)
     if known.code == "internal":
         if options.verbose:

@@ -16,7 +16,7 @@ from pathlib import Path
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.version import VERSION
 
-from ..devices import Gpu, available_devices, cuda_obstacle, default_device, nvidia_gpu
+from ..devices import Gpu, available_devices, cuda_unavailable, default_device, nvidia_gpu
 from ..errors import REINSTALL
 from .commands import Commands
 
@@ -148,8 +148,8 @@ def _cuda() -> Iterator[Check]:
 def _gpu_draws() -> Check:
     try:
         if reason := _why_no_cuda():
-            obstacle = cuda_obstacle()
-            return Check("GPU drawing", obstacle is not None and not obstacle.fixable, f"not used: {reason}")
+            unavailable = cuda_unavailable()
+            return Check("GPU drawing", unavailable is not None and not unavailable.fixable, f"not used: {reason}")
         from ..raster.self_check import draws
 
         good = draws("cuda")

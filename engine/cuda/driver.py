@@ -38,8 +38,8 @@ _SIZES = {_POINTER: 8, _INT: 4, _FLOAT: 4}
 def why_not() -> str | None:
     """None where a GPU can be used, otherwise why not and what to do. Never raises, and looks once."""
     try:
-        if obstacle := devices.cuda_obstacle():
-            return str(obstacle)
+        if unavailable := devices.cuda_unavailable():
+            return str(unavailable)
         nvrtc_version()
         # Many faults (a driver of two versions, a GPU that another process has for itself) show here first.
         torch.empty(1, device="cuda")

@@ -52,7 +52,7 @@ _RECORD_BYTES = 1_000  # upper bound of a layer record
 _MEMORY_BYTES = 64 * 2**20  # of compressed pixels, before they go to a file
 _THUMBNAIL_SIDE = 160
 
-logger = logging.getLogger("smalti")
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -250,7 +250,7 @@ class _UniqueNames:
 
 
 def _shortened(name: str, units: int) -> str:
-    """The name, cut to at most so many UTF-16 units."""
+    """The name, cut to at most `units` UTF-16 units."""
     return name.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "ignore")
 
 

@@ -24,7 +24,7 @@ from ..arrays import Float32Array, Float64Array, FloatArray, UInt8Array
 from ..errors import unreadable
 from .atomic import write_atomic
 
-logger = logging.getLogger("smalti")
+logger = logging.getLogger(__name__)
 
 MAX_PIXELS = 400_000_000
 """Largest number of pixels of a picture; one whose header declares more is refused before it is decoded."""

@@ -20,7 +20,7 @@ from ..fitting.fit import Fit
 from .fingerprints import Fingerprints
 from .inputs import Inputs
 
-RESTART = "Start the job anew."
+RESTART = "Start the job again."
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class Checkpoint:
         if (self.canvas, self.background) != ((inputs.width, inputs.height), inputs.background):
             raise SmaltiError(
                 f"{inputs.job.target}: is not the picture that the job began with, or a setting was changed.",
-                "Restore it, or start the job anew.",
+                "Restore it, or start the job again.",
                 "target_changed",
             )
 

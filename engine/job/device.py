@@ -6,9 +6,10 @@ from __future__ import annotations
 import logging
 from functools import cache
 
+from smalti.bridge.choices import AUTO
 from smalti.bridge.errors import SmaltiError, named
 
-from ..devices import available_devices, cuda_obstacle, default_device
+from ..devices import available_devices, cuda_unavailable, default_device
 
 logger = logging.getLogger(__name__)
 
@@ -19,11 +20,13 @@ def resolve_device(requested: str) -> str:
     Raises:
         SmaltiError: code ``"device_missing"``: this machine has no such device, or it does not work.
     """
-    device = default_device() if requested == "auto" else requested
+    device = default_device() if requested == AUTO else requested
     if device not in available_devices():
-        obstacle = cuda_obstacle() if device == "cuda" else None
-        if obstacle is not None:
-            raise SmaltiError(f"{named('device')} is 'cuda', but: {obstacle.reason}", obstacle.hint, "device_missing")
+        unavailable = cuda_unavailable() if device == "cuda" else None
+        if unavailable is not None:
+            raise SmaltiError(
+                f"{named('device')} is 'cuda', but: {unavailable.reason}", unavailable.hint, "device_missing"
+            )
         raise SmaltiError(
             f"{named('device')} is {requested!r}, but this machine offers {', '.join(available_devices())}.",
             "Choose one of them, or auto.",
@@ -37,8 +40,8 @@ def resolve_device(requested: str) -> str:
                 raise SmaltiError(f"{named('device')} is 'cuda', but: {reason}", code="device_missing")
             logger.warning("The GPU is not used: %s", reason)
             device = next(name for name in available_devices() if name != "cuda")
-    elif requested == "auto" and (obstacle := cuda_obstacle()):
-        logger.log(logging.WARNING if obstacle.fixable else logging.INFO, "The GPU is not used: %s", obstacle)
+    elif requested == AUTO and (unavailable := cuda_unavailable()):
+        logger.log(logging.WARNING if unavailable.fixable else logging.INFO, "The GPU is not used: %s", unavailable)
     return device
 
 

@@ -83,19 +83,19 @@ class Fingerprints:
         if missing := sorted(set(before) - set(now)):
             raise SmaltiError(
                 f"{self._target / missing[0]}: is missing, but was a frame when the job began.",
-                "Restore it, or start the job anew.",
+                "Restore it, or start the job again.",
                 "target_changed",
             )
         if new := sorted(set(now) - set(before)):
             raise SmaltiError(
                 f"{self._target / new[0]}: was no frame when the job began.",
-                "Move it elsewhere, or start the job anew.",
+                "Move it elsewhere, or start the job again.",
                 "target_changed",
             )
 
 
 def _changed(what: Path | str, code: str) -> SmaltiError:
-    return SmaltiError(f"{what}: has changed since the job began.", "Restore it, or start the job anew.", code)
+    return SmaltiError(f"{what}: has changed since the job began.", "Restore it, or start the job again.", code)
 
 
 def _hash_of(path: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from smalti.bridge.choices import AUTO
 from smalti.bridge.errors import SmaltiError, named
 from smalti.bridge.folder import BACKGROUND
 from smalti.bridge.job import MAX_SIZE, JobSpec
@@ -173,13 +174,15 @@ class Inputs:
         visible = self.target(frame)[..., 3].repeat(FINER, axis=0).repeat(FINER, axis=1) * result
         if visible.max() < VISIBLE:
             job, path = self.job, self.frames.paths[frame]
-            asked = ", ".join(named(name) for name in ("keep_in", "keep_out", "inside_outline") if getattr(job, name))
+            requested = ", ".join(
+                named(name) for name in ("keep_in", "keep_out", "inside_outline") if getattr(job, name)
+            )
             mask = job.keep_in or job.keep_out
             what = f"{path}: nothing of the target"
             if mask is not None:
                 what = f"{mask}: nothing of the target ({path.name})"
             raise SmaltiError(
-                f"{what} lies where sprites may draw ({asked}).",
+                f"{what} lies where sprites may draw ({requested}).",
                 f"White marks where sprites may draw in {named('keep_in')}, "
                 f"and where they may not in {named('keep_out')}.",
                 "region_empty",
@@ -283,7 +286,7 @@ def _background(
     """
     if job.background_is_file:
         return BACKGROUND, read_image(Path(job.background), MAX_SIZE)
-    if job.background != "auto":
+    if job.background != AUTO:
         return job.background.lower(), None
     if float(target[..., 3].min()) < 1 - VISIBLE:
         return "transparent", None

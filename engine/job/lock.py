@@ -9,7 +9,7 @@ import sys
 from typing import IO, Any
 
 _BEYOND = 1 << 40
-"""The byte that is locked on Windows, where nobody else may write to a locked byte: far beyond the end of any log."""
+"""Offset of the locked byte on Windows, beyond the end of any log: other processes cannot write to a locked byte."""
 
 
 def try_lock(file: IO[Any]) -> bool:

@@ -36,14 +36,7 @@ from ..fitting.fit import Fit
 from ..templates import read_template, save_template
 from .checkpoint import must_fit, read_checkpoint, write_checkpoint
 from .fingerprints import Fingerprints
-from .folder import (
-    check_free,
-    clear,
-    locked,
-    make_folder,
-    new_folder,
-    remove_leftovers,
-)
+from .folder import check_free, clear, locked, make_folder, new_folder, remove_leftovers
 from .frames import frame_paths
 from .inputs import Inputs, read_inputs
 from .report import job_report, psnr, write_report
@@ -324,7 +317,7 @@ class _Run:
         )
         if hidden := max((frame.get("hidden", 0) for frame in constraints), default=0):
             logger.warning(
-                "%d sprites are seen by less than was requested: choose fewer, smaller ones, or a lower visible share.",
+                "%d sprites are less visible than required: choose fewer or smaller ones, or a smaller visible share.",
                 hidden,
             )
         write_report(out / REPORT, report)

@@ -27,7 +27,7 @@ from ..files.images import (
 from .matte import border_color, dark_as_opaque, ink, without_background
 from .svg import ENDINGS, Drawing, is_drawing, read_drawing
 
-logger = logging.getLogger("smalti")
+logger = logging.getLogger(__name__)
 
 MAX_SIDE = 4096
 """Longest side of a template, texels; larger bitmaps are reduced."""

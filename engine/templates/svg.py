@@ -26,7 +26,7 @@ from smalti.bridge.errors import SmaltiError
 from ..arrays import BoolArray, UInt8Array
 from ..errors import unreadable
 
-logger = logging.getLogger("smalti")
+logger = logging.getLogger(__name__)
 
 ENDINGS = frozenset({".svg", ".svgz"})
 

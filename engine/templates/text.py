@@ -22,12 +22,12 @@ from ..arrays import UInt8Array
 from ..errors import unreadable
 from . import MAX_SIDE, MAX_TEXELS, Template, uniquely_named, with_margin
 
-logger = logging.getLogger("smalti")
+logger = logging.getLogger(__name__)
 
 EM = 512
 """Largest height of the font's em, texels."""
 MIN_EM = 16
-"""Smallest height of the em, texels, at which letters can be told apart."""
+"""Smallest legible height of the em, texels."""
 MAX_TEXT_TEXELS = MAX_TEXELS // 4
 """Largest number of texels of all glyphs or words together; with more, the em is reduced for all."""
 

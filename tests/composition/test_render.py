@@ -33,7 +33,9 @@ def scene(template: Template, *, size: tuple[int, int] = (60, 40), **values: Any
     """A composition of one template. `values`: the header's, or [N] numbers of its sprites; size (width, height)."""
     usual = {"x": 30, "y": 20, "scale": 10, "aspect": 0, "theta": 0, "opacity": 1}
     count = max(np.size(values.get(name, 0)) for name in usual)
-    arrays = {n: np.broadcast_to(np.float32(values.get(n, v)), (1, count)).copy() for n, v in usual.items()}
+    arrays: dict[str, Any] = {
+        n: np.broadcast_to(np.float32(values.get(n, v)), (1, count)).copy() for n, v in usual.items()
+    }
     tint = np.broadcast_to(np.float32(values.get("tint", 0.5)), (1, count, 3)).copy()
     header = Header(
         *size,
@@ -82,8 +84,9 @@ def test_a_template_is_turned_from_right_to_down(
     theta: float, right: tuple[float, float], down: tuple[float, float]
 ) -> None:
     x, y, half_width, half_height = 31.0, 17.0, 8.0, 4.0
-    numbers = (torch.tensor([v], dtype=torch.float64) for v in (x, y, half_width, 0.0, theta))
-    affine = affine_maps(*numbers, torch.tensor([[20.0, 10.0]], dtype=torch.float64))[0].numpy().reshape(2, 3)
+    columns = torch.tensor([[x], [y], [half_width], [0.0], [theta]], dtype=torch.float64)
+    shape = torch.tensor([[20.0, 10.0]], dtype=torch.float64)
+    affine = affine_maps(columns[0], columns[1], columns[2], columns[3], columns[4], shape)[0].numpy().reshape(2, 3)
     for u, v in ((-1, -1), (1, -1), (1, 1), (-1, 1)):
         corner = np.array([x, y]) + u * half_width * np.array(right) + v * half_height * np.array(down)
         np.testing.assert_allclose(affine @ [*corner, 1], [u, v], atol=1e-12)

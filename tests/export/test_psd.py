@@ -21,10 +21,11 @@ from psd_tools.psd import PSD
 from smalti.bridge.composition import Header, TemplateFile, write_header
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.folder import ARRAYS
+from smalti.bridge.formats import FORMATS
 from smalti.bridge.job import BlendSpace
 from smalti.engine.composition import load_composition
 from smalti.engine.composition.render import render
-from smalti.engine.export import FORMATS, export_job
+from smalti.engine.export import export_job
 
 Floats = NDArray[np.floating[Any]]
 
@@ -58,7 +59,7 @@ def make_job(
     """A finished job, written as the bridge describes it. `sprites`: x, [N] or [F, N], and what is not as usual."""
     x = np.atleast_2d(np.asarray(sprites["x"], np.float32))
     frames, count = x.shape
-    arrays: dict[str, NDArray[Any]] = {
+    arrays: dict[str, Any] = {
         name: np.broadcast_to(np.asarray(sprites.get(name, value), np.float32), (frames, count))
         for name, value in {"x": 0, "y": 0, "scale": 15, "aspect": 0, "theta": 0, "opacity": 1}.items()
     }
@@ -244,7 +245,7 @@ def test_too_many_sprites_are_refused_and_leave_no_file(tmp_path: Path, monkeypa
     assert sorted(os.listdir(job)) == before
 
 
-def test_full_disk_is_told_and_leaves_the_older_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_reported_and_leaves_the_older_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = make_job(tmp_path / "job", many(20, 9))
     path = export_job(job, "psd")
     old, before = path.read_bytes(), sorted(os.listdir(job))
@@ -269,7 +270,7 @@ def test_layers_that_do_not_fit_in_memory_lie_beside_the_file(tmp_path: Path, mo
     assert sorted(os.listdir(job)) == before
 
 
-def test_missing_output_folder_is_told(tmp_path: Path) -> None:
+def test_missing_output_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SmaltiError, match="cannot be written") as caught:
         export_job(make_job(tmp_path / "job", {"x": [80]}), "psd", tmp_path / "nowhere" / "a.psd")
     assert caught.value.code == "cannot_write"

@@ -36,7 +36,7 @@ def blob(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]
     y, x = (np.linspace(-1, 1, n).reshape(shape) for n, shape in ((height, (-1, 1)), (width, (1, -1))))
     alpha = np.clip(1.2 - np.hypot(x, y), 0, 1)[..., None]
     colour = rng.uniform(0, 1, 3) * rng.uniform(0.7, 1, (height, width, 1))
-    return np.rint(np.concatenate([colour, alpha], axis=2) * 255).astype(np.uint8)
+    return np.asarray(np.rint(np.concatenate([colour, alpha], axis=2) * 255), np.uint8)
 
 
 def blobs(count: int, side: int, seed: int = 0) -> Iterator[Layer]:
@@ -91,6 +91,11 @@ def low_level(path: Path) -> PSD:
         return PSD.read(stream)
 
 
+def layer_info(path: Path) -> Any:
+    """The section of layers, as psd-tools reads it."""
+    return low_level(path).layer_and_mask_information.layer_info
+
+
 def test_psd_tools_reads_back_names_places_opacities_and_pixels(tmp_path: Path) -> None:
     layers = list(blobs(25, 128))
     read = list(PSDImage.open(save(tmp_path / "a.psd", layers, size=(128, 128))))
@@ -122,7 +127,7 @@ def test_merged_picture_keeps_its_transparency(tmp_path: Path, imagemagick: Imag
     layers = list(blobs(30, 128))
     merged = composited(layers, 128, 128)
     path = save(tmp_path / "a.psd", layers, merged, (128, 128))
-    assert low_level(path).layer_and_mask_information.layer_info.layer_count == -30
+    assert layer_info(path).layer_count == -30
     image = imagemagick.image(f"{path}[0]").convert("RGBA")
     assert np.abs(np.asarray(image)[..., 3] / 255 - merged[..., 3]).max() <= 0.51 / 255
     assert np.asarray(image)[..., 3].min() == 0
@@ -132,7 +137,8 @@ def test_merged_picture_keeps_its_transparency(tmp_path: Path, imagemagick: Imag
 def test_merged_colours_lie_on_white(tmp_path: Path) -> None:
     merged = composited([spot()], 64, 48)
     psd = low_level(save(tmp_path / "a.psd", [spot()], merged))
-    planes = np.frombuffer(psd.image_data.get_data(psd.header, split=False), np.uint8).reshape(4, 48, 64)
+    data: Any = psd.image_data.get_data(psd.header, split=False)
+    planes = np.frombuffer(data, np.uint8).reshape(4, 48, 64)
     np.testing.assert_array_equal(planes[:3].transpose(1, 2, 0), np.rint(over_white(merged) * 255))
     np.testing.assert_array_equal(planes[3], np.rint(merged[..., 3] * 255))
 
@@ -141,7 +147,7 @@ def test_opaque_merged_picture_has_no_alpha(tmp_path: Path, imagemagick: ImageMa
     merged = np.random.default_rng(0).uniform(0, 1, (48, 64, 4))
     merged[..., 3] = 1
     path = save(tmp_path / "a.psd", [spot()], merged)
-    assert low_level(path).layer_and_mask_information.layer_info.layer_count == 1
+    assert layer_info(path).layer_count == 1
     image = imagemagick.image(f"{path}[0]")
     assert image.mode == "RGB"
     np.testing.assert_array_equal(np.asarray(image), np.rint(merged[..., :3] * 255))
@@ -154,7 +160,7 @@ def test_layers_after_an_empty_one_are_read_in_their_places(
 ) -> None:
     empty = Layer("empty", 7, 8, np.zeros((*shape, 4), np.uint8))
     path = save(tmp_path / "a.psd", [spot("below"), empty, spot("above", 20, 30)])
-    record = low_level(path).layer_and_mask_information.layer_info.layer_records[1]
+    record = layer_info(path).layer_records[1]
     assert [channel.length for channel in record.channel_info] == [2] * 4
     below, nothing, above = PSDImage.open(path)
     assert (nothing.name, nothing.width * nothing.height) == ("empty", 0)
@@ -226,7 +232,7 @@ def test_switched_off_layer_is_switched_off(tmp_path: Path) -> None:
 
 def test_every_layer_carries_what_photoshop_asks_for(tmp_path: Path) -> None:
     path = save(tmp_path / "a.psd", [spot("a" * 40), spot("ab"), spot("花")])
-    info = low_level(path).layer_and_mask_information.layer_info
+    info = layer_info(path)
     blocks = [record.tagged_blocks for record in info.layer_records]
     assert [b.get_data(Tag.BLEND_FILL_OPACITY) for b in blocks] == [255] * 3
     assert len({b.get_data(Tag.LAYER_ID) for b in blocks}) == 3
@@ -292,7 +298,7 @@ def test_layers_are_not_held_in_memory(tmp_path: Path, monkeypatch: pytest.Monke
 def test_more_than_8000_layers_are_refused(tmp_path: Path) -> None:
     dot = np.full((1, 1, 4), 255, np.uint8)
     save(tmp_path / "a.psd", (Layer(str(i), 0, 0, dot) for i in range(8000)))
-    assert abs(low_level(tmp_path / "a.psd").layer_and_mask_information.layer_info.layer_count) == 8000
+    assert abs(layer_info(tmp_path / "a.psd").layer_count) == 8000
     with pytest.raises(SmaltiError, match=r"b\.psd.*8,000 layers") as caught:
         save(tmp_path / "b.psd", (Layer(str(i), 0, 0, dot) for i in range(8001)))
     assert caught.value.code == "too_many_layers"

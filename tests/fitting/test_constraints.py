@@ -376,7 +376,7 @@ def test_what_cannot_be_shown_is_told(tmp_path: Path, caplog: pytest.LogCaptureF
     job = small_job(tmp_path, count=60, min_visibility=0.3, min_size=90, max_size=120)
     outcome = run_job(job, tmp_path / "job")
     assert outcome.report["hidden"] == (visible(load_composition(tmp_path / "job")) < 0.3).sum() > 0
-    assert f"{outcome.report['hidden']} sprites are seen by less than was requested" in caplog.text
+    assert f"{outcome.report['hidden']} sprites are less visible than required" in caplog.text
 
 
 def test_the_first_frame_of_a_film_shows_every_sprite(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Regions: each has as many sprites as asked, of its own bitmaps and sizes, in its own place."""
+"""Regions: each has its count of sprites, of its own bitmaps and sizes, in its own place."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jobs import Floats, badge, bitmaps, contents, film, ramp, save, small_job
+from jobs import Floats, bitmaps, contents, film, save, small_job
 from numpy.typing import NDArray
 from PIL import Image
 from psd_tools import PSDImage
+from runs import fit_regions
 
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import RegionSpec
@@ -21,39 +22,9 @@ from smalti.engine.composition import Composition, load_composition
 from smalti.engine.composition.render import render
 from smalti.engine.export import export_job
 from smalti.engine.job.run import NullListener, resume_job, run_job
-from smalti.engine.templates import Template, load_templates
+from smalti.engine.templates import Template
 
 PALETTE = ("#000000", "#ffffff", "#d02010", "#1040c0", "#7f8081", "#20a060")
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A target, a badge, the folders `marks` and `petals`, and masks of its size, twice it, and a part of it."""
-    folder = tmp_path_factory.mktemp("pictures")
-    save(folder / "target.png", ramp())
-    save(folder / "badge.png", badge())
-    bitmaps(folder / "marks")
-    bitmaps(folder / "petals")
-    y, x = np.mgrid[0:64, 0:96]
-    for name, white in (
-        ("face", np.hypot(x - 30, y - 34) < 20),
-        ("sky", (x > 56) & (y < 30)),
-        ("all", x >= 0),
-        ("left", x < 40),
-    ):
-        save(folder / f"{name}.png", (255 * white).astype(np.uint8))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def templates(pictures: Path) -> list[Template]:
-    return load_templates(pictures / "marks")
-
-
-def quick(pictures: Path, templates: list[Template], *regions: dict[str, Any], **settings: Any) -> Composition:
-    given = [{**region, "mask": pictures / f"{region['mask']}.png"} for region in regions]
-    usual = {"count": 30, "steps": 50}
-    return fit(pictures / settings.pop("target", "target.png"), templates, regions=given, **{**usual, **settings})
 
 
 def white(pictures: Path, name: str, composition: Composition) -> NDArray[np.bool_]:
@@ -96,7 +67,7 @@ def alone(composition: Composition, which: NDArray[np.bool_], frame: int = 0, si
 
 
 def test_each_region_has_its_count_its_place_and_its_sizes(pictures: Path, templates: list[Template]) -> None:
-    composition = quick(
+    composition = fit_regions(
         pictures,
         templates,
         {"mask": "face", "count": 50, "min_size": 4, "max_size": 9},
@@ -131,10 +102,12 @@ def test_each_region_has_its_count_its_place_and_its_sizes(pictures: Path, templ
     ],
     ids=str,
 )
-def test_groups_stay_apart_whatever_else_is_asked(
+def test_groups_stay_apart_with_any_other_setting(
     pictures: Path, templates: list[Template], settings: dict[str, Any]
 ) -> None:
-    composition = quick(pictures, templates, {"mask": "face", "count": 40, "min_size": 5, "max_size": 12}, **settings)
+    composition = fit_regions(
+        pictures, templates, {"mask": "face", "count": 40, "min_size": 5, "max_size": 12}, **settings
+    )
     face = white(pictures, "face", composition)
     own = of_region(composition, "face")
     assert own.sum() == 40
@@ -153,7 +126,7 @@ def test_a_confined_region_draws_nowhere_outside(
     pictures: Path, templates: list[Template], settings: dict[str, Any]
 ) -> None:
     regions = [{"mask": name, "count": 40, "confine": True} for name in ("face", "sky")]
-    composition = quick(pictures, templates, *regions, **settings)
+    composition = fit_regions(pictures, templates, *regions, **settings)
     for name in ("face", "sky"):
         mask = white(pictures, name, composition)
         own = of_region(composition, name)
@@ -167,7 +140,7 @@ def test_a_confined_region_draws_nowhere_outside(
 
 
 def test_a_region_that_is_not_confined_reaches_over_its_edge(pictures: Path, templates: list[Template]) -> None:
-    composition = quick(pictures, templates, {"mask": "face", "count": 40})
+    composition = fit_regions(pictures, templates, {"mask": "face", "count": 40})
     alpha = alone(composition, of_region(composition, "face"))
     assert alpha[~white(pictures, "face", composition)].max() > 0.5
 
@@ -175,7 +148,7 @@ def test_a_region_that_is_not_confined_reaches_over_its_edge(pictures: Path, tem
 def test_keep_out_holds_for_a_confined_region_too(pictures: Path, templates: list[Template]) -> None:
     half = np.zeros((64, 96), np.uint8)
     half[:, :30] = 255
-    composition = quick(
+    composition = fit_regions(
         pictures,
         templates,
         {"mask": "face", "count": 40, "confine": True},
@@ -203,7 +176,7 @@ def test_centres_stay_in_what_keep_in_leaves_of_a_region(
     film(pictures / "frames")
     settings = {**settings}
     region = {"mask": "face", "count": 40, "confine": settings.pop("confine", False)}
-    composition = quick(
+    composition = fit_regions(
         pictures,
         templates,
         region,
@@ -245,7 +218,7 @@ def test_layers_are_called_by_their_region(tmp_path: Path, pictures: Path) -> No
 
 def test_later_regions_begin_above_earlier_ones(pictures: Path, templates: list[Template]) -> None:
     """After a step of no consequence the stack is that of the start."""
-    composition = quick(
+    composition = fit_regions(
         pictures, templates, {"mask": "face", "count": 9}, {"mask": "sky", "count": 9}, steps=1, preset="draft"
     )
     order = [of_region(composition, name).nonzero()[0] for name in ("", "face", "sky")]
@@ -254,13 +227,13 @@ def test_later_regions_begin_above_earlier_ones(pictures: Path, templates: list[
 
 
 def test_masks_may_overlap(pictures: Path, templates: list[Template]) -> None:
-    composition = quick(pictures, templates, {"mask": "face", "count": 9}, {"mask": "all", "count": 20}, count=0)
+    composition = fit_regions(pictures, templates, {"mask": "face", "count": 9}, {"mask": "all", "count": 20}, count=0)
     assert of_region(composition, "face").sum() == 9
     assert of_region(composition, "all").sum() == 20
 
 
 def test_sizes_follow_from_the_region(pictures: Path, templates: list[Template]) -> None:
-    outcome = quick(pictures, templates, {"mask": "sky", "count": 4})
+    outcome = fit_regions(pictures, templates, {"mask": "sky", "count": 4})
     sizes = 2 * outcome.scale[0][of_region(outcome, "sky")]
     typical = (white(pictures, "sky", outcome).sum() / 4) ** 0.5
     assert sizes.min() >= 0.4 * typical - 1e-3
@@ -269,7 +242,7 @@ def test_sizes_follow_from_the_region(pictures: Path, templates: list[Template])
 
 def test_without_other_sprites_the_regions_alone_are_rebuilt(pictures: Path, templates: list[Template]) -> None:
     """As under a mask: what lies outside is empty, and pulls no sprite over the edge."""
-    composition = quick(pictures, templates, {"mask": "face", "count": 60, "max_size": 12}, count=0, steps=120)
+    composition = fit_regions(pictures, templates, {"mask": "face", "count": 60, "max_size": 12}, count=0, steps=120)
     assert composition.header.background == "transparent"
     assert composition.header.sprites == 60
     mask, alpha = white(pictures, "face", composition), render(composition)[..., 3]
@@ -355,123 +328,3 @@ def test_the_report_and_the_log_tell_of_each_region(tmp_path: Path, pictures: Pa
         {"sprites": 7, "smallest": 5, "largest": 12.5},
     ]
     assert "Region 2: 7 sprites of 5 to 12.5 pixels." in (tmp_path / "job" / "engine.log").read_text()
-
-
-# What is refused.
-
-
-def refusal(pictures: Path, templates: list[Template], *regions: dict[str, Any], **settings: Any) -> SmaltiError:
-    with pytest.raises(SmaltiError) as caught:
-        quick(pictures, templates, *regions, **settings)
-    assert "\n" not in str(caught.value)
-    return caught.value
-
-
-def test_a_mask_without_white_is_named(pictures: Path, templates: list[Template]) -> None:
-    save(pictures / "black.png", np.zeros((8, 8), np.uint8))
-    fault = refusal(pictures, templates, {"mask": "black", "count": 5})
-    assert fault.code == "region_mask_empty"
-    assert fault.message.startswith(str(pictures / "black.png"))
-
-
-def test_a_region_where_the_target_is_transparent_is_named(pictures: Path, templates: list[Template]) -> None:
-    corner = np.zeros((64, 64), np.uint8)
-    corner[:6, :6] = 255
-    save(pictures / "corner.png", corner)
-    fault = refusal(pictures, templates, {"mask": "corner", "count": 5}, target="badge.png")
-    assert fault.code == "region_mask_empty"
-    assert "corner.png: nothing of the target" in fault.message
-
-
-def test_regions_that_leave_nothing_are_told(pictures: Path, templates: list[Template]) -> None:
-    fault = refusal(pictures, templates, {"mask": "all", "count": 5})
-    assert fault.code == "regions_cover_all"
-    assert "count is 30" in fault.message
-    assert "count to 0" in fault.hint
-
-
-def test_a_confined_region_without_room_is_named(pictures: Path, templates: list[Template]) -> None:
-    fault = refusal(pictures, templates, {"mask": "face", "count": 5, "min_size": 70, "confine": True})
-    assert fault.code == "region_too_small"
-    assert "face.png, not even 70 pixels" in fault.message
-
-
-@pytest.fixture
-def edge(pictures: Path) -> Path:
-    """A mask that is white along the right edge, where neither of the regions is."""
-    mask = np.zeros((64, 96), np.uint8)
-    mask[36:, 60:] = 255
-    return save(pictures / "edge.png", mask)
-
-
-@pytest.mark.parametrize("confine", [False, True])
-def test_a_region_that_keep_in_excludes_is_named(
-    pictures: Path, templates: list[Template], edge: Path, confine: bool
-) -> None:
-    fault = refusal(pictures, templates, {"mask": "face", "count": 5, "confine": confine}, keep_in=edge)
-    assert fault.code == "region_empty"
-    assert fault.message == (
-        f"{pictures / 'face.png'}: nothing of this region lies where sprites may draw (keep_in: {edge})."
-    )
-    assert fault.hint == "Change one of the two masks."
-
-
-def test_a_region_that_keep_out_excludes_is_named(pictures: Path, templates: list[Template]) -> None:
-    mask = pictures / "sky.png"
-    fault = refusal(pictures, templates, {"mask": "sky", "count": 5}, keep_out=mask)
-    assert fault.message == f"{mask}: nothing of this region lies where sprites may draw (keep_out: {mask})."
-
-
-def test_a_region_excluded_by_two_masks_is_named(pictures: Path, templates: list[Template], edge: Path) -> None:
-    fault = refusal(pictures, templates, {"mask": "all", "count": 5}, count=0, keep_in=edge, keep_out=edge)
-    assert f"(keep_in: {edge}, keep_out: {edge})" in fault.message
-    assert "three masks" in fault.hint
-
-
-def test_nothing_is_made_where_keep_in_excludes_a_region(tmp_path: Path, pictures: Path, edge: Path) -> None:
-    job = small_job(tmp_path, regions=(RegionSpec(str(pictures / "face.png"), 5),), keep_in=str(edge))
-    with pytest.raises(SmaltiError):
-        run_job(job, tmp_path / "job")
-    assert not (tmp_path / "job").exists()
-
-
-def test_a_keep_in_that_leaves_nothing_outside_the_regions_is_named(pictures: Path, templates: list[Template]) -> None:
-    mask = pictures / "face.png"
-    fault = refusal(pictures, templates, {"mask": "face", "count": 5}, keep_in=mask)
-    assert fault.code == "regions_cover_all"
-    assert f"the regions and keep_in: {mask} leave nothing" in fault.message
-
-
-def test_a_region_beyond_a_frames_outline_is_named(tmp_path: Path, pictures: Path, templates: list[Template]) -> None:
-    """What is shown moves out of the region."""
-    for frame, shift in enumerate((0, 48)):
-        rgba = np.zeros((64, 96, 4), np.uint8)
-        rgba[10:58, shift : shift + 48] = 200
-        rgba[10:58, shift : shift + 48, 3] = 255
-        save(tmp_path / "film" / f"{frame}.png", rgba)
-    with pytest.raises(SmaltiError) as caught:
-        fit(
-            tmp_path / "film",
-            templates,
-            count=5,
-            steps=4,
-            frame_steps=4,
-            inside_outline=True,
-            regions=[{"mask": pictures / "left.png", "count": 5}],
-        )
-    assert caught.value.code == "region_empty"
-    assert "left.png in frame 2 lies where sprites may draw" in caught.value.message
-
-
-def test_a_missing_mask_is_named(pictures: Path, templates: list[Template]) -> None:
-    assert str(pictures / "no.png") in refusal(pictures, templates, {"mask": "no", "count": 5}).message
-
-
-def test_missing_bitmaps_of_a_region_are_named(pictures: Path, templates: list[Template]) -> None:
-    region = {"mask": "face", "count": 5, "primitives": pictures / "nowhere"}
-    assert str(pictures / "nowhere") in refusal(pictures, templates, region).message
-
-
-def test_a_smallest_size_beyond_the_canvas_is_named(pictures: Path, templates: list[Template]) -> None:
-    fault = refusal(pictures, templates, {"mask": "face", "count": 5, "min_size": 1e6})
-    assert "min_size of region 1 is 1000000.0, but must be at most 1536" in fault.message

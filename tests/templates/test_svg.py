@@ -309,7 +309,7 @@ def test_without_the_package_the_message_says_what_to_install(tmp_path: Path, mo
     assert "pip install resvg_py" in fault.hint
 
 
-def test_a_panic_of_the_renderer_is_told_like_any_other_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_panic_of_the_renderer_is_an_error_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class PanicException(BaseException):
         """What a panic in Rust is in Python."""
 
@@ -366,8 +366,8 @@ def test_a_job_of_drawings_goes_on_without_them(tmp_path: Path) -> None:
     drawing(marks / "tile.svg")
     drawing(marks / "disc.svg", '<circle cx="5" cy="5" r="4" fill="#2060a0" opacity=".8"/>')
     run_job(job, tmp_path / "whole")
-    asked = iter([False] * 5 + [True])
-    assert run_job(job, tmp_path / "broken", should_stop=lambda: next(asked)).cancelled
+    stops = iter([False] * 5 + [True])
+    assert run_job(job, tmp_path / "broken", should_stop=lambda: next(stops)).cancelled
     for file in marks.iterdir():
         file.unlink()
     assert not resume_job(tmp_path / "broken").cancelled

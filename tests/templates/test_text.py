@@ -44,7 +44,7 @@ def accents() -> Path:
     """A font file with accents; skips where this machine has none."""
     for name in ("DejaVuSans.ttf", "arial.ttf", "Arial.ttf", "LiberationSans-Regular.ttf"):
         try:
-            return Path(ImageFont.truetype(name).path)
+            return Path(str(ImageFont.truetype(name).path))
         except OSError:
             continue
     pytest.skip("needs a font with accents")
@@ -178,7 +178,7 @@ def test_every_letter_of_english_is_in_the_built_in_font(caplog: pytest.LogCaptu
     assert not caplog.records
 
 
-# Limits.
+# Size.
 
 
 def test_a_long_word_makes_all_words_smaller() -> None:
@@ -238,8 +238,8 @@ def test_a_broken_font_is_refused(font: Path, content: bytes | None) -> None:
 def test_a_job_of_letters_goes_on_without_the_font(tmp_path: Path, font: Path) -> None:
     job = small_job(tmp_path, primitives=None, text="Smalti", font=str(font))
     run_job(job, tmp_path / "whole")
-    asked = iter([False] * 5 + [True])
-    assert run_job(job, tmp_path / "broken", should_stop=lambda: next(asked)).cancelled
+    stops = iter([False] * 5 + [True])
+    assert run_job(job, tmp_path / "broken", should_stop=lambda: next(stops)).cancelled
     font.unlink()
     assert not resume_job(tmp_path / "broken").cancelled
     whole, broken = contents(tmp_path / "whole"), contents(tmp_path / "broken")
@@ -248,9 +248,7 @@ def test_a_job_of_letters_goes_on_without_the_font(tmp_path: Path, font: Path) -
     assert [t.name for t in load_composition(tmp_path / "broken").templates] == list("Smalti")
 
 
-def test_a_job_keeps_what_was_asked_with_the_whole_path_of_the_font(
-    tmp_path: Path, font: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_keeps_the_whole_path_of_the_font(tmp_path: Path, font: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     job = small_job(tmp_path, primitives=None, text="a b", font="font.ttf", text_split="words", steps=1)
     run_job(job, tmp_path / "job")
