@@ -16,6 +16,7 @@ from PIL import Image
 
 from scenes import affine_of
 from smalti.engine import cli
+from smalti.engine.arrays import Float64Array
 from smalti.engine.bench import circles, report
 from smalti.engine.bench.memory import CLEAR, Meter
 from smalti.engine.bench.plot import draw_plot
@@ -55,7 +56,7 @@ def complaint(capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
 # Speed.
 
 
-def counted(affine: np.ndarray, width: int, height: int) -> int:
+def counted(affine: Float64Array, width: int, height: int) -> int:
     """Covered pairs by looking at every pixel."""
     y, x = np.mgrid[0:height, 0:width] + 0.5
     a, b, c, d, e, f = (affine[:, i].reshape(-1, 1, 1) for i in range(6))
@@ -252,20 +253,21 @@ def test_transparent_parts_of_a_target_are_white(tmp_path: Path) -> None:
 
 def test_the_error_is_that_of_values_from_minus_1_to_1() -> None:
     target = np.ones((256, 256, 4), np.float32)
-    found = target - np.float32([0.5, 0.5, 0.5, 0.0])
-    assert circles.error(found, target) == pytest.approx(1.0)
+    rendered = target - np.array([0.5, 0.5, 0.5, 0.0], np.float32)
+    assert circles.error(rendered, target) == pytest.approx(1.0)
 
 
 def test_circles_are_2048_upright_discs_and_the_same_for_a_seed(here: Path) -> None:
     target = circles.read_target(here / "starry.png")
     (start, first), (_, second), (_, other) = (circles.fit(target, 30, seed) for seed in (1, 1, 2))
     for sprites in start, first:
-        assert all(len(values) == 2048 for values in sprites.values())
-        assert not sprites["theta"].any()
-        assert not sprites["aspect"].any()
-        assert not sprites["template"].any()
-    assert all((first[name] == second[name]).all() for name in first)
-    assert (first["x"] != other["x"]).any()
+        assert len(sprites) == 2048
+        assert not sprites.theta.any()
+        assert not sprites.aspect.any()
+        assert not sprites.template.any()
+    again = second.columns()
+    assert all((values == again[name]).all() for name, values in first.columns().items())
+    assert (first.x != other.x).any()
 
 
 @pytest.mark.parametrize(

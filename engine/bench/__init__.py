@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`smalti bench`: how fast this machine is (speed.py, report.py), and a published task solved again (circles.py)."""
+"""`smalti bench`: how fast this machine is (scene, speed, memory, report, plot), and a published task (circles)."""

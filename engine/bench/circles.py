@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
 from smalti.bridge.errors import SmaltiError
 
+from ..arrays import Float32Array, UInt8Array
 from ..cpu import threads_to_kernels
 from ..files.atomic import write_atomic
 from ..files.images import premultiply, read_image, write_png
@@ -29,11 +29,9 @@ from ..fitting.objective import ImageObjective
 from ..fitting.optimiser import Optimiser, OptimiserSettings
 from ..fitting.schedule import Schedule
 from ..fitting.strategy.relocate import RelocateSettings, relocate
-from ..raster import build_atlas, composite
+from ..raster import Scene, build_atlas, draw
 from ..sprites import Sprites
-from .scene import TEXELS, disc
-
-Pixels = NDArray[np.float32]
+from .scene import TEXELS, disc, is_gpu
 
 CIRCLES = 2048
 SIDE = 256
@@ -54,11 +52,13 @@ PUBLISHED = {
 """Name of an image's file -> the final error that the README of `SOURCE` gives for JAX (45 s an image) and PyTorch
 (281 s), both with 4,096 steps on its author's GPU."""
 
-FLATNESS, OVERLAP = 0.05, 3.0
-"""How the discs start, see `smalti.engine.fitting.initialise`: closer to the detail than sprites usually do."""
-BLUR = 1.0
+INITIALISATION = InitialiseSettings(flat_density=0.05, overdraw=3.0)
+"""Closer to the salient parts than sprites usually begin."""
+SCHEDULE = Schedule(lod_bias=1.0)
+RELOCATION = RelocateSettings()
+
 GAP = 8
-"""Pixels between the three panels of the picture."""
+"""Float32Array between the three panels of the picture."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class Outcome:
 
     Attributes:
         image: the file.
-        circles, steps, seed, device: what was asked.
-        threads: how many.
+        circles, steps, seed, device: as requested.
+        threads: number of them.
         seconds: from the target to the last step.
         mse: of the final picture, on values from -1 to 1.
         jax, pytorch: the published figures; None for an image that is not among them.
@@ -123,7 +123,7 @@ def run(
         raise SmaltiError(
             f"{folder}: cannot be made ({fault.strerror}).", "Choose another folder.", "cannot_write"
         ) from fault
-    where = "a GPU" if device == "cuda" else f"{torch.get_num_threads()} threads"
+    where = "a GPU" if is_gpu(device) else f"{torch.get_num_threads()} threads"
     print(f"{CIRCLES:,} circles, {SIDE} x {SIDE} pixels, {steps:,} steps on {where}.")
     print(f"Published: {SOURCE} (JAX 45 s, PyTorch 281 s an image, on a GPU).\n")
     width = max(5, *(len(name) for name in names))
@@ -139,7 +139,7 @@ def run(
     return outcomes
 
 
-def read_target(image: Path) -> Pixels:
+def read_target(image: Path) -> Float32Array:
     """[256, 256, 4] premultiplied: the image over white, reduced (or enlarged) by Lanczos whatever its proportions."""
     pixels = premultiply(read_image(image))
     over_white = np.rint(255 * (pixels[..., :3] + 1 - pixels[..., 3:])).astype(np.uint8)
@@ -149,13 +149,13 @@ def read_target(image: Path) -> Pixels:
     return target
 
 
-def fit(target: Pixels, steps: int, seed: int, device: str = "cpu") -> tuple[Sprites, Sprites]:
-    """Paint one target; returns the circles at the start and at the end, as `Optimiser.sprites` does."""
+def fit(target: Float32Array, steps: int, seed: int, device: str = "cpu") -> tuple[Sprites, Sprites]:
+    """Paint one target [256, 256, 4]; returns the circles as initialized, and after the last step."""
     template = disc()
     size_range = 2.0, float(SIDE)
     settings = OptimiserSettings(
         steps=steps,
-        schedule=Schedule(lod_bias=BLUR),
+        schedule=SCHEDULE,
         colour_mix=0.0,
         blend_space="srgb",
         alpha_max=1.0,
@@ -165,37 +165,34 @@ def fit(target: Pixels, steps: int, seed: int, device: str = "cpu") -> tuple[Spr
         back_end=device,
     )
     group = Group(CIRCLES, range(1), size_range)
-    initialisation, relocation = InitialiseSettings(flat_density=FLATNESS, overdraw=OVERLAP), RelocateSettings()
     measured = [measure_template(template)]
-    sampler = SpriteSampler(target.astype(np.float64), measured, 0.0, group, True, initialisation.sampler)
-    sprites = initialise(sampler, CIRCLES, np.random.default_rng(seed), initialisation)
+    sampler = SpriteSampler(target.astype(np.float64), measured, 0.0, group, True, INITIALISATION.sampler)
+    sprites = initialise(sampler, CIRCLES, np.random.default_rng(seed), INITIALISATION)
     objective = ImageObjective(target, np.ones_like(target), settings.blend_space, settings.aim, seed)
     optimiser = Optimiser(objective, build_atlas([template]), np.full((1, 2), float(TEXELS)), sprites, settings)
     before = optimiser.sprites()
     with threads_to_kernels():
         while not optimiser.finished:
-            if relocation.is_due(optimiser.done, steps):
-                relocate(optimiser, [sampler], relocation, np.random.default_rng((seed, optimiser.done)))
+            if RELOCATION.is_due(optimiser.done, steps):
+                relocate(optimiser, [sampler], RELOCATION, np.random.default_rng((seed, optimiser.done)))
             optimiser.step()
     return before, optimiser.sprites()
 
 
-def picture(sprites: Sprites) -> Pixels:
+def picture(sprites: Sprites) -> Float32Array:
     """[256, 256, 4]: the circles over white."""
-    affine = sprites.affine(np.full((1, 2), float(TEXELS)))
-    opacity, tint = (torch.from_numpy(values.astype(np.float64)) for values in (sprites.opacity, sprites.tint))
-    white = torch.ones(SIDE, SIDE, 4)
-    template, atlas = torch.from_numpy(sprites.template), build_atlas([disc()])
-    image: Pixels = composite(affine, opacity, tint, template, atlas, (SIDE, SIDE), white).numpy()
-    return image
+    affine = sprites.affine(np.full((1, 2), float(TEXELS))).numpy()
+    exact, white = sprites.double(), np.ones((SIDE, SIDE, 4), np.float32)
+    scene = Scene(affine, exact.opacity, exact.tint, exact.template, build_atlas([disc()]), (SIDE, SIDE), white)
+    return draw(scene, "cpu")
 
 
-def error(found: Pixels, target: Pixels) -> float:
-    """Mean squared error of values from -1 to 1, over the three colours."""
-    return 4 * float(np.square(found[..., :3].astype(np.float64) - target[..., :3]).mean())
+def error(rendered: Float32Array, target: Float32Array) -> float:
+    """Mean squared error of values from -1 to 1, over the three channels of color."""
+    return 4 * float(np.square(rendered[..., :3].astype(np.float64) - target[..., :3]).mean())
 
 
-def _outcome(image: Path, name: str, target: Pixels, folder: Path, steps: int, seed: int, device: str) -> Outcome:
+def _outcome(image: Path, name: str, target: Float32Array, folder: Path, steps: int, seed: int, device: str) -> Outcome:
     began = time.perf_counter()
     before, after = fit(target, steps, seed, device)
     seconds = time.perf_counter() - began
@@ -220,7 +217,7 @@ def _outcome(image: Path, name: str, target: Pixels, folder: Path, steps: int, s
     )
 
 
-def _side_by_side(panels: Sequence[Pixels]) -> NDArray[np.uint8]:
+def _side_by_side(panels: Sequence[Float32Array]) -> UInt8Array:
     sheet = np.full((SIDE, len(panels) * (SIDE + GAP) - GAP, 4), 255, np.uint8)
     for at, panel in enumerate(panels):
         left = at * (SIDE + GAP)

@@ -2,7 +2,7 @@
 """Working memory of a case: how far the resident memory of a process of its own rises above inputs and outputs.
 
 Run as a module, it is that process: one case per line of JSON on stdin, megabytes on stdout. It asks the Linux kernel;
-elsewhere nothing that can be trusted is at hand, and there is no figure.
+elsewhere there is no reliable source, and no figure.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class Meter:
     def working_mb(self, case: Case) -> float | None:
         """MiB that one forward and backward pass, or one step if that is more, take beyond their inputs and outputs.
 
-        None where the system does not tell.
+        None where the system does not report it.
         """
-        if case.backend == "cuda":
+        if case.is_gpu:
             return _of_gpu(case)
         if self._process is None or self._process.stdin is None or self._process.stdout is None:
             return None
@@ -68,7 +68,7 @@ class Meter:
 
 
 def _of_gpu(case: Case) -> float:
-    """The same of a GPU's memory, as torch hands it out. What a step keeps from one to the next counts too."""
+    """The same of a GPU's memory, as torch allocates it. What a step keeps for the next one counts too."""
     import torch
 
     from .speed import Passes, optimiser_for
@@ -106,7 +106,7 @@ def _measured(case: Case) -> float:
 
 
 def _begin() -> int:
-    """Let the peak begin anew. Returns the resident memory now, bytes."""
+    """Reset the peak. Returns the resident memory now, bytes."""
     gc.collect()
     CLEAR.write_text("5")
     return _status("VmRSS")
@@ -124,17 +124,17 @@ def _status(name: str) -> int:
 
 
 def main() -> None:
-    """Answer cases until stdin ends, each in a copy of this process, for what one leaves behind serves the next."""
+    """Measure cases until stdin ends, each in a fork of this process, so that none reuses the memory of another."""
     from .speed import optimiser_for
 
-    # Loads what is slow to load, once for all. No pass is run: the threads it starts would not survive in a copy.
+    # Load what is slow to load, once for all. No pass is run: its threads would not survive in a fork.
     optimiser_for(SMALL)
     for line in sys.stdin:
         case = Case(**json.loads(line))
         child = os.fork()
         if child == 0:
             try:
-                # A first small run, which nobody asks for, loads the rest of the code and starts the threads.
+                # A small run first, which is not measured: it loads the rest of the code and starts the threads.
                 _measured(replace(SMALL, backend=case.backend, threads=case.threads))
                 print(_measured(case), flush=True)
             finally:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which cases `smalti bench` times, and what it says of them: a table, how time grows, a file of numbers."""
+"""The cases that `smalti bench` times, and its report: a table, how time grows, a file of numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..cpu import instruction_set
 from ..devices import available_devices
 from ..files.atomic import write_atomic
 from .memory import Meter
-from .scene import Case
+from .scene import Case, is_gpu
 from .speed import Times, time_case
 
 SPRITES = (1_000, 10_000)
@@ -26,7 +26,7 @@ SIZES = (512, 1024, 2048)
 HALF_SIZE = 25.0
 
 TINY = Case("reference", 1, 50, 64, 8.0, 0.0)
-"""What the reference is timed on, which is there to be right and not to be fast."""
+"""What the reference is timed on, which is written to be right and not to be fast."""
 REFERENCE_LIMIT = 1_000_000
 """Sprites times pixels above which the reference is left out of a case that was asked for."""
 
@@ -38,7 +38,7 @@ MORE_DEPTH = tuple((n, 512) for n in (1_000, 2_000, 4_000, 8_000))
 
 @dataclass(frozen=True)
 class Row:
-    """One case and what was measured. Memory is None where the system does not tell."""
+    """One case and its figures. Memory is in MiB, and None where the system does not report it."""
 
     case: Case
     times: Times
@@ -51,7 +51,7 @@ class Row:
 
     @property
     def pairs_per_second(self) -> float:
-        """Covered pixel-sprite pairs that forward and backward pass together deal with in a second."""
+        """Covered pixel-sprite pairs in a second of forward and backward pass together."""
         return 1000 * self.times.covered_pairs / self.times.both_ms
 
     def as_json(self) -> dict[str, str | int | float | None]:
@@ -70,7 +70,7 @@ class Line:
 
 def thread_counts(backend: str = "cpu") -> list[int]:
     """One, and all that torch uses; for a GPU there is only one."""
-    return sorted({1, torch.get_num_threads()}) if backend != "cuda" else [1]
+    return sorted({1, torch.get_num_threads()}) if not is_gpu(backend) else [1]
 
 
 def fastest() -> tuple[str, int]:
@@ -84,13 +84,13 @@ def one_case(sprites: int, size: int, half_size: float, mix: float, threads: Seq
     return [
         Case(backend, count, sprites, size, half_size, mix)
         for backend in available_devices()
-        for count in (threads if backend != "cuda" else thread_counts(backend))
+        for count in (threads if not is_gpu(backend) else thread_counts(backend))
         if backend != "reference" or sprites * size**2 <= REFERENCE_LIMIT
     ]
 
 
 def all_cases() -> list[Case]:
-    """What is timed by default. The last ones show how time grows, on all threads of the fastest back end."""
+    """The default cases. The last ones show how time grows, on all threads of the fastest back end."""
     scenes = [(n, size) for n in SPRITES for size in SIZES]
     cases = [
         Case(backend, threads, n, size, HALF_SIZE, 0.0)
@@ -150,14 +150,14 @@ def _ms(value: float) -> str:
 
 
 def by_scene(rows: Sequence[Row], backend: str, threads: int) -> dict[tuple[int, int], Row]:
-    """The rows of one back end on so many threads, by number of sprites and canvas."""
+    """The rows of one back end on a number of threads, by number of sprites and side of the canvas."""
     return {(r.case.sprites, r.case.size): r for r in rows if (r.case.backend, r.case.threads) == (backend, threads)}
 
 
 def growth_rows(rows: Sequence[Row], scenes: Iterable[tuple[int, int]]) -> list[Row]:
     """The rows that show how time grows over some scenes: the fastest back end on all threads."""
-    found = by_scene(rows, *fastest())
-    return [found[scene] for scene in scenes]
+    of_fastest = by_scene(rows, *fastest())
+    return [of_fastest[scene] for scene in scenes]
 
 
 def line_through(rows: Sequence[Row]) -> Line:
@@ -175,7 +175,7 @@ def linear_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def growth_text(rows: Sequence[Row]) -> str:
-    """What the rows of `all_cases` say about threads, and about growth with sprites, pixels and depth."""
+    """The report on the rows of `all_cases`: threads, and growth with sprites, pixels and depth."""
     threads = thread_counts()
     lines = []
     if len(threads) > 1:
@@ -194,7 +194,7 @@ def growth_text(rows: Sequence[Row]) -> str:
         )
     line = line_through(linear_rows(rows))
     lines += [
-        "A pixel is finished once no light passes, so what lies deep costs little.",
+        "A pixel is finished once no light passes, so sprites that lie deep cost little.",
         f"Over the sweep of sprites and pixels a step takes {line.fixed_ms:.1f} ms, and {line.ms_per_million:.2f} ms "
         f"for each million of covered pairs (r squared {line.r2:.4f}).",
     ]
@@ -205,5 +205,5 @@ def _scene(row: Row) -> str:
     return f"{row.case.sprites:,} on {row.case.size} px (depth {row.depth:.1f})"
 
 
-def _ratio(last: Row, first: Row, what: str) -> str:
-    return f"{getattr(last.times, what) / getattr(first.times, what):.1f}"
+def _ratio(last: Row, first: Row, field: str) -> str:
+    return f"{getattr(last.times, field) / getattr(first.times, field):.1f}"

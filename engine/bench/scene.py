@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is drawn to be timed: random sprites from soft discs, and how many pixels they cover."""
+"""The scenes that are timed: random sprites from soft discs, and how many pixels they cover."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..arrays import Float32Array, Float64Array
 from ..sprites import Sprites
-
-Floats = NDArray[np.float64]
 
 TEXELS = 64
 """Side of the discs, texels."""
@@ -18,15 +16,15 @@ TEXELS = 64
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to time.
+    """A scene, and what draws it.
 
     Attributes:
         backend: a key of `smalti.engine.raster.BACK_ENDS`.
-        threads: how many.
-        sprites: how many.
+        threads: number of threads.
+        sprites: number of sprites.
         size: side of the square canvas, pixels.
         half_size: mean half-size of a sprite, pixels; they are spread evenly over 0.3 to 1.7 times that.
-        mix: colour mix.
+        mix: color mix, 0 to 1.
     """
 
     backend: str
@@ -36,18 +34,28 @@ class Case:
     half_size: float
     mix: float
 
+    @property
+    def is_gpu(self) -> bool:
+        """Whether it is drawn by a GPU, which works on while Python goes on."""
+        return is_gpu(self.backend)
 
-def disc(colour: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> NDArray[np.float32]:
+
+def is_gpu(backend: str) -> bool:
+    """Whether a back end is a GPU's."""
+    return backend == "cuda"
+
+
+def disc(color: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> Float32Array:
     """[64, 64, 4] premultiplied: a disc whose edge fades over the outer eighth of its radius."""
     y, x = np.mgrid[0:TEXELS, 0:TEXELS] + 0.5 - TEXELS / 2
     alpha = np.clip((1 - np.hypot(x, y) / (TEXELS / 2)) * 8, 0, 1)
-    bitmap: NDArray[np.float32] = (alpha[..., None] * np.array([*colour, 1.0])).astype(np.float32)
+    bitmap: Float32Array = (alpha[..., None] * np.array([*color, 1.0])).astype(np.float32)
     return bitmap
 
 
-def discs() -> list[NDArray[np.float32]]:
+def discs() -> list[Float32Array]:
     """The four templates of every case."""
-    return [disc(colour) for colour in ((0.9, 0.3, 0.2), (0.3, 0.7, 0.3), (0.3, 0.5, 0.9), (0.9, 0.8, 0.5))]
+    return [disc(color) for color in ((0.9, 0.3, 0.2), (0.3, 0.7, 0.3), (0.3, 0.5, 0.9), (0.9, 0.8, 0.5))]
 
 
 def random_sprites(case: Case) -> Sprites:
@@ -66,8 +74,8 @@ def random_sprites(case: Case) -> Sprites:
     )
 
 
-def covered_pairs(affine: Floats, width: int, height: int) -> int:
-    """The number of (sprite, pixel) pairs with the pixel's centre on the canvas and inside the sprite's rectangle.
+def covered_pairs(affine: Float64Array, width: int, height: int) -> int:
+    """The number of (sprite, pixel) pairs with the pixel's center on the canvas and inside the sprite's rectangle.
 
     Counted exactly, row by row: a rectangle's pixels in one row lie side by side.
 
@@ -84,8 +92,8 @@ def covered_pairs(affine: Floats, width: int, height: int) -> int:
         rows = np.maximum(np.clip(np.floor(middle + reach - 0.5) + 1, 0, height).astype(np.int64) - top, 0)
         sprite = np.repeat(np.arange(len(a)), rows)
         y = top[sprite] + np.arange(len(sprite)) - (np.cumsum(rows) - rows)[sprite] + 0.5
-        left: Floats = np.zeros(len(sprite))
-        right: Floats = np.full(len(sprite), float(width))
+        left: Float64Array = np.zeros(len(sprite))
+        right: Float64Array = np.full(len(sprite), float(width))
         for slope, rest in ((a[sprite], b[sprite] * y + c[sprite]), (d[sprite], e[sprite] * y + f[sprite])):
             with np.errstate(divide="ignore", invalid="ignore"):  # an upright side: all of a row or nothing
                 ends = (-1 - rest) / slope, (1 - rest) / slope

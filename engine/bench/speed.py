@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Timing one case: forward and backward pass alone, and a whole step of the optimiser."""
+"""Timing one case: forward and backward pass alone, and a whole step of the optimizer."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..arrays import Float64Array
 from ..cpu import threads_to_kernels
 from ..fitting.objective import ImageObjective
 from ..fitting.optimiser import Optimiser, OptimiserSettings
 from ..fitting.schedule import Schedule
-from ..raster import build_atlas, composite
-from ..raster.geometry import affine_maps
+from ..raster import Scene, build_atlas, draw
 from .scene import TEXELS, Case, covered_pairs, discs, random_sprites
 
 T = TypeVar("T")
@@ -46,24 +46,36 @@ class Times:
 
 
 class Passes:
-    """A forward and a backward pass over a case, with all that they take already at hand.
+    """A forward and a backward pass over a case, with everything that they take prepared.
 
     The gradient of the picture is random, and the background opaque.
     """
 
     def __init__(self, case: Case) -> None:
-        device = torch.device("cuda" if case.backend == "cuda" else "cpu")
-        shape = torch.full((case.sprites, 2), float(TEXELS), dtype=torch.float64)
-        s = {name: torch.from_numpy(values) for name, values in random_sprites(case).columns().items()}
-        affine = affine_maps(s["x"], s["y"], s["scale"], s["aspect"], s["theta"], shape)
-        self._leaves = tuple(t.to(device).requires_grad_() for t in (affine, s["opacity"], s["tint"]))
-        self.affine = self._leaves[0]
-        self._template = s["template"].to(device)
-        self._atlas = build_atlas(discs())
-        self._background = torch.ones(case.size, case.size, 4, device=device)
+        device = torch.device("cuda" if case.is_gpu else "cpu")
+        sprites = random_sprites(case)
+        affine = sprites.affine(np.full((len(discs()), 2), float(TEXELS)))
+        columns = (affine, torch.from_numpy(sprites.opacity), torch.from_numpy(sprites.tint))
+        affine, opacity, tint = self._leaves = tuple(column.to(device).requires_grad_() for column in columns)
+        self._scene = Scene(
+            affine,
+            opacity,
+            tint,
+            torch.from_numpy(sprites.template).to(device),
+            build_atlas(discs()),
+            (case.size, case.size),
+            torch.ones(case.size, case.size, 4, device=device),
+            case.mix,
+        )
         gradient = torch.rand(case.size, case.size, 4, generator=torch.Generator().manual_seed(0)) - 0.5
         self._gradient = gradient.to(device)
         self._case = case
+
+    @property
+    def affine(self) -> Float64Array:
+        """[N, 6] maps from canvas pixels to template coordinates."""
+        maps: Float64Array = self._leaves[0].detach().cpu().numpy()
+        return maps
 
     @property
     def output_bytes(self) -> int:
@@ -71,38 +83,25 @@ class Passes:
         return sum(t.nbytes for t in (self._gradient, *self._leaves))
 
     def forward(self) -> Tensor:
-        """The picture, finished."""
-        case = self._case
-        size = case.size, case.size
-        affine, opacity, tint = self._leaves
-        image = composite(
-            affine,
-            opacity,
-            tint,
-            self._template,
-            self._atlas,
-            size,
-            self._background,
-            case.mix,
-            back_end=case.backend,
-        )
-        _wait_for(case)
+        """[size, size, 4]: the picture, finished."""
+        image = draw(self._scene, self._case.backend)
+        _wait_for(self._case)
         return image
 
     def backward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """The gradients, finished."""
+        """The gradients of affine maps, opacities and tints, finished."""
         gradients = torch.autograd.grad(image, self._leaves, self._gradient)
         _wait_for(self._case)
         return gradients
 
 
 def _wait_for(case: Case) -> None:
-    if case.backend == "cuda":
+    if case.is_gpu:
         torch.cuda.synchronize()
 
 
 def optimiser_for(case: Case) -> Optimiser:
-    """An optimizer of the case's sprites, so slow that they stay where they are."""
+    """An optimizer of the case's sprites, with learning rates so small that they stay where they are."""
     settings = OptimiserSettings(
         steps=1_000_000,
         learning_rate_factor=1e-3,
@@ -158,14 +157,14 @@ def _time_passes(case: Case, seconds: float) -> tuple[float, float, int]:
 
     times = _repeated(both, seconds)
     forward, backward = (1000 * statistics.median(pair[i] for pair in times) for i in (0, 1))
-    return forward, backward, covered_pairs(passes.affine.detach().cpu().numpy(), case.size, case.size)
+    return forward, backward, covered_pairs(passes.affine, case.size, case.size)
 
 
 def _time_step(case: Case, seconds: float) -> float:
     """Milliseconds of a step."""
     optimiser = optimiser_for(case)
-    # A GPU is not waited for in each step.
-    together = 50 if case.backend == "cuda" else 1
+    # A GPU is waited for once in many steps, as in a fit.
+    together = 50 if case.is_gpu else 1
 
     def step() -> float:
         began = time.perf_counter()
