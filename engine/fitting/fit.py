@@ -208,7 +208,7 @@ class Fit:
 
     def _optimiser_of(self, target: Float32Array, sprites: Sprites, settings: OptimiserSettings) -> Optimiser:
         objective = ImageObjective(
-            target, self._plan.background, settings.blend_space, settings.aim, self._plan.seed + self.frame
+            target, self._plan.background, settings.blend_space, settings.objective, self._plan.seed + self.frame
         )
         return Optimiser(objective, self._atlas, self._shapes, sprites, settings, self._constraints)
 

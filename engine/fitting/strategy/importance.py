@@ -158,7 +158,7 @@ def pruned_sprites(optimiser: Optimiser) -> Sprites:
     for structure wants another measure and is left alone.
     """
     sprites = optimiser.sprites()
-    if not optimiser.settings.aim.is_per_pixel:
+    if not optimiser.settings.objective.is_per_pixel:
         return sprites
     optimiser.objective.use_level(1)
     shown = np.ones(len(sprites))
