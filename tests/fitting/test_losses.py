@@ -192,7 +192,7 @@ def test_the_gradient_is_that_of_finite_differences(term: str, weighted: bool, n
     rendered[..., 3] = torch.from_numpy(rng.uniform(0, 1, rendered.shape[:2]))
 
     def value(picture: Tensor) -> Tensor:
-        return loss(picture, goal, weights, (picture[..., 3], goal[..., 3]))
+        return loss(picture, goal, weights, (picture[..., 3], goal[..., 3]), (goal, goal))
 
     at = rendered.clone().requires_grad_()
     value(at).backward()
@@ -211,8 +211,8 @@ def test_a_picture_has_no_distance_from_itself_and_some_from_others(term: str, n
     rendered, goal = pictures()
     loss = loss_of(term, network)
     half = torch.full(rendered.shape[:2], 0.5, dtype=rendered.dtype)
-    assert float(loss(goal, goal, None, (half, half))) == pytest.approx(0, abs=1e-9)
-    assert float(loss(rendered, goal, None, (half, 2 * half))) > 1e-5
+    assert float(loss(goal, goal, None, (half, half), (goal, goal))) == pytest.approx(0, abs=1e-9)
+    assert float(loss(rendered, goal, None, (half, 2 * half), (goal, goal))) > 1e-5
 
 
 @pytest.mark.parametrize("term", TERMS)
@@ -222,7 +222,7 @@ def test_every_term_works_on_any_canvas_and_for_black_and_white(term: str, netwo
         for level in (0.0, 1.0):
             rendered = torch.full((*size, 4), level, dtype=torch.float32).requires_grad_()
             goal = torch.full((*size, 4), 0.5)
-            value = loss(rendered, goal, torch.ones(size), (rendered[..., 3], goal[..., 3]))
+            value = loss(rendered, goal, torch.ones(size), (rendered[..., 3], goal[..., 3]), (goal, goal))
             value.backward()
             assert rendered.grad is not None
             assert rendered.grad.isfinite().all()
@@ -235,8 +235,8 @@ def test_pixels_without_weight_get_no_gradient(term: str) -> None:
     rendered.requires_grad_()
     weights = torch.zeros(64, 96)
     weights[:, 72:] = 3
-    loss, opacity = loss_of(term), (rendered[..., 1], goal[..., 1])
-    value = loss(rendered, goal, weights, opacity)
+    loss, opacity, previous = loss_of(term), (rendered[..., 1], goal[..., 1]), (goal, goal)
+    value = loss(rendered, goal, weights, opacity, previous)
     value.backward()
     assert rendered.grad is not None
     gradient = rendered.grad.abs().sum(dim=(0, 2))
@@ -244,7 +244,7 @@ def test_pixels_without_weight_get_no_gradient(term: str) -> None:
     assert gradient[:24].sum() == 0 or term == "ms_ssim"
     assert gradient[:24].sum() < 1e-3 * gradient[72:].sum()
     with torch.no_grad():  # only proportions matter
-        assert float(value) == pytest.approx(float(loss(rendered, goal, weights / 7, opacity)))
+        assert float(value) == pytest.approx(float(loss(rendered, goal, weights / 7, opacity, previous)))
 
 
 def test_a_sum_is_the_sum_of_its_terms() -> None:
