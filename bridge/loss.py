@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 
 class TermInfo(NamedTuple):
-    """A loss term, for whoever chooses one.
+    """What an artist needs to know of a loss term.
 
     Attributes:
         help: what it compares, in one line.

@@ -56,5 +56,5 @@ def optimiser(background: bool, chosen: OptimiserSettings) -> Optimiser:
     )
     shapes = np.array([[width, height] for height, width in TEMPLATES], np.float64)
     behind = np.full((*SIZE, 4), (0.3, 0.6, 0.1, 1), np.float32) if background else None
-    objective = ImageObjective(target, behind, chosen.blend_space, chosen.aim, seed=7)
+    objective = ImageObjective(target, behind, chosen.blend_space, chosen.objective, seed=7)
     return Optimiser(objective, build_atlas(bitmaps), shapes, sprites, chosen)

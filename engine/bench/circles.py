@@ -168,7 +168,7 @@ def fit(target: Float32Array, steps: int, seed: int, device: str = "cpu") -> tup
     measured = [measure_template(template)]
     sampler = SpriteSampler(target.astype(np.float64), measured, 0.0, group, True, INITIALISATION.sampler)
     sprites = initialise(sampler, CIRCLES, np.random.default_rng(seed), INITIALISATION)
-    objective = ImageObjective(target, np.ones_like(target), settings.blend_space, settings.aim, seed)
+    objective = ImageObjective(target, np.ones_like(target), settings.blend_space, settings.objective, seed)
     optimiser = Optimiser(objective, build_atlas([template]), np.full((1, 2), float(TEXELS)), sprites, settings)
     before = optimiser.sprites()
     with threads_to_kernels():

@@ -118,7 +118,7 @@ def optimiser_for(case: Case) -> Optimiser:
     target[..., :3] = np.random.default_rng(0).random((case.size, case.size, 3), np.float32)
     templates = discs()
     shapes = np.full((len(templates), 2), float(TEXELS))
-    objective = ImageObjective(target, np.ones_like(target), settings.blend_space, settings.aim, seed=0)
+    objective = ImageObjective(target, np.ones_like(target), settings.blend_space, settings.objective, seed=0)
     return Optimiser(objective, build_atlas(templates), shapes, random_sprites(case), settings)
 
 

@@ -22,7 +22,7 @@ from ..sprites import Sprites
 from .constraints import ConstraintContext, Constraints, Refinement
 from .initialise import SpriteSampler, measure_template
 from .objective import ImageObjective
-from .objective.canvas import seen
+from .objective.canvas import display_encode
 from .optimiser import Optimiser, OptimiserSettings
 from .plan import FitPlan
 from .strategy import FrameSettings
@@ -208,7 +208,7 @@ class Fit:
 
     def _optimiser_of(self, target: Float32Array, sprites: Sprites, settings: OptimiserSettings) -> Optimiser:
         objective = ImageObjective(
-            target, self._plan.background, settings.blend_space, settings.aim, self._plan.seed + self.frame
+            target, self._plan.background, settings.blend_space, settings.objective, self._plan.seed + self.frame
         )
         return Optimiser(objective, self._atlas, self._shapes, sprites, settings, self._constraints)
 
@@ -238,7 +238,7 @@ def is_new_scene(
         space: their blend space.
         settings: thresholds.
     """
-    a, b = (seen(torch.from_numpy(frame), space).numpy().astype(np.float64) for frame in (before, now))
+    a, b = (display_encode(torch.from_numpy(frame), space).numpy().astype(np.float64) for frame in (before, now))
     changed = float(((a - b) ** 2).mean()) > settings.cut
     a, b = (frame - frame.mean(axis=(0, 1)) for frame in (a, b))
     was, now_is, both = (float((one * other).mean()) for one, other in ((a, a), (b, b), (a, b)))

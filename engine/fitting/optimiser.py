@@ -41,7 +41,7 @@ class OptimiserSettings:
         learning_rate_factor: factor on all learning rates: 1 from scratch, less for a warm start.
         pyramid: coarse to fine, pairs of a fraction of the steps up to which the canvas is smaller, and how many times
             smaller a side; in order. Parameters are in pixels of the full canvas throughout, so nothing jumps.
-        aim: what is minimized.
+        objective: what is minimized.
     """
 
     steps: int
@@ -55,7 +55,7 @@ class OptimiserSettings:
     schedule: Schedule = Schedule()
     learning_rate_factor: float = 1.0
     pyramid: tuple[tuple[float, int], ...] = ()
-    aim: Objective = MSE
+    objective: Objective = MSE
 
     @property
     def locked(self) -> frozenset[str]:

@@ -66,7 +66,7 @@ def optimiser_settings(
     size: tuple[int, int],
     steps: int,
     back_end: str,
-    aim: Objective,
+    objective: Objective,
 ) -> OptimiserSettings:
     """The settings of a first frame.
 
@@ -77,7 +77,7 @@ def optimiser_settings(
         size: height and width of the canvas.
         steps: of the frame.
         back_end: see `smalti.engine.raster.BACK_ENDS`.
-        aim: what is minimized.
+        objective: what is minimized.
     """
     count = sum(group.count for group in groups)
     return OptimiserSettings(
@@ -91,11 +91,11 @@ def optimiser_settings(
         back_end=back_end,
         schedule=strategy.schedule_of(count),
         pyramid=strategy.pyramid_of(size, densest(groups, size)),
-        aim=aim,
+        objective=objective,
     )
 
 
-def aim_of(job: JobSpec, features: Features | None, weight_map: Float32Array | None) -> Objective:
+def objective_of(job: JobSpec, features: Features | None, weight_map: Float32Array | None) -> Objective:
     """What a job minimizes.
 
     Args:

@@ -25,7 +25,7 @@ from ..fitting.fit import Fit
 from ..fitting.groups import Group
 from ..fitting.initialise.background import background_color
 from ..fitting.objective.vgg import Features
-from ..fitting.plan import FitPlan, aim_of, optimiser_settings, strategy_of
+from ..fitting.plan import FitPlan, objective_of, optimiser_settings, strategy_of
 from ..fitting.strategy import Strategy
 from ..templates import Template, load_templates, uniquely_named
 from ..templates.text import text_templates
@@ -140,7 +140,7 @@ class Inputs:
             (self.height, self.width),
             self.steps,
             self.device,
-            aim_of(job, self.features, self.weight_map),
+            objective_of(job, self.features, self.weight_map),
         )
         plan = FitPlan(
             job,

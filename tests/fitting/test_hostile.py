@@ -239,7 +239,7 @@ def test_no_candidate_gains_from_the_noise_behind_a_covered_hole() -> None:
     cover = replace(sprites.take(slice(1)), scale=np.full(1, 200.0))
     atlas = build_atlas([np.ones((8, 8, 4), np.float32)])
     chosen = settings(alpha_max=1.0)
-    objective = ImageObjective(empty, None, chosen.blend_space, chosen.aim, seed=0)
+    objective = ImageObjective(empty, None, chosen.blend_space, chosen.objective, seed=0)
     optimiser = Optimiser(objective, atlas, np.full((1, 2), 8.0), cover, chosen)
     scores = evaluate(optimiser, sprites, np.full(count, -1), np.full(count, StackPosition.TOP))
     assert scores.gain.max() < 1e-7  # gray is the best for all noise

@@ -67,10 +67,6 @@ def loss_of(text: str, network: Features | None = None) -> Loss:
     return Loss(Objective(parse_loss(text), network))
 
 
-def backward(value: Tensor) -> None:
-    value.backward()  # type: ignore[no-untyped-call]
-
-
 # The text.
 
 
@@ -196,10 +192,10 @@ def test_the_gradient_is_that_of_finite_differences(term: str, weighted: bool, n
     rendered[..., 3] = torch.from_numpy(rng.uniform(0, 1, rendered.shape[:2]))
 
     def value(picture: Tensor) -> Tensor:
-        return loss(picture, goal, weights, (picture[..., 3], goal[..., 3]))
+        return loss(picture, goal, weights, (picture[..., 3], goal[..., 3]), (goal, goal))
 
     at = rendered.clone().requires_grad_()
-    backward(value(at))
+    value(at).backward()
     assert at.grad is not None
     # Within a longer step some of the network's many rectifiers switch.
     length = 1e-8 if Needs.NETWORK in TERMS[term].needs else 1e-6
@@ -215,8 +211,8 @@ def test_a_picture_has_no_distance_from_itself_and_some_from_others(term: str, n
     rendered, goal = pictures()
     loss = loss_of(term, network)
     half = torch.full(rendered.shape[:2], 0.5, dtype=rendered.dtype)
-    assert float(loss(goal, goal, None, (half, half))) == pytest.approx(0, abs=1e-9)
-    assert float(loss(rendered, goal, None, (half, 2 * half))) > 1e-5
+    assert float(loss(goal, goal, None, (half, half), (goal, goal))) == pytest.approx(0, abs=1e-9)
+    assert float(loss(rendered, goal, None, (half, 2 * half), (goal, goal))) > 1e-5
 
 
 @pytest.mark.parametrize("term", TERMS)
@@ -226,8 +222,8 @@ def test_every_term_works_on_any_canvas_and_for_black_and_white(term: str, netwo
         for level in (0.0, 1.0):
             rendered = torch.full((*size, 4), level, dtype=torch.float32).requires_grad_()
             goal = torch.full((*size, 4), 0.5)
-            value = loss(rendered, goal, torch.ones(size), (rendered[..., 3], goal[..., 3]))
-            backward(value)
+            value = loss(rendered, goal, torch.ones(size), (rendered[..., 3], goal[..., 3]), (goal, goal))
+            value.backward()
             assert rendered.grad is not None
             assert rendered.grad.isfinite().all()
             assert value.isfinite()
@@ -239,16 +235,16 @@ def test_pixels_without_weight_get_no_gradient(term: str) -> None:
     rendered.requires_grad_()
     weights = torch.zeros(64, 96)
     weights[:, 72:] = 3
-    loss, opacity = loss_of(term), (rendered[..., 1], goal[..., 1])
-    value = loss(rendered, goal, weights, opacity)
-    backward(value)
+    loss, opacity, previous = loss_of(term), (rendered[..., 1], goal[..., 1]), (goal, goal)
+    value = loss(rendered, goal, weights, opacity, previous)
+    value.backward()
     assert rendered.grad is not None
     gradient = rendered.grad.abs().sum(dim=(0, 2))
     # The windows of the coarsest scale reach across the border.
     assert gradient[:24].sum() == 0 or term == "ms_ssim"
     assert gradient[:24].sum() < 1e-3 * gradient[72:].sum()
     with torch.no_grad():  # only proportions matter
-        assert float(value) == pytest.approx(float(loss(rendered, goal, weights / 7, opacity)))
+        assert float(value) == pytest.approx(float(loss(rendered, goal, weights / 7, opacity, previous)))
 
 
 def test_a_sum_is_the_sum_of_its_terms() -> None:
@@ -280,7 +276,8 @@ def blurred(plane: Planes) -> Planes:
     padded = np.pad(plane, [(5, 5), (5, 5), (0, 0)], mode="edge")
     height, width = plane.shape[:2]
     shifted = [window[i] * window[j] * padded[i : i + height, j : j + width] for i in range(11) for j in range(11)]
-    return np.sum(shifted, axis=0)
+    result: Planes = np.sum(shifted, axis=0)
+    return result
 
 
 def expected_similarity(x: Planes, y: Planes) -> tuple[Planes, Planes]:
@@ -349,7 +346,7 @@ def test_ms_ssim_of_opposites_is_finite_and_large() -> None:
     goal = pictures(40, 40)[1]
     rendered = (1 - goal).requires_grad_()
     value = ms_ssim(compared(rendered, goal))
-    backward(value)
+    value.backward()
     assert 0.9 < float(value.detach()) < 1
     assert rendered.grad is not None
     assert rendered.grad.isfinite().all()
@@ -387,7 +384,7 @@ def test_oklab_is_smooth_where_the_tangent_begins() -> None:
     edge = 12.92 * TOE  # a gray whose cones are at `TOE`: there the display's curve is a straight line
     gray = torch.tensor([edge - 1e-6, edge + 1e-6], dtype=torch.float64).repeat(1, 3, 1, 1).requires_grad_()
     lightness = oklab_of(gray)[:, 0]
-    backward(lightness.sum())
+    lightness.sum().backward()
     below, above = lightness.flatten().tolist()
     assert below == pytest.approx(above, abs=1e-4)
     assert gray.grad is not None

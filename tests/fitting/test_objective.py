@@ -70,10 +70,10 @@ def test_the_unweighted_mean_squared_error_alone_is_left_to_the_kernels() -> Non
     even = np.ones(SIZE, np.float32)
     for objective in (MSE, Objective((("mse", 0.5),))):
         assert objective.loss() is None
-        assert optimiser(True, settings(aim=objective))._fused is not None
+        assert optimiser(True, settings(objective=objective))._fused is not None
     for objective in (Objective((("l1", 1.0),)), Objective(weight_map=even), Objective(detail_weight=0.1)):
         assert objective.loss() is not None
-        assert optimiser(True, settings(aim=objective))._fused is None
+        assert optimiser(True, settings(objective=objective))._fused is None
 
 
 @pytest.mark.parametrize("background", [True, False])
@@ -83,7 +83,7 @@ def test_the_unweighted_mean_squared_error_alone_is_left_to_the_kernels() -> Non
 def test_a_constant_weight_map_changes_nothing(background: bool, changes: dict[str, Any]) -> None:
     """The losses in torch and the kernels' own agree: same error, same steps."""
     weighted = Objective(weight_map=np.full(SIZE, 0.3, np.float32))
-    torch_steps = optimiser(background, settings(aim=weighted, **changes))
+    torch_steps = optimiser(background, settings(objective=weighted, **changes))
     kernel_steps = optimiser(background, settings(**changes))
     for step in range(7):
         torch_steps.restore(kernel_steps.state())
@@ -103,7 +103,7 @@ def test_a_constant_weight_map_changes_nothing(background: bool, changes: dict[s
 def test_back_ends_agree(loss: str, background: bool, space: str) -> None:
     objective = Objective(parse_loss(loss), detail_weight=0.5)
     native, reference = (
-        optimiser(background, settings(aim=objective, blend_space=space, back_end=name, colour_mix=0.3))
+        optimiser(background, settings(objective=objective, blend_space=space, back_end=name, colour_mix=0.3))
         for name in ("cpu", "reference")
     )
     assert float(native.step()) == pytest.approx(float(reference.step()), rel=1e-4)
@@ -116,7 +116,7 @@ def test_back_ends_agree(loss: str, background: bool, space: str) -> None:
 
 def test_a_loss_that_is_not_finite_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TERMS, "l1", Term.of(lambda pictures: pictures.rendered.sum() * torch.nan, 1.0))
-    fitting = optimiser(True, settings(aim=Objective((("l1", 1.0),))))
+    fitting = optimiser(True, settings(objective=Objective((("l1", 1.0),))))
     assert not np.isfinite(float(fitting.step()))
 
 
@@ -124,7 +124,7 @@ def test_a_loss_that_is_not_finite_is_reported(monkeypatch: pytest.MonkeyPatch) 
 def test_errors_without_weight_attract_no_sprites(background: bool) -> None:
     right = np.zeros(SIZE, np.float32)
     right[:, 40:] = 1
-    error = squared_error(optimiser(background, settings(aim=Objective(weight_map=right))))
+    error = squared_error(optimiser(background, settings(objective=Objective(weight_map=right))))
     assert (error[:, :40] == 0).all()
     assert error[:, 40:].mean() > 0
 

@@ -15,7 +15,7 @@ from smalti.bridge.job import BlendSpace
 from ...arrays import Float32Array
 from ...cpu import threads_to_torch
 from ...raster import Scene, draw, image_loss
-from .canvas import over, reduced_canvas, seen
+from .canvas import display_encode, over, reduced_canvas
 from .losses import Loss, Needs, Objective
 from .noise import key_of, noise_picture
 
@@ -47,7 +47,7 @@ class ImageObjective:
     ) -> None:
         self.space: BlendSpace = space
         self.loss = objective.loss()
-        self.weights = objective.weights(seen(torch.from_numpy(target), space).numpy())
+        self.weights = objective.weights(display_encode(torch.from_numpy(target), space).numpy())
         self.size = (target.shape[0], target.shape[1])
         self._pictures = target, background
         self._seed = seed
@@ -114,7 +114,10 @@ class ImageObjective:
             return self._backward_other(self.loss, scene, step, back_end)
         background, goal = self.background_and_goal(step)
         loss: Tensor = image_loss(
-            replace(scene, background=background), seen(goal, self.space), back_end, encoded=self.space == "linear"
+            replace(scene, background=background),
+            display_encode(goal, self.space),
+            back_end,
+            encoded=self.space == "linear",
         )
         loss = loss * LOSS
         loss.backward()  # type: ignore[no-untyped-call]
@@ -124,15 +127,15 @@ class ImageObjective:
         """As `backward`, for a loss that the kernels do not know."""
         canvas, space = self.canvas, self.space
         background, goal = self.background_and_goal(step)
-        wanted = seen(goal, space) if canvas.goal is None else canvas.goal
+        encoded_goal = display_encode(goal, space) if canvas.goal is None else canvas.goal
         alone = Needs.OPACITY in compare.needs
         image = draw(replace(scene, background=None if alone else background), back_end)
         opacity = (image[..., 3], canvas.target[..., 3]) if alone else None
-        shown = seen(over(image, background) if alone else image, space)
+        shown = display_encode(over(image, background) if alone else image, space)
         with threads_to_torch() if Needs.NETWORK in compare.needs else nullcontext():
-            loss = compare(shown, wanted, canvas.weights, opacity)
+            loss = compare(shown, encoded_goal, canvas.weights, opacity)
             loss.backward()  # type: ignore[no-untyped-call]
-        error = (shown.detach() - wanted)[..., :3].square().mean()
+        error = (shown.detach() - encoded_goal)[..., :3].square().mean()
         # Sprites that are not numbers are not drawn, and the error of what is left looks sound.
         return float(error if loss.detach().isfinite() else loss.detach())
 

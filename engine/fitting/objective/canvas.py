@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The canvas at one size: what the sprites are fitted to, and how large its pixels are."""
+"""The canvas at one level of the coarse-to-fine pyramid: target, background, goal and size of a pixel."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from smalti.bridge.job import BlendSpace
 
+from ...arrays import Float32Array
 from ...colour import encoded
 from ...raster.atlas import area_resample
 
 
 @dataclass(frozen=True, eq=False)
 class Canvas:
-    """Target and background of h x w pixels, for sprites whose parameters are in pixels of the full canvas.
+    """Target and background at one pyramid level, of h x w pixels.
+
+    The parameters of sprites are in pixels of the full canvas at every level.
 
     Attributes:
         target: [h, w, 4] float32, premultiplied, in the blend space.
         background: [h, w, 4] float32, premultiplied, in the blend space; None where sprites stand alone.
-        goal: [h, w, 4] what the finished picture should be, as a display shows it; None without a background.
-        pixel: width and height of a pixel here, in pixels of the full canvas.
-        weights: [h, w] how much each pixel counts, with mean 1; None for all alike.
+        goal: [h, w, 4] float32, the target over the background, display-encoded; None without a background.
+        pixel: width and height of a pixel of this level, in pixels of the full canvas.
+        weights: [h, w] float32, how much each pixel counts, with mean 1; None for all alike.
     """
 
     target: Tensor
@@ -40,42 +42,42 @@ class Canvas:
         return self.target.shape[0], self.target.shape[1]
 
 
-def seen(image: Tensor, space: BlendSpace) -> Tensor:
-    """What a display shows of an image [h, w, 4] in `space` over an opaque background: colours encoded, alpha as is."""
+def display_encode(image: Tensor, space: BlendSpace) -> Tensor:
+    """An opaque image [h, w, 4] in `space` as a display shows it: colors sRGB-encoded, alpha unchanged."""
     if space == "srgb":
         return image
     return torch.cat([encoded(image[..., :3], space), image[..., 3:]], dim=-1)
 
 
 def over(image: Tensor, background: Tensor) -> Tensor:
-    """Premultiplied [h, w, 4] over premultiplied."""
+    """A premultiplied image [h, w, 4] over a premultiplied background."""
     return image + (1 - image[..., 3:]) * background
 
 
 def reduced_canvas(
-    target: NDArray[np.float32],
-    background: NDArray[np.float32] | None,
+    target: Float32Array,
+    background: Float32Array | None,
     space: BlendSpace,
-    reduction: int,
-    weights: NDArray[np.float32] | None = None,
+    downscale: int,
+    weights: Float32Array | None = None,
 ) -> Canvas:
-    """The canvas, `reduction` times smaller a side: each pixel is the mean over the area that it stands for.
+    """The canvas of a pyramid level: each pixel is the mean over the area of the full canvas that it covers.
 
     Args:
         target, background: [H, W, 4], see `Canvas`.
         space: their blend space.
-        reduction: 1 for the full size.
+        downscale: how many times smaller a side, rounded up to whole pixels; 1 for the full size.
         weights: [H, W], see `Canvas`.
     """
     height, width = target.shape[:2]
-    rows, columns = -(-height // reduction), -(-width // reduction)
+    rows, columns = -(-height // downscale), -(-width // downscale)
 
-    def smaller(picture: NDArray[np.float32]) -> Tensor:
-        if reduction > 1:
+    def reduced(picture: Float32Array) -> Tensor:
+        if downscale > 1:
             picture = area_resample(area_resample(picture, rows, 0), columns, 1).astype(np.float32)
         return torch.from_numpy(np.ascontiguousarray(picture, np.float32))
 
-    small = smaller(target)
-    ground = None if background is None else smaller(background)
-    goal = None if ground is None else seen(over(small, ground), space)
-    return Canvas(small, ground, goal, (width / columns, height / rows), None if weights is None else smaller(weights))
+    small = reduced(target)
+    behind = None if background is None else reduced(background)
+    goal = None if behind is None else display_encode(over(small, behind), space)
+    return Canvas(small, behind, goal, (width / columns, height / rows), None if weights is None else reduced(weights))

@@ -17,12 +17,12 @@ from operator import or_
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from smalti.bridge.loss import Terms
 
+from ...arrays import Float32Array, Float64Array, FloatArray
 from ...colour import decoded
 from ..picture_statistics import saliency
 from .comparison import Compare, Comparison, halved, weighted_mean
@@ -222,7 +222,7 @@ class Objective:
 
     terms: Terms = (("mse", 1.0),)
     features: Features | None = None
-    weight_map: NDArray[np.float32] | None = None
+    weight_map: Float32Array | None = None
     detail_weight: float = 0.0
     flat_share: float = 0.1
 
@@ -237,7 +237,7 @@ class Objective:
         per_pixel = sum(factor for name, factor in self.terms if TERMS[name].per_pixel)
         return 2 * per_pixel >= sum(factor for _, factor in self.terms)
 
-    def weights(self, target: NDArray[np.floating]) -> NDArray[np.float32] | None:
+    def weights(self, target: FloatArray) -> Float32Array | None:
         """How much each pixel counts, [H, W] with mean 1; None for all alike.
 
         Args:
@@ -246,7 +246,7 @@ class Objective:
         if self.weight_map is None and not self.detail_weight:
             return None
         ones = np.ones(target.shape[:2])
-        weights: NDArray[np.float64] = ones if self.weight_map is None else ones * self.weight_map
+        weights: Float64Array = ones if self.weight_map is None else ones * self.weight_map
         if self.detail_weight:
             flatness = 1 - saliency(target.astype(np.float64))
             weights = weights * (1 - self.detail_weight * (1 - self.flat_share) * flatness)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The noise that a transparent target and its sprites are laid on, new in each step (engine/kernels/display.h)."""
+"""Random backgrounds for transparent targets, new in each step; the kernels compute the same (kernels/display.h)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor
 
 
 def key_of(seed: int, step: int) -> int:
-    """What names the noise of a step: 32 bits."""
+    """The key of a step's noise: 32 bits."""
     return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
 
 
 def noise_picture(key: int, size: tuple[int, int]) -> Tensor:
-    """[height, width, 4] float32: colours even in 0 to 1, opaque; the numbers that the kernels compute themselves."""
+    """Noise, [height, width, 4] float32: colors uniform in 0 to 1, alpha 1. The kernels compute the same numbers."""
     x = np.arange(4 * size[0] * size[1], dtype=np.uint32) ^ np.uint32(key)
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
         x ^= x >> np.uint32(shift)

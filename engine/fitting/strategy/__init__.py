@@ -178,6 +178,6 @@ class Adaptive:
         if self.occluded.is_due(done, steps) and unconstrained:
             changed += relocate_occluded(optimiser, samplers, self.occluded, np.random.default_rng((seed, done)))
         # Candidates are evaluated by squared error, with any tint and at any angle.
-        if unconstrained and optimiser.settings.aim.is_per_pixel and self.proposals.is_due(done, steps):
+        if unconstrained and optimiser.settings.objective.is_per_pixel and self.proposals.is_due(done, steps):
             changed += propose(optimiser, samplers, self.proposals, np.random.default_rng((seed, done, 1)))
         return changed

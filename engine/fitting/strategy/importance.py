@@ -14,7 +14,7 @@ from ...arrays import Float32Array, Float64Array, Int64Array
 from ...raster import Candidates, Scene, draw, evaluate_candidates, optimal_opacity_and_tint
 from ...sprites import Sprites
 from ..objective import LOSS
-from ..objective.canvas import seen
+from ..objective.canvas import display_encode
 from ..optimiser import Optimiser
 
 PRUNING_ROUNDS = 6
@@ -62,7 +62,7 @@ def squared_error(optimiser: Optimiser, shown: Float64Array | float = 1.0) -> Fl
     with torch.no_grad():
         scene = optimiser.scene(shown)
         errors = [
-            (seen(image, space) - seen(goal, space))[..., :3].square().sum(dim=-1)
+            (display_encode(image, space) - display_encode(goal, space))[..., :3].square().sum(dim=-1)
             for background, goal in objective.antithetic_backgrounds(optimiser.done)
             for image in [draw(replace(scene, background=background), optimiser.settings.back_end)]
         ]
@@ -107,9 +107,9 @@ def tint_response(optimiser: Optimiser, probes: int, seed: int) -> tuple[Float64
     scene = replace(
         scene, affine=scene.affine.detach(), opacity=scene.opacity.detach(), tint=tint, background=background
     )
-    shown = seen(draw(scene, optimiser.settings.back_end), objective.space)[..., :3]
+    shown = display_encode(draw(scene, optimiser.settings.back_end), objective.space)[..., :3]
     unit = 2 / shown.numel()
-    difference = (shown - seen(goal, objective.space)[..., :3]).detach()
+    difference = (shown - display_encode(goal, objective.space)[..., :3]).detach()
     (gradient,) = torch.autograd.grad(shown, tint, unit * difference, retain_graph=True)
     rng = np.random.default_rng(seed)
     squares = torch.zeros_like(gradient)
@@ -158,7 +158,7 @@ def pruned_sprites(optimiser: Optimiser) -> Sprites:
     for structure wants another measure and is left alone.
     """
     sprites = optimiser.sprites()
-    if not optimiser.settings.aim.is_per_pixel:
+    if not optimiser.settings.objective.is_per_pixel:
         return sprites
     optimiser.objective.use_level(1)
     shown = np.ones(len(sprites))
