@@ -11,7 +11,6 @@ from smalti.bridge.job import JobSpec
 from smalti.bridge.schema import from_mapping, to_mapping
 
 from .composition import Composition
-from .cpu import threads_to_kernels
 from .fitting.strategy import Strategy
 from .job.inputs import read_inputs
 from .job.result import compose
@@ -42,12 +41,11 @@ def fit(
     """
     job = JobSpec(target=str(target), primitives="(in memory)", **settings)
     inputs = read_inputs(from_mapping(JobSpec, _plain(to_mapping(job)), "settings"), templates, strategy=strategy)
-    with threads_to_kernels():
-        fitting = inputs.fitting()
-        while not fitting.finished:
-            loss = fitting.step()
-            if progress is not None:
-                progress(fitting.steps_done, fitting.steps, float(loss))
+    fitting = inputs.fitting()
+    while not fitting.finished:
+        loss = fitting.step()
+        if progress is not None:
+            progress(fitting.steps_done, fitting.steps, float(loss))
     return compose(inputs, fitting.result())
 
 

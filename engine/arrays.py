@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names for NumPy arrays of one type of number. Shapes stand in the docstrings of whoever takes or returns them."""
+"""Names for NumPy arrays of one type of number. Shapes stand in the docstrings of the functions."""
 
 from __future__ import annotations
 

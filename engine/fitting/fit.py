@@ -16,6 +16,7 @@ from smalti.bridge.composition import PER_FRAME
 from smalti.bridge.job import BlendSpace
 
 from ..arrays import Float32Array
+from ..cpu import threads_to_kernels
 from ..raster import build_atlas
 from ..raster.atlas import texels_for
 from ..sprites import Sprites
@@ -44,6 +45,7 @@ class Fit:
         SmaltiError: a constraint leaves no room (see `smalti.engine.fitting.constraints.region.Region`).
     """
 
+    @threads_to_kernels()
     def __init__(self, plan: FitPlan) -> None:
         self.frames = plan.frames
         self.frame = 0
@@ -92,6 +94,7 @@ class Fit:
         """Whether every frame has had its steps."""
         return self.frame == self.frames - 1 and self.optimiser.finished
 
+    @threads_to_kernels()
     def step(self) -> SupportsFloat:
         """Make one gradient step, of the next frame where this one is finished. Returns as `Optimiser.step`."""
         if self.optimiser.finished:
@@ -113,7 +116,7 @@ class Fit:
             self._constraints.refine(self._refinement(2), moved)
 
     def _refinement(self, purpose: int) -> Refinement:
-        """What a repair has at hand; generators are made anew from the step, so that a resumed fit does the same."""
+        """What a repair works with. Its generator follows from the step, so that a resumed fit does the same."""
         assert self._constraints is not None
         rng = np.random.default_rng((self._plan.seed, self.optimiser.done, purpose))
         return Refinement(self.optimiser, self._samplers, rng, self._constraints)
@@ -128,12 +131,14 @@ class Fit:
             sprites = self._constraints.repair(sprites, self._refinement(3))
         return sprites
 
+    @threads_to_kernels()
     def result(self) -> dict[str, NDArray[Any]]:
         """The arrays of `smalti.bridge.composition` for all frames up to the one of now."""
         frames = [*self._done, self._sprites()]
         per_frame = {name: np.stack([getattr(frame, name) for frame in frames]) for name in PER_FRAME}
         return {"template": frames[0].template, **per_frame}
 
+    @threads_to_kernels()
     def report(self) -> list[dict[str, float]]:
         """For each frame so far, what constraints that are no guarantee have come to (see `Constraint.report`)."""
         if self._constraints is None:
@@ -148,6 +153,7 @@ class Fit:
             state |= {f"done.{name}": np.stack([getattr(f, name) for f in self._done]) for name in PER_FRAME}
         return state | self.optimiser.state()
 
+    @threads_to_kernels()
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go back to what `state` returned. Raises KeyError, ValueError or IndexError where it does not fit."""
         self.frame = int(state["frame"])

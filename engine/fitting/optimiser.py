@@ -203,7 +203,7 @@ class Optimiser:
         return loss
 
     def _update_penalty(self) -> None:
-        """Take the gradient of the constraints' penalty anew, where it is due."""
+        """Compute the gradient of the constraints' penalty, where it is due."""
         constraints, parameters = self.constraints, self.parameters
         assert constraints is not None
         if parameters.penalty is not None and self.done % constraints.penalty_interval:

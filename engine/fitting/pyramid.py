@@ -31,7 +31,7 @@ class PyramidSettings:
     )
 
     def levels(self, size: tuple[int, int], sprites: int) -> tuple[tuple[float, int], ...]:
-        """For a canvas of this height and width with so many sprites: see `OptimiserSettings.pyramid`."""
+        """For a canvas of this height and width with `sprites` sprites: see `OptimiserSettings.pyramid`."""
         room = (size[0] * size[1] / max(sprites, 1)) ** 0.5
         possible = [downscale for downscale in self.levels_by_downscale if room >= self.room * downscale]
         return self.levels_by_downscale[max(possible, default=1)]

@@ -11,7 +11,6 @@ from smalti.bridge.choices import PRESETS, Preset, everyday
 from smalti.bridge.job import JobSpec
 
 from ..composition.render import picture
-from ..cpu import threads_to_kernels
 from ..fitting.fit import Fit
 from .inputs import Inputs, read_inputs
 from .result import compose
@@ -52,13 +51,12 @@ def estimates(job: JobSpec, presets: Sequence[Preset] = everyday(PRESETS)) -> It
         inputs = read_inputs(replace(job, preset=preset), templates, template_counts)
         reading = reading or time.perf_counter() - began  # of the first preset: it alone reads the bitmaps
         templates, template_counts = inputs.templates, [len(group.templates) for group in inputs.groups]
-        with threads_to_kernels():
-            began = time.perf_counter()
-            fitting = inputs.fitting()
-            float(fitting.step())  # not timed: it allocates memory
-            seconds = reading + time.perf_counter() - began
-            pace = _pace(inputs, fitting)
-            preview, render = (_seconds_of_picture(inputs, fitting, device) for device in (inputs.device, "cpu"))
+        began = time.perf_counter()
+        fitting = inputs.fitting()
+        float(fitting.step())  # not timed: it allocates memory
+        seconds = reading + time.perf_counter() - began
+        pace = _pace(inputs, fitting)
+        preview, render = (_seconds_of_picture(inputs, fitting, device) for device in (inputs.device, "cpu"))
         ends = (*SAMPLES[1:], 1.0)
         seconds += inputs.steps * sum((end - begin) * each for begin, end, each in zip((0.0, *ends), ends, pace))
         seconds += (fitting.steps - inputs.steps) * pace[-1]

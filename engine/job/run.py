@@ -30,7 +30,6 @@ from smalti.bridge.job import JobSpec, read_job, write_job
 
 from ..composition import save_composition
 from ..composition.render import picture
-from ..cpu import threads_to_kernels
 from ..files.images import write_png
 from ..fitting.fit import Fit
 from ..templates import read_template, save_template
@@ -111,8 +110,7 @@ def run_job(
             log.truncate(0)
             _log_choices(inputs)
             fingerprints = Fingerprints(job, inputs.frames.paths)
-            with threads_to_kernels():
-                fitting = inputs.fitting()
+            fitting = inputs.fitting()
             run = _Run(inputs, fitting, fingerprints, out, listener or NullListener(), should_stop)
             run.write_start()
             write_job(out / JOB, job)
@@ -150,8 +148,7 @@ def resume_job(
         templates = [read_template(out / template_file(i), name) for i, name in enumerate(checkpoint.names)]
         inputs = read_inputs(job, templates, checkpoint.template_counts)
         checkpoint.check(inputs)
-        with threads_to_kernels():
-            fitting = inputs.fitting()
+        fitting = inputs.fitting()
         with must_fit(path):
             fitting.restore(checkpoint.state)
         logger.info("Resumed at step %d of %d.", fitting.steps_done, fitting.steps)
@@ -226,9 +223,8 @@ class _Run:
 
     def finish(self) -> Outcome:
         """Do the steps that are left, and write the result."""
-        with threads_to_kernels():
-            finished = self._fit()
-            return self._write_result(cancelled=not finished)
+        finished = self._fit()
+        return self._write_result(cancelled=not finished)
 
     def _fit(self) -> bool:
         """Do the steps that are left. Returns False if the job is to stop before the last one."""

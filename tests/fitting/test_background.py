@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ground that a job leaves open."""
+"""The background that a job leaves open."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from smalti.engine.fitting.initialise.background import _distance, background_color
+from smalti.engine.fitting.initialise.background import background_color, hull_distance
 
 
 def plain(*colour: float) -> np.ndarray:
@@ -26,13 +26,13 @@ def test_black_ink_wants_light_paper_and_white_ink_wants_dark(ramp: np.ndarray) 
     assert background_color(ramp, [plain(1, 1, 1)], 1.0).max() < 0.3
 
 
-def test_colours_that_reach_all_leave_the_ground_at_the_mean(ramp: np.ndarray) -> None:
+def test_colours_that_reach_all_leave_the_background_at_the_mean(ramp: np.ndarray) -> None:
     for bitmaps, mix in (([plain(0, 0, 0), plain(1, 1, 1)], 1.0), ([plain(1, 0, 0)], 0.0)):
         np.testing.assert_allclose(background_color(ramp, bitmaps, mix), 0.5, atol=0.03)
 
 
 @pytest.mark.parametrize("mix", [0.0, 0.5])
-def test_a_palette_wants_a_ground_that_makes_up_for_it(ramp: np.ndarray, mix: float) -> None:
+def test_a_palette_wants_a_background_that_makes_up_for_it(ramp: np.ndarray, mix: float) -> None:
     """Whatever the bitmaps' colours are: black tints darken, and white ones lighten."""
     dark, light = ([plain(each, each, each)] for each in (0.0, 1.0))
     assert background_color(ramp, dark, mix, np.zeros((1, 3))).min() > 0.7
@@ -41,7 +41,7 @@ def test_a_palette_wants_a_ground_that_makes_up_for_it(ramp: np.ndarray, mix: fl
     np.testing.assert_allclose(both, 0.5, atol=0.03)
 
 
-def test_the_ground_is_a_colour_and_always_the_same(ramp: np.ndarray) -> None:
+def test_the_background_is_a_colour_and_always_the_same(ramp: np.ndarray) -> None:
     one, other = (background_color(ramp, [plain(0.9, 0.1, 0.3), plain(0, 0, 0.5)], 0.8) for _ in range(2))
     assert np.array_equal(one, other)
     assert 0 <= one.min() <= one.max() <= 1
@@ -49,6 +49,6 @@ def test_the_ground_is_a_colour_and_always_the_same(ramp: np.ndarray) -> None:
 
 def test_the_distance_from_a_hull_is_that_of_geometry() -> None:
     cube = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], np.float64)
-    assert _distance(np.array([[0.5, 0.4, 0.6]]), cube) == pytest.approx(0, abs=1e-3)
-    assert _distance(np.array([[0.5, 0.5, 1.5]]), cube) == pytest.approx(0.25, rel=0.01)
-    assert _distance(np.array([[2.0, 3.0, 0.5]]), cube) == pytest.approx(5, rel=0.01)
+    assert hull_distance(np.array([[0.5, 0.4, 0.6]]), cube, 40) == pytest.approx(0, abs=1e-3)
+    assert hull_distance(np.array([[0.5, 0.5, 1.5]]), cube, 40) == pytest.approx(0.25, rel=0.01)
+    assert hull_distance(np.array([[2.0, 3.0, 0.5]]), cube, 40) == pytest.approx(5, rel=0.01)

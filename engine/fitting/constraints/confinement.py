@@ -61,7 +61,7 @@ class Confinement(Constraint):
 
     def start(self, sprites: Sprites) -> Sprites:
         """See `Constraint`."""
-        return self._settled(sprites, self._keep_templates)
+        return self._feasible(sprites, self._keep_templates)
 
     def project(self, after: Sprites, before: Sprites) -> Sprites:
         """See `Constraint`."""
@@ -79,19 +79,19 @@ class Confinement(Constraint):
     def settle(self, optimiser: Optimiser) -> None:
         """See `Constraint`."""
         sprites = optimiser.sprites().double()
-        settled = self._settled(sprites, self._keep_templates)
-        same_template = settled.template == sprites.template
-        moved = np.any([getattr(settled, name) != getattr(sprites, name) for name in PLACE], axis=0)
+        feasible = self._feasible(sprites, self._keep_templates)
+        same_template = feasible.template == sprites.template
+        moved = np.any([getattr(feasible, name) != getattr(sprites, name) for name in PLACE], axis=0)
         in_place, other = np.flatnonzero(moved & same_template), np.flatnonzero(~same_template)
-        optimiser.parameters.set(in_place, settled.take(in_place))
+        optimiser.parameters.set(in_place, feasible.take(in_place))
         if len(other):
-            optimiser.parameters.move_to_top(other, settled.take(other))
+            optimiser.parameters.move_to_top(other, feasible.take(other))
 
     def finish(self, sprites: Sprites) -> Sprites:
         """See `Constraint`. A sprite that must keep its template, and has no room, is not shown."""
-        return self._settled(sprites, keep_templates=True).single()
+        return self._feasible(sprites, keep_templates=True).single()
 
-    def _settled(self, sprites: Sprites, keep_templates: bool) -> Sprites:
+    def _feasible(self, sprites: Sprites, keep_templates: bool) -> Sprites:
         """Sprites from anywhere, inside, float64."""
         given = sprites.double()
         result = given

@@ -58,7 +58,7 @@ class ConstraintContext:
 
 @dataclass(frozen=True, eq=False)
 class Refinement:
-    """What a discrete repair before a step has at hand.
+    """What a discrete repair works with.
 
     Attributes:
         optimiser: at the step.
@@ -151,5 +151,5 @@ class Constraint:
         return {}
 
     def leaves_free(self, done: int) -> bool:
-        """Whether, after so many steps, sprites may still have any tint and angle, and cover what they like."""
+        """Whether sprites may still have any tint and angle, and cover what they like, after `done` steps."""
         return True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much of sprites overflows a part of the canvas, asked of the renderer that draws finished pictures.
+"""How much of sprites overflows a part of the canvas, measured by the renderer that draws finished pictures.
 
 At a negligible opacity, the gradient of the alpha outside by a sprite's opacity is what that sprite draws there, and
 the gradients by its place and angle say how to bring it back. No outline stands in for the bitmap, so strokes, rings

@@ -164,7 +164,7 @@ class VisibilityRepair:
     def _sampled(
         self, sampler: SpriteSampler, density: Float64Array, radius: float, count: int, at: Refinement
     ) -> Sprites:
-        """`_placed` for so many sprites of one group."""
+        """`_placed` for `count` sprites of one group."""
         height, width = self._canvas.size
         edge = min(int(np.ceil(radius)), (min(height, width) - 1) // 2)
         inner = np.zeros((height, width))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Structure-aware initialization: large sprites in calm parts at the bottom, small ones in salient parts on top.
+"""Structure-aware initialization: large sprites in smooth parts at the bottom, small ones in salient parts on top.
 
 DiffBMP (arXiv 2602.22625) draws positions by local variance. Here they are stratified along a space-filling curve
 weighted by saliency, each sprite's size follows from the room that the draw left it, and templates with a long axis lie

@@ -1,103 +1,126 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The colour behind the sprites, where the job leaves it open.
+"""The background color, where the job leaves it open.
 
-Sprites in free tints can show any colour, so the target's mean is as good a ground as any. Bitmaps that keep their own
-colours, and tints of a palette, cannot: black ink darkens a ground and never lightens it. What they and the ground can
-mix are the colours of the convex hull of both, so the ground is moved from the mean to where the target lies nearer to
-that hull. With a palette it is a colour of the target.
+Sprites of free tints can show any color, so the target's mean is as good a background as any. Templates that keep their
+own colors, and tints of a palette, cannot: black ink darkens a background and never lightens it. Together they can mix
+the colors of their convex hull, so the background moves from the mean to where the target lies nearer to that hull.
+With a palette it is a color of the target.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ...arrays import Float64Array, FloatArray
 
-CALM = 0.005
-"""What a squared distance from the mean costs, against the mean squared distance of the target from the hull."""
-PIXELS = 600
-"""Samples of the target."""
-DIRECTIONS = 60
-"""In which the outermost colours are looked for."""
-ROUNDS = 40
-STARTS, REFINED = 16, 3
-"""Colours of the target from which the search starts, and how many of the best of those are followed."""
-SHOWN = 100
-"""Colours of the target among which the ground is chosen where there is a palette."""
-STEPS = (0.2, 0.1, 0.05, 0.02)
-"""Lengths of the search's steps."""
+
+@dataclass(frozen=True)
+class BackgroundSettings:
+    """How the background color is searched for.
+
+    Attributes:
+        distance_cost: of a squared distance from the mean, against the mean squared distance of the target from the
+            hull.
+        samples: pixels of the target that stand for it.
+        directions: in which the outermost colors are looked for.
+        hull_steps: iterations of the distance from the hull.
+        starts: colors of the target from which the search starts.
+        refined: how many of the best of those are followed.
+        palette_choices: colors of the target among which it is chosen where there is a palette.
+        step_lengths: of the search, in color values.
+    """
+
+    distance_cost: float = 0.005
+    samples: int = 600
+    directions: int = 60
+    hull_steps: int = 40
+    starts: int = 16
+    refined: int = 3
+    palette_choices: int = 100
+    step_lengths: tuple[float, ...] = (0.2, 0.1, 0.05, 0.02)
 
 
 def background_color(
-    target: Float64Array, bitmaps: Sequence[FloatArray], mix: float, palette: FloatArray | None = None
+    target: Float64Array,
+    bitmaps: Sequence[FloatArray],
+    mix: float,
+    palette: FloatArray | None = None,
+    settings: BackgroundSettings = BackgroundSettings(),
 ) -> Float64Array:
-    """A colour for the ground, [3] straight, in the blend space.
+    """The background color that suits target and templates best, [3] straight, in the blend space.
 
     Args:
         target: [H, W, 4] premultiplied, in the blend space, opaque.
-        bitmaps: each [h, w, 4] premultiplied, in the blend space.
-        mix: colour mix.
+        bitmaps: the templates, each [h, w, 4] premultiplied, in the blend space.
+        mix: colour mix, 0 to 1.
         palette: [P, 3] the only tints, in the blend space; None for any.
+        settings: see `BackgroundSettings`.
     """
     pixels: Float64Array = target[..., :3].reshape(-1, 3)
     mean: Float64Array = pixels.mean(axis=0)
     if mix == 0 and palette is None:
         return mean
     rng = np.random.default_rng(0)
-    pixels = pixels[rng.permutation(len(pixels))[:PIXELS]]
-    reached = _outermost(bitmaps, mix, palette, rng)
+    pixels = pixels[rng.permutation(len(pixels))[: settings.samples]]
+    reachable = _outermost(bitmaps, mix, palette, settings.directions, rng)
 
-    def cost(ground: Float64Array) -> float:
-        return _distance(pixels, np.vstack([reached, ground])) + CALM * float(np.square(ground - mean).sum())
+    def cost(background: Float64Array) -> float:
+        hull = np.vstack([reachable, background])
+        from_mean = float(np.square(background - mean).sum())
+        return hull_distance(pixels, hull, settings.hull_steps) + settings.distance_cost * from_mean
 
     if palette is not None:
-        # Who names the colours does not want another hue: red and a green ground would come nearer to a brown cup.
-        return min((mean, *pixels[:SHOWN]), key=cost)
-    # There are several places where no small step helps: the mean, and beyond colours of the target.
-    beyond = np.clip(mean + np.array([1.0, 1.5])[:, None, None] * (pixels[:STARTS] - mean), 0, 1).reshape(-1, 3)
-    starts = sorted(np.vstack([mean, beyond]), key=cost)[:REFINED]
-    return min((_descended(cost, start) for start in starts), key=cost)
+        # With a user's palette, stay on the target's hues: red and a green background would come nearer to a brown cup.
+        return min((mean, *pixels[: settings.palette_choices]), key=cost)
+    # There are several places where no small step helps: the mean, and beyond colors of the target.
+    factors = np.array([1.0, 1.5])[:, None, None]
+    beyond = np.clip(mean + factors * (pixels[: settings.starts] - mean), 0, 1).reshape(-1, 3)
+    starts = sorted(np.vstack([mean, beyond]), key=cost)[: settings.refined]
+    return min((_descended(cost, start, settings.step_lengths) for start in starts), key=cost)
 
 
-def _descended(cost: Callable[[Float64Array], float], best: Float64Array) -> Float64Array:
-    """Where smaller and smaller steps from a colour lead."""
+def _descended(
+    cost: Callable[[Float64Array], float], best: Float64Array, step_lengths: Sequence[float]
+) -> Float64Array:
+    """Where smaller and smaller steps from a color lead."""
     least = cost(best)
-    for step in STEPS:
+    for step in step_lengths:
         moved = True
         while moved:
             moved = False
             for move in np.vstack([np.eye(3), -np.eye(3), np.ones(3), -np.ones(3)]) * step:
-                tried = np.clip(best + move, 0, 1)
-                if (found := cost(tried)) < least - 1e-7:
-                    best, least, moved = tried, found, True
+                candidate = np.clip(best + move, 0, 1)
+                if (its_cost := cost(candidate)) < least - 1e-7:
+                    best, least, moved = candidate, its_cost, True
     return best
 
 
 def _outermost(
-    bitmaps: Sequence[FloatArray], mix: float, palette: FloatArray | None, rng: np.random.Generator
+    bitmaps: Sequence[FloatArray], mix: float, palette: FloatArray | None, directions: int, rng: np.random.Generator
 ) -> Float64Array:
-    """[V, 3]: mean colours of the bitmaps, mixed with any tint that may be, that no others surround.
+    """[V, 3]: mean colors of the templates, mixed with any tint that may be, that no others surround.
 
-    What only some texels show can cover no part of a picture. With single texels instead, the girl of 1,000 flowers
-    came to 18.8 dB instead of 26.2.
+    Means and not single texels: what only some texels show can cover no part of a picture
+    (docs/fitting-measurements.md).
     """
     means = [bitmap.reshape(-1, 4).mean(axis=0, dtype=np.float64) for bitmap in bitmaps]
     own = np.array([mean[:3] / max(mean[3], 1e-9) for mean in means])
-    directions = rng.normal(size=(DIRECTIONS, 3))
-    tints = (directions > 0).astype(np.float64) if palette is None else palette[(palette @ directions.T).argmax(axis=0)]
-    found: Float64Array = np.unique((1 - mix) * tints + mix * own[(own @ directions.T).argmax(axis=0)], axis=0)
-    return found
+    outward = rng.normal(size=(directions, 3))
+    tints = (outward > 0).astype(np.float64) if palette is None else palette[(palette @ outward.T).argmax(axis=0)]
+    hull: Float64Array = np.unique((1 - mix) * tints + mix * own[(own @ outward.T).argmax(axis=0)], axis=0)
+    return hull
 
 
-def _distance(pixels: Float64Array, hull: Float64Array) -> float:
-    """Mean squared distance of pixels [P, 3] from the convex hull of points [V, 3] (Frank and Wolfe's method)."""
-    at = np.repeat(hull[-1:], len(pixels), axis=0)
-    for _ in range(ROUNDS):
-        slope = at - pixels
-        towards = hull[(slope @ hull.T).argmin(axis=1)] - at
+def hull_distance(pixels: Float64Array, hull: Float64Array, steps: int) -> float:
+    """Mean squared distance of pixels [P, 3] from the convex hull of points [V, 3] (the Frank-Wolfe algorithm)."""
+    nearest = np.repeat(hull[-1:], len(pixels), axis=0)
+    for _ in range(steps):
+        gradient = nearest - pixels
+        towards = hull[(gradient @ hull.T).argmin(axis=1)] - nearest
         length = np.square(towards).sum(axis=1)
-        share = np.clip(-(slope * towards).sum(axis=1) / np.maximum(length, 1e-12), 0, 1)
-        at = at + share[:, None] * towards
-    return float(np.square(at - pixels).sum(axis=1).mean())
+        fraction = np.clip(-(gradient * towards).sum(axis=1) / np.maximum(length, 1e-12), 0, 1)
+        nearest = nearest + fraction[:, None] * towards
+    return float(np.square(nearest - pixels).sum(axis=1).mean())

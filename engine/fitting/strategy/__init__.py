@@ -91,7 +91,7 @@ class Strategy(Protocol):
         ...
 
     def period(self, steps: int) -> int:
-        """Steps after which its most frequent discrete moves come again, in a first frame of so many steps."""
+        """Steps after which its most frequent discrete moves come again, in a first frame of this number of steps."""
         ...
 
     def before_step(
@@ -103,7 +103,7 @@ class Strategy(Protocol):
             optimiser: at the step.
             samplers: of each group.
             first: the sprites with which the frame began.
-            seed: of the fit. Generators are made anew from it and the step, so that a resumed fit does the same.
+            seed: of the fit. Generators follow from it and the step, so that a resumed fit does the same.
             unconstrained: whether sprites may still have any tint and angle, and cover what they like.
         """
         ...

@@ -108,9 +108,9 @@ class DiffBMP:
         height, width = target.shape[:2]
         colors = target[..., :3]
         variance = np.maximum(box_mean(colors**2, 3) - box_mean(colors, 3) ** 2, 0).sum(axis=2)
-        busy = variance / max(float(variance.max()), 1e-12)
+        contrast = variance / max(float(variance.max()), 1e-12)
         flat = self.flat_probability
-        chance = ((flat + (1 - flat) * busy) * (target[..., 3] > 0)).ravel()
+        chance = ((flat + (1 - flat) * contrast) * (target[..., 3] > 0)).ravel()
         # As many different pixels as there are; then again.
         pixels = int(np.count_nonzero(chance))
         drawn = [
@@ -119,7 +119,7 @@ class DiffBMP:
         ]
         row, column = np.divmod(np.concatenate(drawn), width)
         low, high = (0.5 * side for side in self.size_range((width, height), (0, 0), count))
-        scale = (high - busy[row, column] * (high - low)) * (1 + rng.normal(0, self.size_noise, count))
+        scale = (high - contrast[row, column] * (high - low)) * (1 + rng.normal(0, self.size_noise, count))
         noisy = colors[row, column] + rng.normal(0, self.color_noise, (count, 3))
         return Sprites(
             template=(np.arange(count) % len(sampler.shapes)).astype(np.int32),

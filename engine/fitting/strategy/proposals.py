@@ -137,56 +137,70 @@ def candidates_for(
         M = N * number candidates without opacity and tint (0), with their `replaces` among these N.
     """
     of = np.tile(np.arange(len(now)), number)
-    count = len(of)
-    x, y, scale, theta = (values[of].astype(np.float64) for values in (now.x, now.y, now.scale, now.theta))
-    old = now.template[of].astype(np.int64)
-
-    def fraction(of_all: float) -> BoolArray:
-        return rng.uniform(size=count) < of_all
-
-    height = rng.uniform(size=count)
-    above = settings.to_top + settings.to_bottom
-    position = np.where(
-        height < settings.to_top,
-        StackPosition.TOP,
-        np.where(height < above, StackPosition.BOTTOM, StackPosition.IN_PLACE),
-    )
-    changed = (position == StackPosition.IN_PLACE) | ~fraction(settings.unchanged)
+    count, old = len(of), now.take(of)
+    x, y, scale = (values.astype(np.float64) for values in (old.x, old.y, old.scale))
+    position, changed = _positions(count, settings, rng)
     row, column = (
         np.clip(places.astype(np.int64), 0, length - 1) for places, length in zip((y, x), sampler.target.shape[:2])
     )
-    likely, own = sampler.choose(row, column, scale, rng), sampler.group.templates
-    template = np.where(
-        fraction(settings.by_color), likely, np.where(fraction(0.5), old, rng.integers(own.start, own.stop, count))
-    )
-    template = np.where(changed, template, old)
+    template = _templates(old, sampler.choose(row, column, scale, rng), sampler, settings, rng)
+    template = np.where(changed, template, old.template.astype(np.int64))
 
     # As large as the old one, for the eye; about where it is.
-    factor = np.sqrt(sampler.filled[old] / sampler.filled[template]) * np.exp(
-        rng.normal(0, settings.size_jitter, count)
-    )
+    factor = np.sqrt(sampler.filled[old.template] / sampler.filled[template])
+    factor *= np.exp(rng.normal(0, settings.size_jitter, count))
     if not lock_scale:
         scale = np.where(changed, sampler.allowed(scale * factor), scale)
     moved_x, moved_y = (np.where(changed, at + settings.shift * scale * rng.normal(size=count), at) for at in (x, y))
     held = sampler.group.holds(moved_x, moved_y)
-    lying = theta + sampler.axis[old] - sampler.axis[template] + np.pi * rng.integers(0, 2, count)
-    turned = np.where(
-        fraction(settings.any_angle),
-        rng.uniform(-np.pi, np.pi, count),
-        lying + rng.normal(0, settings.angle_jitter, count),
-    )
-    theta = np.where(changed, (turned + np.pi) % (2 * np.pi) - np.pi, theta)
+    theta = _angles(old, template, changed, sampler, settings, rng)
     sprites = Sprites(
         template=template.astype(np.int32),
         x=np.where(held, moved_x, x),
         y=np.where(held, moved_y, y),
         scale=scale,
-        aspect=np.where(changed, 0.0, now.aspect[of]),
+        aspect=np.where(changed, 0.0, old.aspect),
         theta=np.zeros(count) if sampler.upright else theta,
         opacity=np.zeros(count),
         tint=np.zeros((count, 3)),
     )
     return Proposals(sprites, of, position)
+
+
+def _positions(count: int, settings: ProposalSettings, rng: np.random.Generator) -> tuple[Int64Array, BoolArray]:
+    """Where in the stack candidates come, and which of them change in anything else; [M] each."""
+    height = rng.uniform(size=count)
+    above = settings.to_top + settings.to_bottom
+    below = np.where(height < above, StackPosition.BOTTOM, StackPosition.IN_PLACE)
+    position = np.where(height < settings.to_top, StackPosition.TOP, below)
+    return position, (position == StackPosition.IN_PLACE) | (rng.uniform(size=count) >= settings.unchanged)
+
+
+def _templates(
+    old: Sprites, likely: Int64Array, sampler: SpriteSampler, settings: ProposalSettings, rng: np.random.Generator
+) -> Int64Array:
+    """Templates of candidates [M]: the likely ones by color, the old ones, or any of the group's."""
+    count, own = len(old), sampler.group.templates
+    by_color = rng.uniform(size=count) < settings.by_color
+    keeps = rng.uniform(size=count) < 0.5
+    others: Int64Array = np.where(keeps, old.template, rng.integers(own.start, own.stop, count))
+    return np.where(by_color, likely, others)
+
+
+def _angles(
+    old: Sprites,
+    template: Int64Array,
+    changed: BoolArray,
+    sampler: SpriteSampler,
+    settings: ProposalSettings,
+    rng: np.random.Generator,
+) -> Float64Array:
+    """Angles of candidates [M], radians: any, or along the old sprite's long axis, either way round."""
+    count, theta = len(old), old.theta.astype(np.float64)
+    along = theta + sampler.axis[old.template] - sampler.axis[template] + np.pi * rng.integers(0, 2, count)
+    any_angle = rng.uniform(size=count) < settings.any_angle
+    turned = np.where(any_angle, rng.uniform(-np.pi, np.pi, count), along + rng.normal(0, settings.angle_jitter, count))
+    return np.where(changed, (turned + np.pi) % (2 * np.pi) - np.pi, theta)
 
 
 def _display_improving(optimiser: Optimiser, now: Sprites, chosen: Proposals) -> Proposals:
