@@ -54,6 +54,9 @@ SETTINGS_NAMED = {
 NUMBERS: dict[str, str] = {
     f"engine/fitting/objective/losses.py:{name}": "part of the definition of a loss term"
     for name in ("HUBER_DELTA", "WINDOW", "DEVIATION", "C1", "C2", "BETAS", "TOE", "_LMS", "_LAB")
+} | {
+    "engine/fitting/constraints/overflow.py:FINER": "the size at which confinement is promised, which masks share",
+    "engine/fitting/constraints/palette.py:SATURATED": "where a sigmoid is exactly 0 or 1 in single precision",
 }
 """``path:NAME`` -> why this number of engine/fitting is no field of a settings class."""
 

@@ -25,7 +25,7 @@ def preset_without(preset: str, parts: Collection[str]) -> Strategy:
     strategy = {str(name): each for name, each in STRATEGIES.items()}[preset]
     if isinstance(strategy, DiffBMP):
         # The paper does not prune; with it, the baseline would end as a bare canvas where it fails.
-        return replace(strategy, prunes=False)
+        return replace(strategy, pruning_rounds=0)
     assert isinstance(strategy, Adaptive)
     relocation, proposals = strategy.relocation, strategy.proposals
     if "relocation" in parts:
@@ -36,7 +36,12 @@ def preset_without(preset: str, parts: Collection[str]) -> Strategy:
         proposals = replace(proposals, to_top=0.5, to_bottom=0.5, unchanged=1.0)
     elif "order" in parts:
         proposals = replace(proposals, to_top=0.0, to_bottom=0.0)
-    return replace(strategy, relocation=relocation, proposals=proposals, prunes="pruning" not in parts)
+    return replace(
+        strategy,
+        relocation=relocation,
+        proposals=proposals,
+        pruning_rounds=strategy.pruning_rounds if "pruning" not in parts else 0,
+    )
 
 
 def changed(by: Mapping[str, float]) -> Adaptive:

@@ -124,8 +124,8 @@ class Fit:
     def _sprites(self) -> Sprites:
         """The sprites of the frame of now, as they may be shown, float32."""
         if self._constraints is None:
-            prunes = self._plan.strategy.prunes and self.optimiser.finished
-            return pruned_sprites(self.optimiser) if prunes else self.optimiser.sprites()
+            rounds = self._plan.strategy.pruning_rounds if self.optimiser.finished else 0
+            return pruned_sprites(self.optimiser, rounds) if rounds else self.optimiser.sprites()
         sprites = self._constraints.finish(self.optimiser.sprites())
         if self.frame == 0 and self.optimiser.finished:
             sprites = self._constraints.repair(sprites, self._refinement(3))

@@ -20,7 +20,7 @@ from ..raster import Atlas, Scene, Step, fused_step
 from ..sprites import Sprites
 from .objective import ImageObjective
 from .objective.losses import MSE, Objective
-from .parameters import MAX_LOGIT, Parameters
+from .parameters import Parameters
 from .schedule import Schedule
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class OptimiserSettings:
         learning_rate_factor: factor on all learning rates: 1 from scratch, less for a warm start.
         pyramid: coarse to fine, pairs of a fraction of the steps up to which the canvas is smaller, and how many times
             smaller a side; in order. Parameters are in pixels of the full canvas throughout, so nothing jumps.
+        max_logit: bound on logits: beyond it the gradient of a sigmoid is too small to find a way back.
         objective: what is minimized.
     """
 
@@ -55,6 +56,7 @@ class OptimiserSettings:
     schedule: Schedule = Schedule()
     learning_rate_factor: float = 1.0
     pyramid: tuple[tuple[float, int], ...] = ()
+    max_logit: float = 6.0
     objective: Objective = MSE
 
     @property
@@ -96,7 +98,9 @@ class Optimiser:
         self.shapes = shapes
         self.done = 0
         self._atlas = atlas
-        self.parameters = Parameters(sprites, shapes, settings.alpha_max, settings.locked, settings.schedule.betas)
+        self.parameters = Parameters(
+            sprites, shapes, settings.alpha_max, settings.max_logit, settings.locked, settings.schedule.betas
+        )
         # A learning rate for each sprite is more than a fused step knows, and so is any other loss.
         unfused = settings.schedule.in_pixels or objective.loss is not None
         self._fused = None if unfused else fused_step(settings.back_end, atlas)
@@ -139,7 +143,7 @@ class Optimiser:
     def _min_opacity(self) -> float:
         """Least logit of an opacity."""
         least = 0.0 if self.constraints is None else self.constraints.min_opacity / self.settings.alpha_max
-        return math.log(least / (1 - least)) if least > 0 else -MAX_LOGIT
+        return math.log(least / (1 - least)) if least > 0 else -self.settings.max_logit
 
     def sprites(self) -> Sprites:
         """The sprites now, float32."""
@@ -232,7 +236,7 @@ class Optimiser:
             mix=settings.colour_mix,
             lod_bias=lod_bias,
             alpha_max=settings.alpha_max,
-            bounds=(low, high, MAX_LOGIT, float(self.size[1]), float(self.size[0]), self._min_opacity),
+            bounds=(low, high, settings.max_logit, float(self.size[1]), float(self.size[0]), self._min_opacity),
             penalty=None if penalty is None else (penalty[0].numpy(), penalty[1].numpy()),
         )
         return self._fused(step)

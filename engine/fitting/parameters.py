@@ -22,9 +22,6 @@ from .adam import Adam
 NAMES = ("x", "y", "log_scale", "theta", "opacity", "tint")
 """What is optimized: [N] each, tint [N, 3], float64. Opacity and tint are logits."""
 
-MAX_LOGIT = 6.0
-"""Bound on logits: beyond it the gradient of a sigmoid is too small to find a way back."""
-
 
 class Parameters:
     """Store of the parameters.
@@ -33,6 +30,7 @@ class Parameters:
         sprites: the first ones.
         shapes: [T, 2] width and height of each template.
         alpha_max: opacity of a sprite whose logit is infinite.
+        max_logit: bound on logits.
         locked: names that no step changes.
         betas: Adam's decay rates.
 
@@ -52,11 +50,13 @@ class Parameters:
         sprites: Sprites,
         shapes: Float64Array,
         alpha_max: float,
+        max_logit: float,
         locked: Set[str],
         betas: tuple[float, float],
     ) -> None:
         self._shapes = torch.from_numpy(shapes)
         self._alpha_max = alpha_max
+        self._max_logit = max_logit
         self._fused: FusedStep | None = None
         self.penalty: tuple[Tensor, Tensor] | None = None
         self.locked = frozenset(locked)
@@ -201,8 +201,8 @@ class Parameters:
                     p[name].copy_(torch.minimum(torch.maximum(p[name], -0.5 * reach), length + 0.5 * reach))
             for name in ("opacity", "tint"):
                 if name not in frozen:
-                    p[name].clamp_(-MAX_LOGIT, MAX_LOGIT)
-            if "opacity" not in frozen and min_opacity > -MAX_LOGIT:
+                    p[name].clamp_(-self._max_logit, self._max_logit)
+            if "opacity" not in frozen and min_opacity > -self._max_logit:
                 p["opacity"].clamp_(min=min_opacity)
 
     def bind(self, fused: FusedStep) -> None:
@@ -282,7 +282,7 @@ class Parameters:
             "theta": sprites.theta,
             "opacity": _logit(np.clip(sprites.opacity / self._alpha_max, 1e-4, 1 - 1e-4)),
             # Free ones come within the bounds by the next step.
-            "tint": np.clip(tint, -MAX_LOGIT, MAX_LOGIT) if "tint" in self.locked else tint,
+            "tint": np.clip(tint, -self._max_logit, self._max_logit) if "tint" in self.locked else tint,
         }
 
     def _set_template(self, template: Tensor, aspect: Tensor) -> None:

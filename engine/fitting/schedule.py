@@ -7,9 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-REFERENCE_SIZE = 512
-"""Longer side of the canvas, in pixels, for which the learning rates of positions are given."""
-
 
 @dataclass(frozen=True)
 class Schedule:
@@ -26,7 +23,9 @@ class Schedule:
         lod_bias: level-of-detail bias at the first step, mip levels; above 0 it blurs the templates.
         lod_bias_until: fraction of the steps over which the bias falls to 0; None keeps it throughout.
         in_pixels: the learning rate of the scale is in pixels too, and both kinds of pixel are the canvas's own;
-            otherwise scales change by factors, and positions are for a canvas of `REFERENCE_SIZE`.
+            otherwise scales change by factors, and those of positions are for a canvas of
+            `reference_size`.
+        reference_size: longer side of the canvas, pixels, for which the learning rates of positions are given.
     """
 
     learning_rates: Mapping[str, float] = field(
@@ -40,6 +39,7 @@ class Schedule:
     lod_bias: float = 3.0
     lod_bias_until: float | None = 0.6
     in_pixels: bool = False
+    reference_size: float = 512
 
     def learning_rate_factor(self, progress: float, done: int) -> float:
         """Of all learning rates, after `done` steps, which are the fraction `progress` of all."""
@@ -55,7 +55,7 @@ class Schedule:
             factor: further factor on all.
         """
         of_all = factor * self.learning_rate_factor(progress, done)
-        pixels = 1.0 if self.in_pixels else longer_side / REFERENCE_SIZE
+        pixels = 1.0 if self.in_pixels else longer_side / self.reference_size
         return {
             name: of_all * own * (pixels if name in ("x", "y") else 1.0) for name, own in self.learning_rates.items()
         }

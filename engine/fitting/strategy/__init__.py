@@ -59,8 +59,8 @@ class Strategy(Protocol):
         ...
 
     @property
-    def prunes(self) -> bool:
-        """Whether a frame that is worse than its bare background loses the sprites that raise the error."""
+    def pruning_rounds(self) -> int:
+        """How often the sprites that raise the error are pruned, at most, where a frame is worse than its background."""
         ...
 
     def steps(self, count: int) -> int:
@@ -118,7 +118,7 @@ class Adaptive:
         schedule, initialisation, pyramid, relocation, occluded, proposals, frames: of its parts.
         smallest_size, largest_size: usual bounds of a sprite's longer side: as a fraction of the side of the square
             that each has for itself (at least 3 pixels), and of the longer side of where they are.
-        background_is_mean, prunes: see `Strategy`.
+        background_is_mean, pruning_rounds: see `Strategy`.
     """
 
     steps_factor: float = 1.0
@@ -132,7 +132,7 @@ class Adaptive:
     smallest_size: float = 0.4
     largest_size: float = 0.5
     background_is_mean: bool = False
-    prunes: bool = True
+    pruning_rounds: int = 6
 
     @property
     def sampler(self) -> SamplerSettings:

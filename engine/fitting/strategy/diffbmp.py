@@ -4,7 +4,7 @@
 Hyperparameters are the paper's. What cannot be the same: its Gaussian blur of a template, of one texel, is here a
 constant level-of-detail bias of one mip level, the nearest that this renderer has; its templates are point-sampled,
 ours are not. Where the paper leaves open when sprites are pruned, it is done once, after half of the steps. The paper
-does not prune sprites where a picture would be worse than the bare background; here every preset does (`prunes`), and
+does not prune sprites where a picture would be worse than the bare background; here every preset does (`pruning_rounds`), and
 the benchmark of quality takes it away from this one.
 """
 
@@ -60,7 +60,7 @@ class DiffBMP:
     prune_below: float = 0.3
     frames: FrameSettings = FrameSettings()
     background_is_mean: bool = True
-    prunes: bool = True
+    pruning_rounds: int = 6
 
     @property
     def sampler(self) -> SamplerSettings:

@@ -17,9 +17,6 @@ from ..objective import LOSS
 from ..objective.canvas import display_encode
 from ..optimiser import Optimiser
 
-PRUNING_ROUNDS = 6
-"""How often sprites that raise the error are pruned, at most, before all are."""
-
 
 @dataclass(frozen=True, eq=False)
 class OptimalCandidates:
@@ -151,7 +148,7 @@ def evaluate(
     return OptimalCandidates(LOSS * (-without - change), opacity, tint)
 
 
-def pruned_sprites(optimiser: Optimiser) -> Sprites:
+def pruned_sprites(optimiser: Optimiser, rounds: int) -> Sprites:
     """The sprites now, but never worse than the bare background, the best there is where a target is flat.
 
     Where they are worse, those that raise the error get opacity 0; one by one only, though often they are many. A fit
@@ -163,7 +160,7 @@ def pruned_sprites(optimiser: Optimiser) -> Sprites:
     optimiser.objective.use_level(1)
     shown = np.ones(len(sprites))
     bare = squared_error(optimiser, 0 * shown).mean(dtype=np.float64)
-    for _ in range(PRUNING_ROUNDS):
+    for _ in range(rounds):
         if squared_error(optimiser, shown).mean(dtype=np.float64) <= bare:
             break
         shown *= removal_errors(optimiser, shown) > 0
