@@ -60,7 +60,7 @@ class Strategy(Protocol):
 
     @property
     def pruning_rounds(self) -> int:
-        """How often the sprites that raise the error are pruned, at most, where a frame is worse than its background."""
+        """How often sprites that raise the error are pruned, at most, where a frame is worse than its background."""
         ...
 
     def steps(self, count: int) -> int:

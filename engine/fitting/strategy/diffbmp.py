@@ -4,8 +4,8 @@
 Hyperparameters are the paper's. What cannot be the same: its Gaussian blur of a template, of one texel, is here a
 constant level-of-detail bias of one mip level, the nearest that this renderer has; its templates are point-sampled,
 ours are not. Where the paper leaves open when sprites are pruned, it is done once, after half of the steps. The paper
-does not prune sprites where a picture would be worse than the bare background; here every preset does (`pruning_rounds`), and
-the benchmark of quality takes it away from this one.
+does not prune sprites where a picture would be worse than the bare background; here every preset does
+(`pruning_rounds`), and the benchmark of quality takes it away from this one.
 """
 
 from __future__ import annotations
