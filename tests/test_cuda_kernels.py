@@ -23,6 +23,7 @@ from scenes import random_candidates, random_scene, stacked_scene, with_gradient
 from smalti.engine import cuda
 from smalti.engine.api import fit
 from smalti.engine.composition.render import picture
+from smalti.engine.cuda import binning
 from smalti.engine.job import inputs
 from smalti.engine.raster import BACK_ENDS, Scene, evaluate_candidates, image_loss, removal_errors
 from smalti.engine.templates import load_templates
@@ -32,7 +33,7 @@ from smalti.engine.templates import load_templates
 def kernels(monkeypatch: pytest.MonkeyPatch) -> HostKernels:
     """In place of a GPU's."""
     launcher = HostKernels()
-    monkeypatch.setattr(cuda, "_launcher", lambda: launcher)
+    monkeypatch.setattr(binning, "current_launcher", lambda: launcher)
     monkeypatch.setitem(BACK_ENDS, "cuda", "smalti.engine.cuda")
     return launcher
 
@@ -210,18 +211,53 @@ def test_steps_go_on_from_a_checkpoint_as_if_nothing_had_happened() -> None:
 def test_a_step_without_room_for_its_pairs_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     expected, loss = state_after(7, {}, True, "cuda")
     made: list[int] = []
-    reserve = cuda._Bins.reserve
+    reserve = binning.Bins.reserve
 
-    def stingy(bins: cuda._Bins, pairs: int) -> None:
+    def stingy(bins: binning.Bins, pairs: int) -> None:
         made.append(pairs)
         # Too little twice: for the first steps, and once more when they are played again.
         reserve(bins, pairs if len(made) % 2 or len(made) > 4 else 5)
 
-    monkeypatch.setattr(cuda._Bins, "reserve", stingy)
+    monkeypatch.setattr(binning.Bins, "reserve", stingy)
     found, found_loss = state_after(7, {}, True, "cuda")
     assert len(made) > 4
     assert found_loss == loss
     assert all(np.array_equal(expected[name], found[name]) for name in expected)
+
+
+def test_steps_that_are_made_again_have_their_own_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda.FusedStep, "SECONDS", 1e9)
+    looked = optimiser(True, settings(back_end="cuda"))
+    expected = [float(looked.step()) for _ in range(7)]
+    made: list[int] = []
+    reserve = binning.Bins.reserve
+
+    def stingy(bins: binning.Bins, pairs: int) -> None:
+        made.append(pairs)
+        # Every other call empties the old memory; the first room that is made is too small.
+        reserve(bins, 5 if len(made) == 2 else pairs)
+
+    monkeypatch.setattr(binning.Bins, "reserve", stingy)
+    unseen = optimiser(True, settings(back_end="cuda"))
+    monkeypatch.setattr(unseen._fused, "_ahead", 64)
+    later = [unseen.step() for _ in range(7)]
+    assert [float(loss) for loss in later] == expected
+    assert len(made) > 2
+
+
+def test_the_loss_of_a_step_that_was_never_made_is_not_anothers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuda.FusedStep, "SECONDS", 1e9)
+    fitting = optimiser(True, settings(back_end="cuda"))
+    first = float(fitting.step())
+    monkeypatch.setattr(fitting._fused, "_ahead", 64)
+    monkeypatch.setattr(fitting._fused, "_replay", lambda: None)
+    fitting._fused._bins.status[1:] = torch.tensor([1, 1])  # as if the step had found no room
+    monkeypatch.setattr(binning.Bins, "needed", lambda bins: (_ for _ in ()).throw(ValueError("too many")))
+    lost = fitting.step()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="too many"):
+            float(lost)
+    assert first > 0
 
 
 def test_sprites_that_are_moved_from_outside_do_not_cost_a_new_graph(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,13 +275,14 @@ def test_sprites_that_are_moved_from_outside_do_not_cost_a_new_graph(monkeypatch
     assert abs(fitting.sprites().x[-2:] - 5).max() < 10
 
 
-def test_nobody_has_to_look_at_the_loss_of_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_step_has_its_own_loss_whenever_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda.FusedStep, "PATIENCE", 3)
+    monkeypatch.setattr(cuda.FusedStep, "SECONDS", 1e9)
     looked, unseen = (optimiser(True, settings(back_end="cuda")) for _ in range(2))
-    for _ in range(8):
-        last = float(looked.step())
-        final = unseen.step()
-    assert float(final) == last
+    expected = [float(looked.step()) for _ in range(8)]
+    later = [unseen.step() for _ in range(8)]
+    assert len(set(expected)) == 8
+    assert [float(loss) for loss in reversed(later)] == expected[::-1]
     assert all(np.array_equal(looked.state()[name], unseen.state()[name]) for name in looked.state())
 
 
@@ -259,7 +296,7 @@ def test_a_whole_fit_runs_on_the_kernels(kernels: HostKernels, monkeypatch: pyte
         composition = fit(target, templates, count=12, steps=60, device=device)
         shown = picture(composition)[..., :3] / 255
         quality[device] = -10 * np.log10(np.mean((shown - pixels_of(target)[..., :3]) ** 2))
-    assert {"update_parameters", "removal_tint", "appraise_tint"} <= set(kernels.launched)
+    assert {"update_parameters", "removal_tint", "candidates_tint"} <= set(kernels.launched)
     assert quality["cuda"] > quality["cpu"] - 1
 
 
@@ -277,11 +314,11 @@ def test_no_kernel_reads_or_writes_outside_its_arrays() -> None:
 def test_the_sanitizers_would_find_such_a_write() -> None:
     code = (
         "import sys; sys.path.insert(0, 'tests'); from cuda_host import HostKernels; from scenes import random_scene\n"
-        "from smalti.engine import cuda; from smalti.engine.raster import draw\n"
-        "launcher = HostKernels(); cuda._launcher = lambda: launcher\n"
-        "reserve = cuda._Bins.reserve\n"
+        "from smalti.engine.cuda import binning; from smalti.engine.raster import draw\n"
+        "launcher = HostKernels(); binning.current_launcher = lambda: launcher\n"
+        "reserve = binning.Bins.reserve\n"
         "def short(bins, pairs):\n    reserve(bins, pairs // 2); bins.capacity = pairs\n"
-        "cuda._Bins.reserve = short; draw(random_scene(1), 'cuda')"
+        "binning.Bins.reserve = short; draw(random_scene(1), 'cuda')"
     )
     root = Path(__file__).resolve().parents[1]
     command = [sys.executable, "-c", code]

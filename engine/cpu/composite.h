@@ -33,18 +33,18 @@ struct Gradients {
 // same for any number of threads.
 void backward(const Scene& scene, const Plan& plan, int threads, const float* grad_image, const Gradients& out);
 
-// Forward, comparison and backward in one pass over the tiles, which samples every sprite once instead of twice. Returns
-// the loss, not scaled (see Goal).
+// Forward, comparison and backward in one pass over the tiles, which samples every sprite once instead of twice.
+// Returns the loss, not scaled (see Goal).
 double step(const Scene& scene, int threads, const Goal& goal, const Gradients& out);
 
-// The same up to the gradients of pairs, which stay in the workspace; `reduce_gradient` adds up those of sprite k, by a map
-// whose constants c and f are held constant instead of its centre (see `about_centre`).
+// The same up to the gradients of pairs, which stay in the workspace; `reduce_gradient` adds up those of sprite k, by a
+// map whose constants c and f are held constant instead of its centre (see `about_centre`).
 double differentiate(const Scene& scene, int threads, const Goal& goal, Workspace& work);
 
 RasterGradient<double> reduce_gradient(const Workspace& work, std::int64_t k);
 
-// removal_errors [sprites]: by how much the sum of squared differences to goal [height, width, 4] grows if that sprite alone
-// is removed; below 0 for one that does harm. With entries [sprites], some are candidates: coefficients [sprites,
+// removal_errors [sprites]: by how much the sum of squared differences to goal [height, width, 4] grows if that sprite
+// alone is removed; below 0 for one that does harm. With entries [sprites], some are candidates: coefficients [sprites,
 // kCoefficients] gets theirs (0 for the others), taken against the picture without the sprite that each replaces; their
 // removal errors are 0.
 void evaluate_candidates(const Scene& scene, int threads, const float* goal, const StackEntry* entries,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Sixteen numbers at a time, the pixels of one row of a tile, on the vectors that the instruction set has: one of 16, two
-// of 8 or four of 4. Written out, and not left to a compiler that makes vectors of loops: what it made of the same loop
-// took up to three times as long after a change elsewhere in the function.
+// Sixteen numbers at a time, the pixels of one row of a tile, on the vectors that the instruction set has: one of 16,
+// two of 8 or four of 4. Written out, and not left to a compiler that makes vectors of loops: what it made of the same
+// loop took up to three times as long after a change elsewhere in the function.
 #pragma once
 
 #include <cmath>
@@ -14,8 +14,8 @@
 
 #include "plan.h"
 
-// Always inlined, except under the sanitizers: their checks in every inlined copy make compiling a matter of minutes. All
-// that uses it lies in a namespace of its instruction set, so the linker never takes one set's copy for another's.
+// Always inlined, except under the sanitizers: their checks in every inlined copy make compiling a matter of minutes.
+// All that uses it lies in a namespace of its instruction set, so the linker never takes one set's copy for another's.
 #if defined(SMALTI_SANITIZED)
 #define SMALTI_ISA_INLINE inline
 #else

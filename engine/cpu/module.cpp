@@ -44,7 +44,8 @@ bool has_size(const ConstImage& image, const smalti::Scene& scene) {
     return static_cast<int>(image.shape(0)) == scene.height && static_cast<int>(image.shape(1)) == scene.width;
 }
 
-// A scene that keeps its arrays alive. One for `optimise` has no affine, opacity and tint: those follow from parameters.
+// A scene that keeps its arrays alive. One for `optimise` has no affine, opacity and tint: those follow from
+// parameters.
 struct OwnedScene {
     std::optional<ConstAffine> affine;
     std::optional<ConstNumbers> opacity;

@@ -43,8 +43,8 @@ struct OptimiserWorkspace {
     std::vector<double> opacity, tint;
 };
 
-// One step. The scene's placement, opacity and tint are not read: they follow from the parameters. Returns the loss before
-// the step, not scaled (see Goal). The result is the same for any number of threads.
+// One step. The scene's placement, opacity and tint are not read: they follow from the parameters. Returns the loss
+// before the step, not scaled (see Goal). The result is the same for any number of threads.
 double optimise(const Scene& scene, const SpriteParameters& sprites, const StepSettings& settings, int threads,
                 const Goal& goal, OptimiserWorkspace& work);
 

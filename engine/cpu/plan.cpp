@@ -60,9 +60,9 @@ void make_plan(const Scene& scene, int threads, Plan& plan) {
     plan.pair_tile.resize(pairs);
     plan.pair_sprite.resize(pairs);
     plan.tile_pair.resize(pairs);
-    // Counting sort by tile, in as many parts as there are threads. Each part has a counter for each tile, which becomes
-    // the place of its first pair there. Pairs are met in the order of the sprites, so each tile's list keeps the stacking
-    // order, whatever the parts.
+    // Counting sort by tile, in as many parts as there are threads. Each part has a counter for each tile, which
+    // becomes the place of its first pair there. Pairs are met in the order of the sprites, so each tile's list keeps
+    // the stacking order, whatever the parts.
     const std::int64_t tiles = plan.tiles(), parts = std::max<std::int64_t>(1, std::min<std::int64_t>(threads, chunks));
     const auto first_sprite = [&](std::int64_t part) { return n * part / parts; };
     plan.next.assign(parts * tiles, 0);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// From sprites to tiles: the mip levels of each sprite, the tiles it touches, and each tile's sprites in stacking order.
+// From sprites to tiles: the mip levels of each sprite, the tiles it touches, and each tile's sprites in stacking
+// order.
 #pragma once
 
 #include <cstddef>

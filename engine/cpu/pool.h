@@ -18,8 +18,9 @@ struct LoopBody {
 void run_loop(std::int64_t count, int threads, const LoopBody& body);
 
 // Calls body(index, worker) once for each index in [0, count), on up to `threads` threads (the caller's among them);
-// worker is in [0, threads). Indices are handed out one at a time, so uneven work balances. The first exception thrown by
-// body is thrown again to the caller after all have stopped. One loop runs at a time; calls from several threads wait.
+// worker is in [0, threads). Indices are handed out one at a time, so uneven work balances. The first exception thrown
+// by body is thrown again to the caller after all have stopped. One loop runs at a time; calls from several threads
+// wait.
 template <class Body>
 void parallel_for(std::int64_t count, int threads, Body&& body) {
     using Plain = std::remove_reference_t<Body>;

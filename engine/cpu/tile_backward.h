@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The backward pass over one tile, by itself and fused with the comparison. Included by tiles.cpp.
 //
-// The stack is walked twice. Front to back, each sprite is sampled, and what the way back needs is stored for each row of
-// pixels; back to front, `behind` (see blend.h) is accumulated.
+// The stack is walked twice. Front to back, each sprite is sampled, and what the way back needs is stored for each row
+// of pixels; back to front, `behind` (see blend.h) is accumulated.
 #pragma once
 
 #include "../kernels/display.h"
@@ -222,8 +222,8 @@ void encode(Row& values, Row& slope) {
     }
 }
 
-// Compares a composited tile with its goal. `grad` [4] and `behind` get what the way back to front starts with. Returns the
-// tile's part of the loss, not scaled.
+// Compares a composited tile with its goal. `grad` [4] and `behind` get what the way back to front starts with. Returns
+// the tile's part of the loss, not scaled.
 double compare(const Scene& scene, const TileArea& area, const Goal& goal, const State& state,
                const Row (*colour)[kTile], Row (*grad)[kTile], Row* behind) {
     const Ints within = ascending() < static_cast<float>(area.columns);

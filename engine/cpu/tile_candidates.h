@@ -72,8 +72,8 @@ float removal_error(const Scene& scene, const Local& s, unsigned all_rows, const
     return total(lanes);
 }
 
-// The coefficients of a candidate (see candidate.h). `transmittance`: above what it replaces, for each of its rows; unused
-// on top.
+// The coefficients of a candidate (see candidate.h). `transmittance`: above what it replaces, for each of its rows;
+// unused on top.
 template <Colour kind, int levels>
 void evaluate_candidate(const Scene& scene, const Local& s, unsigned rows, int columns, Role role,
                         const float* transmittance, const Evaluation& e, Coefficients<float>& out) {
@@ -149,7 +149,8 @@ std::int64_t front_to_back_past_candidates(const Scene& scene, const Plan& plan,
     return at + 1;
 }
 
-// From the composited sprites: the picture, its difference from the goal, and the background, which is behind all sprites.
+// From the composited sprites: the picture, its difference from the goal, and the background, which is behind all
+// sprites.
 void start_evaluation(const Scene& scene, const TileArea& area, const float* goal, const State& state, Evaluation& e) {
     for (int i = 0; i < area.rows; ++i) {
         const std::int64_t start = static_cast<std::int64_t>(area.y + i) * scene.width + area.x;

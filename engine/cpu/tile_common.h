@@ -21,8 +21,8 @@ struct alignas(64) Row {
     float v[kTile];
 };
 
-// A sprite as seen from the first pixel of a tile, in single precision: its position is taken in double precision before,
-// so that a small sprite far from the canvas's origin loses nothing.
+// A sprite as seen from the first pixel of a tile, in single precision: its position is taken in double precision
+// before, so that a small sprite far from the canvas's origin loses nothing.
 struct Local {
     float a, b, c, d, e, f;
     float extent_u, extent_v, fraction, opacity;

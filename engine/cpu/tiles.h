@@ -34,8 +34,8 @@ struct Goal {
     bool absolute = false;
     bool encoded =
         false;  // the picture is in linear light and display-encoded before it is compared; `image` is encoded
-    // Instead of over the scene's background, picture and `image` (transparent, and not encoded then) are both composited
-    // over the noise of this key, see display.h.
+    // Instead of over the scene's background, picture and `image` (transparent, and not encoded then) are both
+    // composited over the noise of this key, see display.h.
     bool on_noise = false;
     std::uint32_t noise_key = 0;
 };
@@ -50,8 +50,9 @@ struct TileKernels {
     // Composites, compares and differentiates the tile at once; returns its part of the loss, not scaled.
     double (*step)(const Scene& scene, const Plan& plan, int tile, const Goal& goal, PairGradient* gradients,
                    Scratch& scratch);
-    // For each of the tile's pairs, by how much the sum of squared differences to goal [height, width, 4] grows in the tile
-    // if the sprite is removed; or, for a candidate, its coefficients. `entries`: [sprites], or null where all are drawn.
+    // For each of the tile's pairs, by how much the sum of squared differences to goal [height, width, 4] grows in the
+    // tile if the sprite is removed; or, for a candidate, its coefficients. `entries`: [sprites], or null where all are
+    // drawn.
     void (*candidates)(const Scene& scene, const Plan& plan, int tile, const float* goal, const StackEntry* entries,
                        float* removal_errors, Coefficients<float>* coefficients, Scratch& scratch);
 };

@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// From sprites to tiles: pairs of both are counted, numbered sprite by sprite, and listed tile by tile in stacking order.
+// From sprites to tiles: pairs of both are counted, numbered sprite by sprite, and listed tile by tile in stacking
+// order.
 //
 // Numbers grow with the sprite, so a tile's list is in stacking order once its numbers are in order; and gradients of
-// pairs, each in the place of its number, are added up in an order that never changes: no atomics, the same bits each time.
+// pairs, each in the place of its number, are added up in an order that never changes: no atomics, the same bits each
+// time.
 #pragma once
 
-#include "record.cuh"
+#include "projected_sprite.cuh"
 
 namespace smalti {
 
-// The pairs of one sprite, by the lanes of one warp, a row of tiles each: visit(tile, how many of the sprite's pairs come
-// before). Returns how many there are, to all lanes.
+// The pairs of one sprite, by the lanes of one warp, a row of tiles each: visit(tile, how many of the sprite's pairs
+// come before). Returns how many there are, to all lanes.
 template <class Visit>
-__device__ int for_each_tile(const Record& r, int width, int height, int tiles_x, Visit visit) {
+__device__ int for_each_tile(const ProjectedSprite& s, int width, int height, int tiles_x, Visit visit) {
     const int lane = lane_of_warp();
     int before = 0;
     Outline<float> outline;
     outline.first_row = 1, outline.last_row = 0;
-    if (r.drawn) outline = outline_of(r.placement, r.view.extent_u, r.view.extent_v, height);
+    if (s.drawn) outline = outline_of(s.placement, s.view.extent_u, s.view.extent_v, height);
     for (int top = outline.first_row; top <= outline.last_row; top += kWarp) {
         const int row = top + lane;
         Span span{1, 0};
@@ -35,16 +37,16 @@ __device__ int for_each_tile(const Record& r, int width, int height, int tiles_x
 }
 
 // tile_pairs [tiles] must be 0 before.
-__device__ void count_pairs_of(int sprites, const Record* records, int width, int height, int tiles_x,
+__device__ void count_pairs_of(int count, const ProjectedSprite* sprites, int width, int height, int tiles_x,
                                int* sprite_pairs, int* tile_pairs) {
     const int k = thread_of_grid() / kWarp;
-    if (k >= sprites) return;
-    const int count =
-        for_each_tile(records[k], width, height, tiles_x, [&](int tile, int) { atomicAdd(tile_pairs + tile, 1); });
-    if (lane_of_warp() == 0) sprite_pairs[k] = count;
+    if (k >= count) return;
+    const int pairs =
+        for_each_tile(sprites[k], width, height, tiles_x, [&](int tile, int) { atomicAdd(tile_pairs + tile, 1); });
+    if (lane_of_warp() == 0) sprite_pairs[k] = pairs;
 }
 
-// What the host wants to know of a step: how many pairs there are, and whether they fit.
+// What the host reads after a step: how many pairs there are, and whether they fit.
 struct Status {
     int pairs;
     int overflow;  // 1 once a step had more pairs than there is room for; stays 1 until the host has made room
@@ -107,12 +109,12 @@ __device__ void scan_pairs_of(int sprites, const int* sprite_pairs, int* pair_st
 }
 
 // Writes each pair's number into its tile's part of the list, in no order, and the pair's sprite.
-__device__ void list_pairs_of(int sprites, const Record* records, int width, int height, int tiles_x,
+__device__ void list_pairs_of(int count, const ProjectedSprite* sprites, int width, int height, int tiles_x,
                               const int* pair_start, int* next, const Status* status, int* list, int* pair_sprite) {
     const int k = thread_of_grid() / kWarp;
-    if (k >= sprites || status->overflow) return;
+    if (k >= count || status->overflow) return;
     const int first = pair_start[k];
-    for_each_tile(records[k], width, height, tiles_x, [&](int tile, int i) {
+    for_each_tile(sprites[k], width, height, tiles_x, [&](int tile, int i) {
         list[atomicAdd(next + tile, 1)] = first + i;
         pair_sprite[first + i] = k;
     });

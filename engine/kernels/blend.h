@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // One pixel under one sprite: what the sprite adds to it, the gradient, and how a picture is compared with its goal.
 //
-// With g the gradient of the loss by a pixel's premultiplied colour, q the template's alpha, p its colour, o the opacity,
-// m the mix, T the transmittance above: a = o q, g.c = o ((1 - m) (g.tint) q + m (g.p)) + g_a a, and
+// With g the gradient of the loss by a pixel's premultiplied colour, q the template's alpha, p its colour, o the
+// opacity, m the mix, T the transmittance above: a = o q, g.c = o ((1 - m) (g.tint) q + m (g.p)) + g_a a, and
 //   dL/dq = o T X, X = (1 - m) g.tint + g_a - behind       dL/d(g.p) = o m T
 //   behind <- g.c + (1 - a) behind = behind + a X + o m (g.p)
-// where `behind` is the colour behind the sprite weighted by g, accumulated back to front. It is built by adding, not by
-// dividing transmittances, so that an opaque sprite gets a gradient from what it hides.
+// where `behind` is the colour behind the sprite weighted by g, accumulated back to front. It is built by adding, not
+// by dividing transmittances, so that an opaque sprite gets a gradient from what it hides.
 //
 // R is float or a vector of floats; numbers of the sprite itself are float.
 #pragma once

@@ -7,8 +7,8 @@
 
 namespace smalti {
 
-// What an entry of a list of sprites and candidates is: a sprite that is drawn, or a candidate for one of three positions
-// in the stack. The numbers are those of `DRAWN` and `StackPosition` in engine/raster/candidates.py.
+// What an entry of a list of sprites and candidates is: a sprite that is drawn, or a candidate for one of three
+// positions in the stack. The numbers are those of `DRAWN` and `StackPosition` in engine/raster/candidates.py.
 enum class Role : std::int32_t { drawn = 0, in_place = 1, top = 2, bottom = 3 };
 
 static_assert(static_cast<int>(Role::drawn) == 0, "DRAWN = 0 in engine/raster/candidates.py");
@@ -25,9 +25,9 @@ struct StackEntry {
 static_assert(sizeof(StackEntry) == 2 * sizeof(std::int32_t),
               "entries: int32 [N + M, 2] in engine/raster/candidates.py");
 
-// By how much the squared error of one channel grows if a sprite is removed, exactly: a picture is linear in each opacity
-// alone, so without the sprite a pixel's colour is less by d = o T (c' - q behind), c' the colour at opacity 1, and its
-// squared error changes by d (d - 2 e). Here `behind` is the true colour behind, which grows by `added`.
+// By how much the squared error of one channel grows if a sprite is removed, exactly: a picture is linear in each
+// opacity alone, so without the sprite a pixel's colour is less by d = o T (c' - q behind), c' the colour at opacity 1,
+// and its squared error changes by d (d - 2 e). Here `behind` is the true colour behind, which grows by `added`.
 template <class R>
 struct Removal {
     R error, added;
@@ -40,8 +40,8 @@ SMALTI_INLINE Removal<R> removal(R colour, R q, R behind, R t, R difference, flo
 }
 
 // What a candidate changes, at whatever opacity o and tint. With s = o tint, a channel of a pixel changes by P s + o R,
-// where P = (1 - m) q T and R = T (m p - q behind), or T q (1 - behind) for alpha; so with w the change that leads to the
-// goal, the squared error changes by a quadratic of the four numbers o and s:
+// where P = (1 - m) q T and R = T (m p - q behind), or T q (1 - behind) for alpha; so with w the change that leads to
+// the goal, the squared error changes by a quadratic of the four numbers o and s:
 //   squares |s|^2 + 2 o (cross . s) + own o^2 - 2 (tint . s) - 2 match o
 // whose coefficients, sums over pixels, are these. Its minimum is the optimal opacity and tint.
 template <class R>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Which tiles a sprite touches.
 //
-// Pairs of sprite and tile are counted in one pass and written in another, which must come to the same tiles to the last
-// bit: what they compute is not inlined, so that both run the same instructions (a compiler may fuse multiplications with
-// additions in one copy and not in the other).
+// Pairs of sprite and tile are counted in one pass and written in another, which must come to the same tiles to the
+// last bit: what they compute is not inlined, so that both run the same instructions (a compiler may fuse
+// multiplications with additions in one copy and not in the other).
 #pragma once
 
 #include "sprite.h"
@@ -41,8 +41,8 @@ SMALTI_ONE_COPY Outline<R> outline_of(const Placement<R>& p, float extent_u, flo
     return o;
 }
 
-// The tiles of one row that hold the centre of a pixel inside the rectangle, which is clipped to the centres of the row's
-// pixels; none where first > last.
+// The tiles of one row that hold the centre of a pixel inside the rectangle, which is clipped to the centres of the
+// row's pixels; none where first > last.
 struct Span {
     int first, last;
 };

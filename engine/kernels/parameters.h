@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// From the parameters that are optimised to what the rasteriser takes, back again by the chain rule, and Adam: one sprite,
-// for every back end. R is float or double.
+// From the parameters that are optimised to what the rasteriser takes, back again by the chain rule, and Adam: one
+// sprite, for every back end. R is float or double.
 #pragma once
 
 #include "sprite.h"
@@ -76,7 +76,8 @@ SMALTI_INLINE Parameters<R> parameter_gradient(const RasterInput<R>& input, cons
     return out;
 }
 
-// Adam (Kingma and Ba, 2015, algorithm 1): decay rates of the two moments, and 1 minus their powers by the number of steps.
+// Adam (Kingma and Ba, 2015, algorithm 1): decay rates of the two moments, and 1 minus their powers by the number of
+// steps.
 template <class R>
 struct Adam {
     R first, second, first_bias, second_bias;

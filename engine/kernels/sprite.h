@@ -20,9 +20,9 @@ constexpr int kTile = 16;  // side of a tile in pixels
 // one, and interpolation then reads one texel further.
 constexpr int kMargin = 2;
 
-// Added to the level of detail. At 0 a sprite would sample the level with one texel per pixel, and bilinear interpolation
-// would blur it by a texel more; a little finer is closest to the area average that renderers and image editors converge
-// to (figures in docs/forward-model.md).
+// Added to the level of detail. At 0 a sprite would sample the level with one texel per pixel, and bilinear
+// interpolation would blur it by a texel more; a little finer is closest to the area average that renderers and image
+// editors converge to (figures in docs/forward-model.md).
 constexpr double kLodOffset = -0.6;
 
 static_assert(kMargin == 2, "MARGIN = 2 in engine/raster/atlas.py");

@@ -180,13 +180,13 @@ struct Kernel {
 #define SHIM_KERNEL(name) {#name, parameters_of(&::name), [](void** arguments) { call(&::name, arguments); }}
 
 const Kernel kernels[] = {
-    SHIM_KERNEL(place_maps),        SHIM_KERNEL(place_parameters), SHIM_KERNEL(count_pairs),
-    SHIM_KERNEL(scan_pairs),        SHIM_KERNEL(list_pairs),       SHIM_KERNEL(order_pairs),
-    SHIM_KERNEL(draw_tint),         SHIM_KERNEL(draw_mixed),       SHIM_KERNEL(differentiate_tint),
-    SHIM_KERNEL(differentiate_mixed), SHIM_KERNEL(step_tint),      SHIM_KERNEL(step_mixed),
-    SHIM_KERNEL(removal_tint),      SHIM_KERNEL(removal_mixed),    SHIM_KERNEL(merge_maps),
-    SHIM_KERNEL(appraise_tint),     SHIM_KERNEL(appraise_mixed),   SHIM_KERNEL(merge_appraisals),
-    SHIM_KERNEL(merge_costs),       SHIM_KERNEL(update_parameters), SHIM_KERNEL(sum_losses),
+    SHIM_KERNEL(project_maps),        SHIM_KERNEL(project_parameters), SHIM_KERNEL(count_pairs),
+    SHIM_KERNEL(scan_pairs),          SHIM_KERNEL(list_pairs),         SHIM_KERNEL(order_pairs),
+    SHIM_KERNEL(draw_tint),           SHIM_KERNEL(draw_mixed),         SHIM_KERNEL(differentiate_tint),
+    SHIM_KERNEL(differentiate_mixed), SHIM_KERNEL(step_tint),          SHIM_KERNEL(step_mixed),
+    SHIM_KERNEL(removal_tint),        SHIM_KERNEL(removal_mixed),      SHIM_KERNEL(reduce_gradients),
+    SHIM_KERNEL(candidates_tint),     SHIM_KERNEL(candidates_mixed),   SHIM_KERNEL(reduce_candidates),
+    SHIM_KERNEL(reduce_removal),      SHIM_KERNEL(update_parameters),  SHIM_KERNEL(sum_losses),
 };
 
 }  // namespace
@@ -209,7 +209,8 @@ std::uint64_t wait_for_warp(Operation operation, unsigned mask, std::uint64_t va
 
 }  // namespace shim
 
-// Runs a kernel; blocks of a grid one after another. Returns 0, 1 for an unknown name, 2 for another number of arguments.
+// Runs a kernel; blocks of a grid one after another. Returns 0, 1 for an unknown name, 2 for another number of
+// arguments.
 extern "C" int launch(const char* name, const unsigned* grid, const unsigned* block, void** arguments, int count,
                       unsigned seed) {
     for (const shim::Kernel& kernel : shim::kernels) {

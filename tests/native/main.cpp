@@ -56,8 +56,8 @@ std::vector<smalti::StackEntry> entries_of(std::int64_t sprites) {
     return entries;
 }
 
-// Removal errors of all sprites, then removal errors and coefficients with candidates; the scene's gradient serves as the
-// goal.
+// Removal errors of all sprites, then removal errors and coefficients with candidates; the scene's gradient serves as
+// the goal.
 std::vector<double> evaluated(const OwnedScene& scene, int threads) {
     const std::size_t n = static_cast<std::size_t>(scene.sprites());
     std::vector<double> all(n * (2 + smalti::kCoefficients));
@@ -230,8 +230,9 @@ Drawn draw_with(const smalti::TileKernels& kernels, const OwnedScene& owned) {
     return drawn;
 }
 
-// Rounding differs: one set fuses a multiplication with an addition, another does not. A pixel on the border between two
-// texels may then take the slope of the one or the other, so these numbers are compared on the whole and not one by one.
+// Rounding differs: one set fuses a multiplication with an addition, another does not. A pixel on the border between
+// two texels may then take the slope of the one or the other, so these numbers are compared on the whole and not one by
+// one.
 void instruction_sets_agree(const OwnedScene& scene) {
     const std::vector<smalti::TileKernels> sets = instruction_sets();
     const Drawn first = draw_with(sets[0], scene);

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sprites and templates in a device's memory, the pairs of sprite and tile, and the launches that fill them.
+
+Arrays here are torch tensors on the device: torch serves as its allocator.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.dlpack import from_dlpack
+
+from ..raster.atlas import Atlas
+from ..raster.scene import Scene
+from .driver import kernels, memory_errors
+
+# Each of these has a static_assert in the kernels' sources that names it.
+TILE = 16
+THREADS = 256
+WARP = 32
+SPRITE_WORDS = 28
+"""Size of a `ProjectedSprite` (projected_sprite.cuh) in 32-bit words."""
+GRADIENT_SUMS = 11
+"""Partial sums of a pair where gradients are computed (tile_sample.cuh)."""
+
+MAX_PAIRS = (2**31 - 1) // GRADIENT_SUMS
+"""Indices into the pairs' partial sums are 32-bit."""
+TOO_MANY = f"too many large sprites for this canvas: over {MAX_PAIRS:,} pairs of sprite and tile"
+
+Shape = tuple[int, int, int]
+Argument = Tensor | int | float | None
+
+
+class Launcher(Protocol):
+    """What runs kernels: a GPU's driver, or in tests the host's processor."""
+
+    device: torch.device
+
+    def launch(self, name: str, grid: Shape, block: Shape, *arguments: Argument, shared: int = 0) -> None:
+        """Run a kernel in the order of torch's current stream; see `smalti.engine.cuda.driver.Kernels`."""
+        ...
+
+
+def current_launcher() -> Launcher:
+    """The GPU's."""
+    return kernels()
+
+
+def to_tensor(array: Any) -> Tensor:
+    """A NumPy array, or one on the device, as a tensor in the same memory where that can be."""
+    if isinstance(array, Tensor):
+        return array.detach()
+    if isinstance(array, np.ndarray):
+        return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+    return from_dlpack(array)
+
+
+def to_device(array: Any, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+    """An array in the device's memory, contiguous."""
+    return to_tensor(array).to(device, dtype).contiguous()
+
+
+class DeviceAtlas:
+    """An atlas in the memory of a device."""
+
+    def __init__(self, atlas: Atlas, device: torch.device) -> None:
+        def copied(array: Any) -> Tensor:
+            return torch.from_numpy(array.copy()).to(device)
+
+        self.alpha_quads = copied(atlas.alpha_quads.view("int64"))
+        self.words = copied(atlas.words.view("int64"))
+        self.first_level = copied(atlas.first_level)
+        self.levels = copied(atlas.levels)
+
+
+_atlases: WeakKeyDictionary[Atlas, dict[torch.device, DeviceAtlas]] = WeakKeyDictionary()
+
+
+def device_atlas(atlas: Atlas, device: torch.device) -> DeviceAtlas:
+    """The atlas on a device, copied there once."""
+    copies = _atlases.setdefault(atlas, {})
+    if device not in copies:
+        copies[device] = DeviceAtlas(atlas, device)
+    return copies[device]
+
+
+def blocks(items: int, threads: int = THREADS) -> Shape:
+    """A grid of blocks of so many threads, one for each item."""
+    return max(1, -(-items // threads)), 1, 1
+
+
+class Bins:
+    """Memory for sprites, tiles and their pairs, and the launches that fill it.
+
+    Args:
+        launcher: runs the kernels.
+        sprites: number of sprites.
+        size: (height, width) of the canvas in pixels.
+    """
+
+    def __init__(self, launcher: Launcher, sprites: int, size: tuple[int, int]) -> None:
+        self._launcher = launcher
+        self.count = sprites
+        self.size = size
+        self.tiles_x, self.tiles_y = -(-size[1] // TILE), -(-size[0] // TILE)
+        self.sprites = self._ints(sprites * SPRITE_WORDS)
+        self.sprite_pairs, self.pair_start = self._ints(sprites), self._ints(sprites + 1)
+        self.tile_pairs, self.tile_start, self.next = (self._ints(self.tiles + extra) for extra in (0, 1, 0))
+        self.status = torch.zeros(3, dtype=torch.int32, device=launcher.device)
+        self.capacity = 0
+        self.list = self.ordered = self.pair_sprite = self._ints(0)
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles."""
+        return self.tiles_x * self.tiles_y
+
+    def describe(self) -> str:
+        """The purpose of the memory, in words."""
+        return f"a canvas of {self.size[1]} x {self.size[0]} pixels with {self.count:,} sprites"
+
+    def _ints(self, count: int) -> Tensor:
+        return torch.empty(count, dtype=torch.int32, device=self._launcher.device)
+
+    def reserve(self, pairs: int) -> None:
+        """Make room for so many pairs. Raises SmaltiError, code ``"out_of_memory"``."""
+        self.capacity = pairs
+        with memory_errors(12 * pairs, self.describe()):
+            self.list, self.ordered, self.pair_sprite = (self._ints(pairs) for _ in range(3))
+
+    def count_pairs(self) -> None:
+        """Count the pairs of projected sprites; `capacity` is what there is room for."""
+        launch, one = self._launcher.launch, (THREADS, 1, 1)
+        height, width = self.size
+        self.tile_pairs.zero_()
+        launch(
+            "count_pairs",
+            blocks(self.count * WARP),
+            one,
+            self.count,
+            self.sprites,
+            width,
+            height,
+            self.tiles_x,
+            self.sprite_pairs,
+            self.tile_pairs,
+        )
+        launch(
+            "scan_pairs",
+            (2, 1, 1),
+            (1024, 1, 1),
+            self.count,
+            self.sprite_pairs,
+            self.pair_start,
+            self.tiles,
+            self.tile_pairs,
+            self.tile_start,
+            self.next,
+            self.capacity,
+            self.status,
+        )
+
+    def fill(self) -> None:
+        """List the pairs tile by tile, in stacking order."""
+        launch, one = self._launcher.launch, (THREADS, 1, 1)
+        height, width = self.size
+        launch(
+            "list_pairs",
+            blocks(self.count * WARP),
+            one,
+            self.count,
+            self.sprites,
+            width,
+            height,
+            self.tiles_x,
+            self.pair_start,
+            self.next,
+            self.status,
+            self.list,
+            self.pair_sprite,
+        )
+        launch("order_pairs", (self.tiles, 1, 1), one, self.tile_start, self.status, self.list, self.ordered)
+
+    def needed(self) -> int:
+        """The number of pairs of projected sprites. Waits for the GPU. Raises ValueError where they are too many."""
+        self.capacity = MAX_PAIRS
+        self.count_pairs()
+        pairs = int(self.status[0])
+        if pairs > MAX_PAIRS:
+            raise ValueError(TOO_MANY)
+        return pairs
+
+    def lists(self) -> tuple[Tensor, ...]:
+        """The first arguments of the passes over the tiles, see smalti.cu."""
+        return self.sprites, self.pair_sprite, self.tile_start, self.ordered, self.status
+
+    def partial_sums(self, each: int) -> Tensor:
+        """Memory for `each` partial sums of every pair. Raises SmaltiError, code ``"out_of_memory"``."""
+        count = max(1, self.capacity * each)
+        with memory_errors(4 * count, self.describe()):
+            return torch.empty(count, dtype=torch.float32, device=self._launcher.device)
+
+
+def canvas_arguments(
+    bins: Bins, stop: float, mix: float, atlas: DeviceAtlas, background: Tensor | None
+) -> tuple[Argument, ...]:
+    """The further arguments of the passes over the tiles, see smalti.cu."""
+    height, width = bins.size
+    return width, height, bins.tiles_x, float(stop), float(mix), atlas.alpha_quads, atlas.words, background
+
+
+def launch_tiles(
+    launcher: Launcher, name: str, mix: float, bins: Bins, canvas: tuple[Argument, ...], *arguments: Argument
+) -> None:
+    """Run one of the passes of smalti.cu over all tiles."""
+    kind = "mixed" if mix > 0 else "tint"
+    launcher.launch(f"{name}_{kind}", (bins.tiles, 1, 1), (THREADS, 1, 1), *bins.lists(), *canvas, *arguments)
+
+
+def sum_losses(
+    launcher: Launcher, losses: Tensor, scale: float, bins: Bins, control: Tensor | None, sums: Tensor
+) -> None:
+    """Add up the losses of the tiles, times `scale`, into the first of `sums` or the slot that `control` names."""
+    launcher.launch("sum_losses", (1, 1, 1), (THREADS, 1, 1), losses.numel(), losses, scale, bins.status, control, sums)
+
+
+class PreparedScene:
+    """The sprites of one scene, projected and binned, and the arguments of the passes over its tiles."""
+
+    def __init__(self, scene: Scene[Any]) -> None:
+        self.launcher = current_launcher()
+        device, count = self.launcher.device, len(scene)
+        atlas = device_atlas(scene.atlas, device)
+        self.bins = Bins(self.launcher, count, scene.size)
+        self.launcher.launch(
+            "project_maps",
+            blocks(count),
+            (THREADS, 1, 1),
+            count,
+            to_device(scene.affine, device, torch.float64),
+            to_device(scene.opacity, device, torch.float64),
+            to_device(scene.tint, device, torch.float64),
+            to_device(scene.template, device, torch.int32),
+            atlas.first_level,
+            atlas.levels,
+            float(scene.lod_bias),
+            self.bins.sprites,
+        )
+        self.bins.reserve(self.bins.needed())
+        self.bins.fill()
+        self._mix = scene.mix
+        background = None if scene.background is None else to_device(scene.background, device)
+        self._canvas = canvas_arguments(self.bins, scene.stop, scene.mix, atlas, background)
+
+    def run(self, name: str, *arguments: Argument) -> None:
+        """Run one of the passes of smalti.cu over all tiles."""
+        launch_tiles(self.launcher, name, self._mix, self.bins, self._canvas, *arguments)
+
+    def reduce(self, name: str, *arguments: Argument) -> None:
+        """Run one of the kernels that reduce partial sums of pairs to numbers of sprites, a warp for each sprite."""
+        self.launcher.launch(name, blocks(self.bins.count * WARP), (THREADS, 1, 1), self.bins.count, *arguments)

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole steps of the optimizer on the GPU, as one CUDA graph that is replayed."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..arrays import AnyArray, Float32Array, Float64Array
+from ..raster.atlas import Atlas
+from ..raster.scene import STOP
+from ..raster.step import PARAMETERS, Step
+from . import binning
+from .binning import GRADIENT_SUMS, MAX_PAIRS, THREADS, TOO_MANY, WARP, Bins, blocks, to_device, to_tensor
+from .driver import memory_errors
+
+CONTROL = struct.Struct("<6f4f6f2f2fIi")
+"""Layout of `Control` (update.cuh): learning rates, Adam, bounds, pixel, alpha_max, lod_bias, noise_key, loss_slot."""
+
+
+class StepLoss:
+    """The loss of one step, which may still be running: `float` waits for it."""
+
+    def __init__(self, wait: Callable[[], None]) -> None:
+        self._wait = wait
+        self._value: float | None = None
+
+    def set(self, value: float) -> None:
+        """Say what it is."""
+        self._value = value
+
+    def __float__(self) -> float:
+        if self._value is None:
+            self._wait()
+        if self._value is None:
+            raise RuntimeError("the step was never made, so it has no loss")
+        return self._value
+
+
+class _Pending:
+    """A step that was submitted and is not known to be made."""
+
+    def __init__(self, control: tuple[float, ...], loss: StepLoss) -> None:
+        self.control, self.loss = control, loss
+
+
+class FusedStep:
+    """See `smalti.engine.raster.FusedStep`.
+
+    Sprites and Adam's moments are in the GPU's memory. What differs from step to step is written to a small block of
+    it; the launches are always the same, so they are captured in a CUDA graph once and replayed. No step waits for
+    the host.
+
+    Should a step find more pairs than there is room for, it and those after it change nothing, until the host, which
+    looks every `PATIENCE` steps or `SECONDS`, makes room and replays them: the result does not depend on when it
+    looked. Each step writes its loss to a slot of its own, and the host collects them when it looks.
+    """
+
+    PATIENCE = 64
+    SECONDS = 0.1
+    """How far the host may run ahead: a job that is cancelled must not wait longer."""
+    SPARE = 1.5
+    """Room for pairs, over what the sprites need now."""
+
+    def __init__(self, atlas: Atlas) -> None:
+        self._launcher = binning.current_launcher()
+        self._atlas = binning.device_atlas(atlas, self._launcher.device)
+        self._pictures: tuple[Float32Array | None, ...] = ()
+        self._replay: Callable[[], None] | None = None
+        self._prepared_for: tuple[Any, ...] = ()
+        self._pending: list[_Pending] = []
+        self._ahead = 1  # steps that take about `SECONDS`, once one has been timed
+        self._since = 0.0
+        self._arrays: list[Tensor] = []
+        self._penalty: list[Tensor] = []
+        self._penalty_on_device: Float64Array | None = None
+        self._sprites = 0
+
+    def bind(
+        self,
+        parameters: Mapping[str, Float64Array],
+        means: Mapping[str, Float64Array],
+        squares: Mapping[str, Float64Array],
+        template: AnyArray,
+        extent: Float64Array,
+    ) -> None:
+        """See `smalti.engine.raster.FusedStep`."""
+        self._settle()
+        self._bound = dict(parameters), dict(means), dict(squares)
+        self._penalty_on_device = None
+        sprites = len(template)
+
+        def table(by_name: Mapping[str, Float64Array]) -> Float64Array:
+            columns = [by_name.get(n, np.zeros_like(parameters[n])).reshape(sprites, -1) for n in PARAMETERS]
+            return np.concatenate(columns, axis=1)
+
+        arrays: list[tuple[AnyArray, torch.dtype]] = [(parameters[name], torch.float32) for name in PARAMETERS]
+        arrays += [(table(means), torch.float32), (table(squares), torch.float32)]
+        arrays += [(template, torch.int32), (extent, torch.float32)]
+        if self._arrays and sprites == self._sprites:
+            # Into the same memory, so that what was captured stays good.
+            for to, (array, _) in zip(self._arrays, arrays):
+                to.copy_(to_tensor(array))
+            return
+        device = self._launcher.device
+        self._arrays = [to_tensor(a).to(device, dtype, copy=True).contiguous() for a, dtype in arrays]
+        self._values, (self._means, self._squares, self._template, self._extent) = self._arrays[:6], self._arrays[6:]
+        self._sprites = sprites
+        self._replay = None
+
+    def fetch(self) -> None:
+        """See `smalti.engine.raster.FusedStep`. Waits for the GPU."""
+        self._settle()
+        parameters, means, squares = self._bound
+        for name, value in zip(PARAMETERS, self._values):
+            np.copyto(parameters[name], value.cpu().numpy())
+        for by_name, table in ((means, self._means), (squares, self._squares)):
+            columns = table.cpu().numpy()
+            for i, name in enumerate(PARAMETERS):
+                if name in by_name:
+                    np.copyto(by_name[name], columns[:, 5:] if name == "tint" else columns[:, i])
+
+    def __call__(self, step: Step) -> StepLoss:
+        """See `smalti.engine.raster.FusedStep`."""
+        moments = self._bound[1]
+        control = (
+            *(step.learning_rates[name] if name in moments else 0.0 for name in PARAMETERS),
+            *step.adam,
+            *step.bounds,
+            *step.pixel,
+            step.alpha_max,
+            step.lod_bias,
+            step.noise_key or 0,
+        )
+        pictures = _address(step.goal), _address(step.background)
+        wanted = (*pictures, step.noise_key is None, step.encoded, step.mix, step.penalty is None)
+        if self._replay is None or wanted != self._prepared_for:
+            self._settle()
+            self._prepare(step, control)
+            self._prepared_for = wanted
+        if step.penalty is not None:
+            self._take_penalty(step.penalty)
+        if not self._pending:
+            self._since = time.monotonic()
+        loss = StepLoss(self._settle)
+        self._submit(_Pending(control, loss))
+        if len(self._pending) >= min(self.PATIENCE, self._ahead):
+            count = len(self._pending)
+            self._settle()
+            each = (time.monotonic() - self._since) / count
+            self._ahead = max(1, min(self.PATIENCE, int(self.SECONDS / max(each, 1e-9))))
+        return loss
+
+    def _prepare(self, step: Step, control: tuple[float, ...]) -> None:
+        """Memory and launches for steps on this canvas."""
+        device = self._launcher.device
+        goal, background = step.goal, step.background
+        with memory_errors(4 * sum(a.size for a in (goal, background) if a is not None), "the target"):
+            self._goal = to_device(goal, device)
+            behind = None if background is None else to_device(background, device)
+        self._pictures = goal, background  # while they live, no others have their addresses
+        self._bins = Bins(self._launcher, self._sprites, (goal.shape[0], goal.shape[1]))
+        self._control = torch.zeros(CONTROL.size, dtype=torch.uint8, device=device)
+        self._tile_losses = torch.empty(self._bins.tiles, dtype=torch.float32, device=device)
+        self._losses = torch.zeros(self.PATIENCE, dtype=torch.float64, device=device)
+        self._canvas = binning.canvas_arguments(self._bins, STOP, step.mix, self._atlas, behind)
+        self._mode = step.mix, int(step.encoded), int(step.noise_key is not None)
+        shapes = [] if step.penalty is None else [(self._sprites, 6), (self._sprites,)]
+        self._penalty = [self._losses.new_empty(shape) for shape in shapes]
+        self._penalty_on_device = None
+        self._write(control, 0)
+        self._make_room()
+
+    def _take_penalty(self, penalty: tuple[Float64Array, Float64Array]) -> None:
+        """Copy the gradient of a penalty to the device, where it is not there already."""
+        if self._penalty_on_device is not None and _address(self._penalty_on_device) == _address(penalty[0]):
+            return
+        self._settle()
+        for to, array in zip(self._penalty, penalty):
+            to.copy_(to_tensor(array))
+        self._penalty_on_device = penalty[0]  # while it lives, no other has its address
+
+    def _make_room(self) -> None:
+        """Room for the pairs of the sprites as they are, and some more; then the launches."""
+        # First the old memory goes, for there may not be room for both.
+        self._replay = None
+        self._sums = self._losses.new_empty(0)
+        self._bins.reserve(0)
+        self._project()
+        self._bins.reserve(min(int(self._bins.needed() * self.SPARE) + 1024, MAX_PAIRS))
+        self._bins.status.zero_()
+        self._sums = self._bins.partial_sums(GRADIENT_SUMS)
+        self._replay = self._captured() if self._launcher.device.type == "cuda" else self._launch_all
+
+    def _project(self) -> None:
+        self._launcher.launch(
+            "project_parameters",
+            blocks(self._sprites),
+            (THREADS, 1, 1),
+            self._sprites,
+            *self._values,
+            self._extent,
+            self._template,
+            self._atlas.first_level,
+            self._atlas.levels,
+            self._control,
+            self._bins.sprites,
+        )
+
+    def _launch_all(self) -> None:
+        bins, launcher = self._bins, self._launcher
+        mix, encoded, on_noise = self._mode
+        # The mean over three of the four channels: over an opaque background alpha differs nowhere.
+        scale = 1 / (3 * bins.size[0] * bins.size[1])
+        self._project()
+        bins.count_pairs()
+        bins.fill()
+        comparison = self._goal, scale, 0, encoded, on_noise, self._control
+        binning.launch_tiles(launcher, "step", mix, bins, self._canvas, *comparison, self._sums, self._tile_losses)
+        binning.sum_losses(launcher, self._tile_losses, scale, bins, self._control, self._losses)
+        launcher.launch(
+            "update_parameters",
+            blocks(self._sprites * WARP),
+            (THREADS, 1, 1),
+            self._sprites,
+            *self._values,
+            self._means,
+            self._squares,
+            self._extent,
+            bins.sprites,
+            bins.pair_start,
+            bins.status,
+            self._sums,
+            self._control,
+            *(self._penalty or (None, None)),
+        )
+
+    def _captured(self) -> Callable[[], None]:
+        # Not by torch.cuda.graph, which hands all memory that torch has kept back to the driver each time.
+        graph = torch.cuda.CUDAGraph()
+        stream = torch.cuda.Stream(self._launcher.device)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream(self._launcher.device))
+        with torch.cuda.stream(stream):
+            graph.capture_begin(capture_error_mode="thread_local")
+            try:
+                self._launch_all()
+            finally:
+                graph.capture_end()
+        torch.cuda.current_stream(self._launcher.device).wait_stream(stream)
+        return graph.replay
+
+    def _write(self, control: tuple[float, ...], slot: int) -> None:
+        packed = bytearray(CONTROL.pack(*control, slot))
+        self._control.copy_(torch.frombuffer(packed, dtype=torch.uint8), non_blocking=True)
+
+    def _submit(self, pending: _Pending) -> None:
+        assert self._replay is not None
+        self._write(pending.control, len(self._pending))
+        self._pending.append(pending)
+        self._replay()
+
+    def _settle(self) -> None:
+        """Wait for the steps so far, collect their losses, and replay those that found no room."""
+        while self._pending:
+            pairs, overflow, skipped = self._bins.status.tolist()
+            made = max(0, len(self._pending) - (skipped if overflow else 0))
+            for pending, loss in zip(self._pending[:made], self._losses.tolist()):
+                pending.loss.set(loss)
+            again = self._pending = self._pending[made:]
+            if again:
+                # Should one of these raise, the steps remain pending: what was not made is never taken for made.
+                if pairs > MAX_PAIRS:
+                    raise ValueError(TOO_MANY)
+                self._write(again[0].control, 0)
+                self._make_room()
+            self._pending = []
+            for pending in again:
+                self._submit(pending)
+
+
+def _address(array: AnyArray | None) -> int | None:
+    return None if array is None else int(array.__array_interface__["data"][0])

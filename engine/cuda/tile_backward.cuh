@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The gradients of a tile's pairs, of a given gradient by the picture or of the loss against a goal.
+#pragma once
+
+#include "../kernels/display.h"
+#include "tile_draw.cuh"
+
+namespace smalti {
+
+// What the picture is compared with, as `Goal` in the CPU back end.
+struct Comparison {
+    const float* goal;  // [height, width, 4]
+    float scale;
+    int absolute, encoded, on_noise;
+    std::uint32_t noise_key;
+};
+
+// Compares a pixel with its goal: the gradient by it, and its loss, not scaled. Noise replaces the background.
+SMALTI_INLINE float compare_pixel(const Comparison& comparison, long long index, const FrontToBack& front,
+                                  float (&background)[4], float (&gradient)[4]) {
+    float loss = 0.0f;
+    const float goal_alpha = comparison.goal[4 * index + 3];
+    for (int channel = 0; channel < 4; ++channel) {
+        float goal = comparison.goal[4 * index + channel];
+        if (comparison.on_noise) {
+            const std::uint32_t place = static_cast<std::uint32_t>(4 * index + channel);
+            background[channel] = channel < 3 ? noise(comparison.noise_key, place) : 1.0f;
+            goal += (1.0f - goal_alpha) * background[channel];
+        }
+        float value = rendered(front, channel, background[channel]), slope = 1.0f;
+        if (comparison.encoded && channel < 3) {
+            const Encoded shown = encoded(value);
+            value = shown.value, slope = shown.slope;
+            if (comparison.on_noise) goal = encoded(goal).value;
+        }
+        const Compared<float> c = compared(value, goal, comparison.scale, comparison.absolute != 0);
+        loss += c.loss;
+        gradient[channel] = slope * c.slope;
+    }
+    return loss;
+}
+
+// One pixel under one sprite. `t`: transmittance above it; sums [kGradientSums].
+template <Colour kind>
+SMALTI_INLINE void differentiate_pixel(const ProjectedSprite& s, const ColourSample& c, const Local& at, float t,
+                                       float bitmap_share, const float (&gradient)[4], float& behind, float* sums) {
+    const float tint_share = 1.0f - bitmap_share, o = s.opacity, q = kTexelScale * c.a.value;
+    const float tinted = tint_share * (gradient[0] * s.tint[0] + gradient[1] * s.tint[1] + gradient[2] * s.tint[2]);
+    const Sample<float> p = scaled(weighted_colour(gradient[0], c.r, gradient[1], c.g, gradient[2], c.b));
+    const PixelGradient<float> g =
+        backward_pixel<kind, true>(tinted, gradient[3], behind, t, scaled(c.a), p, o, bitmap_share);
+    behind += g.behind;
+    const float weight = tint_share * o * q * t;
+    sums[0] = g.du * at.x, sums[1] = g.du * at.y, sums[2] = g.dv * at.x, sums[3] = g.dv * at.y;
+    sums[4] = g.du, sums[5] = g.dv, sums[6] = g.lod, sums[7] = g.opacity;
+    sums[8] = weight * gradient[0], sums[9] = weight * gradient[1], sums[10] = weight * gradient[2];
+}
+
+// grad_image [height, width, 4]: the gradient by the picture; null where the picture is compared with a goal instead,
+// and then losses [tiles] gets the tile's loss. pair_sums [pairs, kGradientSums].
+template <Colour kind, bool compares>
+__device__ void differentiate_tile(const Canvas& canvas, const Lists& lists, const Comparison& comparison,
+                                   const float* grad_image, float* pair_sums, float* losses) {
+    __shared__ ProjectedSprite staged[kBatch];
+    __shared__ int pairs[kBatch];
+    __shared__ WarpSums<kGradientSums> of_warp;
+    if (lists.status->overflow) return;
+    const Batch batch{staged, pairs};
+    const int lane = lane_of_warp(), warp = static_cast<int>(threadIdx.x) / kWarp;
+    const TilePixel pixel = pixel_of_thread(canvas, lists);
+    const FrontToBack front = front_to_back<kind, compares>(canvas, lists, pixel, nullptr, batch);
+    const float bitmap_share = kind == Colour::tint ? 0.0f : canvas.mix;
+
+    float background[4], gradient[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    const long long index = index_of(canvas, pixel);
+    load_background(canvas, pixel, index, background);
+    if (compares) {
+        const float loss = pixel.within ? compare_pixel(comparison, index, front, background, gradient) : 0.0f;
+        const float sum = block_sum(loss);
+        if (threadIdx.x == 0) losses[pixel.tile] = sum;
+    } else if (pixel.within) {
+        for (int channel = 0; channel < 4; ++channel) gradient[channel] = grad_image[4 * index + channel];
+    }
+
+    // Occluded sprites get zero gradient.
+    clear_pairs<kGradientSums>(lists, pixel.first, front.top, pair_sums);
+
+    // Back to front. `behind` is the colour behind, weighted by the gradient.
+    float transmittance = front.transmittance;
+    float behind = gradient[0] * background[0] + gradient[1] * background[1] + gradient[2] * background[2] +
+                   gradient[3] * background[3];
+    for (int from = front.top; from < pixel.last; from += kBatch) {
+        const int count = pixel.last - from < kBatch ? pixel.last - from : kBatch;
+        __syncthreads();
+        stage(lists, from, count, batch);
+        for (int i = 0; i < count; ++i) {
+            const ProjectedSprite& s = batch.sprites[i];
+            const Local at = localise(pixel, s);
+            const bool touched =
+                pixel.within && from + i >= front.end && fabs(at.u) <= s.view.extent_u && fabs(at.v) <= s.view.extent_v;
+            float sums[kReduced] = {};
+            if (touched) {
+                const ColourSample c = sample<kind>(canvas, s, at.u, at.v);
+                transmittance = transmittance_above(front, from + i, transmittance, attenuation(s.opacity, c.a.value));
+                differentiate_pixel<kind>(s, c, at, transmittance, bitmap_share, gradient, behind, sums);
+            }
+            if (!__any_sync(kAllLanes, touched)) {
+                if (lane < kGradientSums) of_warp[warp][i][lane] = 0.0f;
+            } else {
+                const float sum = warp_sums(sums);
+                if (lane % 2 == 0 && lane / 2 < kGradientSums) of_warp[warp][i][lane / 2] = sum;
+            }
+        }
+        __syncthreads();
+        store_pairs<kGradientSums>(of_warp, batch, count, pair_sums);
+    }
+}
+
+}  // namespace smalti

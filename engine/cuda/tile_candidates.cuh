@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Removal errors of a tile's sprites, and the coefficients of its candidates (see kernels/candidate.h).
+#pragma once
+
+#include "tile_draw.cuh"
+
+namespace smalti {
+
+// The finished pixel, and its difference from the goal [height, width, 4].
+SMALTI_INLINE void difference_from(const float* goal, long long index, const FrontToBack& front,
+                                   const float (&background)[4], float (&picture)[4], float (&difference)[4]) {
+    for (int channel = 0; channel < 4; ++channel) {
+        picture[channel] = rendered(front, channel, background[channel]);
+        difference[channel] = picture[channel] - goal[4 * index + channel];
+    }
+}
+
+// A sprite's colour at opacity 1, by channel; channel 3 is alpha.
+template <Colour kind>
+SMALTI_INLINE float colour_of(const ProjectedSprite& s, const ColourSample& c, float bitmap_share, int channel) {
+    const float q = kTexelScale * c.a.value;
+    if (channel == 3) return q;
+    const float bitmap[3] = {c.r.value, c.g.value, c.b.value};
+    float colour = (1.0f - bitmap_share) * s.tint[channel] * q;
+    if (kShowsBitmap<kind>) colour += bitmap_share * kTexelScale * bitmap[channel];
+    return colour;
+}
+
+// A sprite that is removed from one pixel, by channel: what it added to the colour behind it. Returns the change of the
+// squared error. `t`: transmittance above it.
+template <Colour kind>
+SMALTI_INLINE float remove_from_pixel(const ProjectedSprite& s, const ColourSample& c, float bitmap_share, float t,
+                                      const float (&behind)[4], const float (&difference)[4], float (&added)[4]) {
+    float error = 0.0f;
+    for (int channel = 0; channel < 4; ++channel) {
+        const Removal<float> r = removal(colour_of<kind>(s, c, bitmap_share, channel), kTexelScale * c.a.value,
+                                         behind[channel], t, difference[channel], s.opacity);
+        error += r.error;
+        added[channel] = r.added;
+    }
+    return error;
+}
+
+// pair_errors [pairs].
+template <Colour kind>
+__device__ void removal_tile(const Canvas& canvas, const Lists& lists, const float* goal, float* pair_errors) {
+    __shared__ ProjectedSprite staged[kBatch];
+    __shared__ int pairs[kBatch];
+    __shared__ WarpSums<kRemovalSums> of_warp;
+    if (lists.status->overflow) return;
+    const Batch batch{staged, pairs};
+    const int lane = lane_of_warp(), warp = static_cast<int>(threadIdx.x) / kWarp;
+    const TilePixel pixel = pixel_of_thread(canvas, lists);
+    const FrontToBack front = front_to_back<kind, true>(canvas, lists, pixel, nullptr, batch);
+    const float bitmap_share = kind == Colour::tint ? 0.0f : canvas.mix;
+    float behind[4], picture[4], difference[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    const long long index = index_of(canvas, pixel);
+    load_background(canvas, pixel, index, behind);
+    if (pixel.within) difference_from(goal, index, front, behind, picture, difference);
+
+    // Removing an occluded sprite changes nothing.
+    clear_pairs<kRemovalSums>(lists, pixel.first, front.top, pair_errors);
+
+    // Back to front. `behind` is the colour behind.
+    float transmittance = front.transmittance;
+    for (int from = front.top; from < pixel.last; from += kBatch) {
+        const int count = pixel.last - from < kBatch ? pixel.last - from : kBatch;
+        __syncthreads();
+        stage(lists, from, count, batch);
+        for (int i = 0; i < count; ++i) {
+            const ProjectedSprite& s = batch.sprites[i];
+            const Local at = localise(pixel, s);
+            const bool touched =
+                pixel.within && from + i >= front.end && fabs(at.u) <= s.view.extent_u && fabs(at.v) <= s.view.extent_v;
+            float error = 0.0f;
+            if (touched) {
+                const ColourSample c = sample<kind>(canvas, s, at.u, at.v);
+                transmittance = transmittance_above(front, from + i, transmittance, attenuation(s.opacity, c.a.value));
+                float added[4];
+                error = remove_from_pixel<kind>(s, c, bitmap_share, transmittance, behind, difference, added);
+                for (int channel = 0; channel < 4; ++channel) behind[channel] += added[channel];
+            }
+            if (!__any_sync(kAllLanes, touched)) {
+                if (lane == 0) of_warp[warp][i][0] = 0.0f;
+            } else {
+                for (int step = kWarp / 2; step > 0; step /= 2) error += __shfl_xor_sync(kAllLanes, error, step);
+                if (lane == 0) of_warp[warp][i][0] = error;
+            }
+        }
+        __syncthreads();
+        store_pairs<kRemovalSums>(of_warp, batch, count, pair_errors);
+    }
+}
+
+// State of a pixel while candidates are evaluated, back to front. What the current sprite adds to `behind` (`added`)
+// and to the picture (`part`) is committed to `behind` only when the next sprite comes, because candidates for its
+// place have the same behind them. The same holds for how much it attenuates (`factor`) the transmittance of those
+// below it onto the background (`transmittance_below`).
+struct Evaluation {
+    float background[4], picture[4], difference[4], behind[4];
+    float transmittance_below = 1.0f, factor = 1.0f;
+    float added[4] = {0.0f, 0.0f, 0.0f, 0.0f}, part[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+    int sprite = -1;  // the current one, the same for the whole block
+
+    SMALTI_INLINE void commit_current(int next) {
+#pragma unroll
+        for (int channel = 0; channel < 4; ++channel)
+            behind[channel] += added[channel], added[channel] = part[channel] = 0.0f;
+        transmittance_below *= factor, factor = 1.0f, sprite = next;
+    }
+};
+
+// A candidate in one pixel. `above`: transmittance above it; sums [kCandidateSums].
+template <Colour kind>
+SMALTI_INLINE void evaluate_in_pixel(const Evaluation& e, Role role, const ColourSample& c, float bitmap_share,
+                                     float above, float* sums) {
+    const float tint_share = 1.0f - bitmap_share, q = kTexelScale * c.a.value;
+    const float bitmap[4] = {c.r.value, c.g.value, c.b.value, 0.0f};
+    Coefficients<float> sum{};
+#pragma unroll
+    for (int channel = 0; channel < 4; ++channel) {
+        const float back = role == Role::top      ? e.picture[channel] - e.part[channel]
+                           : role == Role::bottom ? e.background[channel]
+                                                  : e.behind[channel];
+        const float shown = channel == 3 ? q : bitmap_share * kTexelScale * bitmap[channel];
+        sum.add<kind>(channel, tint_share * above * q, above * (shown - q * back),
+                      e.part[channel] - e.difference[channel]);
+    }
+    sums[1] = sum.squares, sums[5] = sum.own, sums[9] = sum.match;
+    sums[2] = sum.cross[0], sums[3] = sum.cross[1], sums[4] = sum.cross[2];
+    sums[6] = sum.tint[0], sums[7] = sum.tint[1], sums[8] = sum.tint[2];
+}
+
+// pair_sums [pairs, kCandidateSums]; entries [sprites].
+template <Colour kind>
+__device__ void candidates_tile(const Canvas& canvas, const Lists& lists, const float* goal, const StackEntry* entries,
+                                float* pair_sums) {
+    __shared__ ProjectedSprite staged[kBatch];
+    __shared__ int pairs[kBatch];
+    __shared__ WarpSums<kCandidateSums> of_warp;
+    if (lists.status->overflow) return;
+    const Batch batch{staged, pairs};
+    const int lane = lane_of_warp(), warp = static_cast<int>(threadIdx.x) / kWarp;
+    const TilePixel pixel = pixel_of_thread(canvas, lists);
+    const FrontToBack front = front_to_back<kind, true>(canvas, lists, pixel, entries, batch);
+    const float bitmap_share = kind == Colour::tint ? 0.0f : canvas.mix;
+    Evaluation e;
+    for (int channel = 0; channel < 4; ++channel) e.picture[channel] = e.difference[channel] = 0.0f;
+    const long long index = index_of(canvas, pixel);
+    load_background(canvas, pixel, index, e.background);
+    if (pixel.within) difference_from(goal, index, front, e.background, e.picture, e.difference);
+    for (int channel = 0; channel < 4; ++channel) e.behind[channel] = e.background[channel];
+
+    // Back to front, from the lowest place of all: candidates for the top may be in the list below occluded sprites.
+    float transmittance = front.transmittance;
+    for (int from = pixel.first; from < pixel.last; from += kBatch) {
+        const int count = pixel.last - from < kBatch ? pixel.last - from : kBatch;
+        __syncthreads();
+        stage(lists, from, count, batch);
+        for (int i = 0; i < count; ++i) {
+            const ProjectedSprite& s = batch.sprites[i];
+            const Local at = localise(pixel, s);
+            const int k = lists.pair_sprite[batch.pairs[i]], replaces = entries[k].replaces;
+            const Role role = entries[k].role;
+            // A candidate may reach tiles that the sprite it replaces does not reach.
+            if (role == Role::drawn || replaces != e.sprite) e.commit_current(role == Role::drawn ? k : -1);
+            // The transmittance above a candidate.
+            const float above = role == Role::top      ? 1.0f
+                                : role == Role::bottom ? transmittance * e.transmittance_below
+                                                       : transmittance;
+            const bool visible =
+                role == Role::top || (from + i >= front.end && (role != Role::bottom || above >= canvas.stop));
+            const bool touched =
+                pixel.within && visible && fabs(at.u) <= s.view.extent_u && fabs(at.v) <= s.view.extent_v;
+            float sums[kReduced] = {};
+            if (touched && role != Role::drawn) {
+                evaluate_in_pixel<kind>(e, role, sample<kind>(canvas, s, at.u, at.v), bitmap_share, above, sums);
+            } else if (touched) {
+                const ColourSample c = sample<kind>(canvas, s, at.u, at.v);
+                e.factor = attenuation(s.opacity, c.a.value);
+                transmittance = transmittance_above(front, from + i, transmittance, e.factor);
+                sums[0] = remove_from_pixel<kind>(s, c, bitmap_share, transmittance, e.behind, e.difference, e.added);
+                for (int channel = 0; channel < 4; ++channel) e.part[channel] = transmittance * e.added[channel];
+            }
+            if (!__any_sync(kAllLanes, touched)) {
+                if (lane < kCandidateSums) of_warp[warp][i][lane] = 0.0f;
+            } else {
+                const float sum = warp_sums(sums);
+                if (lane % 2 == 0 && lane / 2 < kCandidateSums) of_warp[warp][i][lane / 2] = sum;
+            }
+        }
+        __syncthreads();
+        store_pairs<kCandidateSums>(of_warp, batch, count, pair_sums);
+    }
+}
+
+}  // namespace smalti

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What all passes over a tile share: where a thread's pixel is, how sprites are brought to it and sampled, and how a
+// block adds up numbers. A tile is a block of 16 x 16 threads, a pixel each.
+#pragma once
+
+#include "../kernels/candidate.h"
+#include "binning.cuh"
+
+namespace smalti {
+
+constexpr int kTileThreads = kTile * kTile;
+constexpr int kTileWarps = kTileThreads / kWarp;
+constexpr int kTileBlocks = 4;       // on one multiprocessor at a time, at least: bounds the registers of a thread
+constexpr int kCandidateBlocks = 2;  // the same for candidates, which need more registers and are rarely evaluated
+constexpr int kBatch = 32;           // sprites that are brought to shared memory together
+
+// Partial sums over a pair's pixels: PlacementGradient (6), level of detail, opacity, tint (3).
+constexpr int kGradientSums = 11;
+constexpr int kReduced = 16;  // the next power of two
+// Partial sums where candidates are evaluated: the removal error, then the coefficients.
+constexpr int kCandidateSums = 1 + kCoefficients;
+constexpr int kRemovalSums = 1;
+
+static_assert(kTileThreads == 256, "THREADS = 256 in engine/cuda/binning.py");
+static_assert(kGradientSums == 11, "GRADIENT_SUMS = 11 in engine/cuda/binning.py");
+
+struct Canvas {
+    int width, height, tiles_x;
+    float stop, mix;
+    const std::uint64_t* alpha_quads;  // [texels], see Atlas.alpha_quads
+    const std::uint64_t* texels;       // [texels], see Atlas.words
+    const float* background;           // [height, width, 4], or null for transparent
+};
+
+struct Lists {
+    const ProjectedSprite* sprites;
+    const int* pair_sprite;
+    const int* tile_start;
+    const int* ordered;
+    const Status* status;
+};
+
+// The pixel of a thread, and its tile's part of the list.
+struct TilePixel {
+    int tile, column, row;
+    bool within;  // whether it is on the canvas
+    float x, y;   // its centre
+    int first, last;
+};
+
+__device__ inline TilePixel pixel_of_thread(const Canvas& canvas, const Lists& lists) {
+    const int lane = lane_of_warp(), warp = static_cast<int>(threadIdx.x) / kWarp;
+    TilePixel p;
+    p.tile = static_cast<int>(blockIdx.x);
+    // A warp takes 8 x 4 pixels: fewer warps meet a sprite than if it took two rows of 16.
+    p.column = (p.tile % canvas.tiles_x) * kTile + warp % 2 * 8 + lane % 8;
+    p.row = (p.tile / canvas.tiles_x) * kTile + warp / 2 * 4 + lane / 8;
+    p.within = p.column < canvas.width && p.row < canvas.height;
+    p.x = static_cast<float>(p.column) + 0.5f, p.y = static_cast<float>(p.row) + 0.5f;
+    p.first = lists.tile_start[p.tile], p.last = lists.tile_start[p.tile + 1];
+    return p;
+}
+
+// The number of a pixel on the canvas, not kept in a register throughout.
+SMALTI_INLINE long long index_of(const Canvas& canvas, const TilePixel& pixel) {
+    return static_cast<long long>(pixel.row) * canvas.width + pixel.column;
+}
+
+// A pixel's position relative to a sprite's centre, and in template coordinates.
+struct Local {
+    float x, y, u, v;
+};
+
+SMALTI_INLINE Local localise(const TilePixel& pixel, const ProjectedSprite& s) {
+    const Placement<float>& p = s.placement;
+    const float x = pixel.x - p.x, y = pixel.y - p.y;
+    const float u = p.a * x + p.b * y, v = p.d * x + p.e * y;
+    return {x, y, u, v};
+}
+
+struct Texel {
+    float r, g, b, a;
+};
+
+__device__ inline Texel texel_of(std::uint64_t word) {
+    return {number(static_cast<int>(word & 0xffffu)), number(static_cast<int>((word >> 16) & 0xffffu)),
+            number(static_cast<int>((word >> 32) & 0xffffu)), number(static_cast<int>(word >> 48))};
+}
+
+__device__ inline Sample<float> sample_alpha(const std::uint64_t* quads, const Sampler& s, float u, float v) {
+    const auto at = footprint_of(s, u, v);
+    const Texel q = texel_of(__ldg(quads + at.index));
+    return bilinear(s, at.fx, at.fy, q.r, q.g, q.b, q.a);
+}
+
+struct ColourSample {
+    Sample<float> r, g, b, a;
+};
+
+__device__ inline ColourSample sample_colours(const std::uint64_t* texels, const Sampler& s, float u, float v) {
+    const auto at = footprint_of(s, u, v);
+    const std::uint64_t* const upper = texels + at.index;
+    const std::uint64_t* const lower = upper + s.stride;
+    const Texel lt = texel_of(__ldg(upper)), rt = texel_of(__ldg(upper + 1));
+    const Texel lb = texel_of(__ldg(lower)), rb = texel_of(__ldg(lower + 1));
+    return {bilinear(s, at.fx, at.fy, lt.r, rt.r, lb.r, rb.r), bilinear(s, at.fx, at.fy, lt.g, rt.g, lb.g, rb.g),
+            bilinear(s, at.fx, at.fy, lt.b, rt.b, lb.b, rb.b), bilinear(s, at.fx, at.fy, lt.a, rt.a, lb.a, rb.a)};
+}
+
+// A sprite's template at a pixel, in 16-bit units; of the tint alone only alpha is sampled.
+template <Colour kind>
+__device__ ColourSample sample(const Canvas& canvas, const ProjectedSprite& s, float u, float v) {
+    ColourSample c{};
+    if (kind == Colour::tint) {
+        c.a = sample_alpha(canvas.alpha_quads, s.view.fine, u, v);
+        if (s.view.fraction > 0.0f)
+            c.a = between_levels(c.a, sample_alpha(canvas.alpha_quads, s.view.coarse, u, v), s.view.fraction);
+        return c;
+    }
+    c = sample_colours(canvas.texels, s.view.fine, u, v);
+    if (s.view.fraction > 0.0f) {
+        const ColourSample coarse = sample_colours(canvas.texels, s.view.coarse, u, v);
+        c.r = between_levels(c.r, coarse.r, s.view.fraction);
+        c.g = between_levels(c.g, coarse.g, s.view.fraction);
+        c.b = between_levels(c.b, coarse.b, s.view.fraction);
+        c.a = between_levels(c.a, coarse.a, s.view.fraction);
+    }
+    return c;
+}
+
+// From 16-bit units to 0 .. 1.
+__device__ inline Sample<float> scaled(const Sample<float>& s) {
+    return {kTexelScale * s.value, kTexelScale * s.du, kTexelScale * s.dv, kTexelScale * s.dlod};
+}
+
+// The factor by which a sprite attenuates the transmittance.
+__device__ inline float attenuation(float opacity, float alpha) {
+    const float left = 1.0f - opacity * kTexelScale * alpha;
+    return left > 0.0f ? left : 0.0f;  // rounding may bring it below
+}
+
+// One exchange between lanes that are 2 * width apart: afterwards a lane holds sums of `width` numbers.
+template <int width>
+SMALTI_INLINE void exchange(float (&v)[kReduced]) {
+    const bool upper = (lane_of_warp() & (2 * width)) != 0;
+#pragma unroll
+    for (int i = 0; i < width; ++i) {
+        const float keep = upper ? v[i + width] : v[i], send = upper ? v[i] : v[i + width];
+        v[i] = keep + __shfl_xor_sync(kAllLanes, send, 2 * width);
+    }
+}
+
+// Adds up 16 numbers over a warp, with as many shuffles: each exchange halves how many a lane still holds. Afterwards
+// lanes 2 i and 2 i + 1 hold the sum of number i. (Not a loop over the widths: NVRTC does not unroll it, and keeps the
+// numbers in local memory.)
+__device__ inline float warp_sums(float (&v)[kReduced]) {
+    exchange<8>(v);
+    exchange<4>(v);
+    exchange<2>(v);
+    exchange<1>(v);
+    return v[0] + __shfl_xor_sync(kAllLanes, v[0], 1);
+}
+
+__device__ inline float block_sum(float value) {
+    __shared__ float of_warp[kTileWarps];
+    for (int step = kWarp / 2; step > 0; step /= 2) value += __shfl_xor_sync(kAllLanes, value, step);
+    if (lane_of_warp() == 0) of_warp[threadIdx.x / kWarp] = value;
+    __syncthreads();
+    float sum = 0.0f;
+    for (int i = 0; i < kTileWarps; ++i) sum += of_warp[i];
+    __syncthreads();
+    return sum;
+}
+
+// A batch of sprites in shared memory, [kBatch] each.
+struct Batch {
+    ProjectedSprite* sprites;
+    int* pairs;
+};
+
+// Brings `count` places of the list, from `from` upwards, to shared memory.
+__device__ inline void stage(const Lists& lists, int from, int count, const Batch& batch) {
+    __shared__ int sprites[kBatch];
+    const int thread = static_cast<int>(threadIdx.x);
+    if (thread < count) {
+        batch.pairs[thread] = lists.ordered[from + thread];
+        sprites[thread] = lists.pair_sprite[batch.pairs[thread]];
+    }
+    __syncthreads();
+    for (int i = thread; i < count * kSpriteParts; i += kTileThreads) {
+        const ProjectedSprite* const sprite = lists.sprites + sprites[i / kSpriteParts];
+        reinterpret_cast<SpritePart*>(batch.sprites)[i] = reinterpret_cast<const SpritePart*>(sprite)[i % kSpriteParts];
+    }
+    __syncthreads();
+}
+
+// Writes 0 for the pairs of the places from `first` up to `end`.
+template <int sums>
+__device__ void clear_pairs(const Lists& lists, int first, int end, float* pair_sums) {
+    for (int i = first * sums + static_cast<int>(threadIdx.x); i < end * sums; i += kTileThreads)
+        pair_sums[lists.ordered[i / sums] * sums + i % sums] = 0.0f;
+}
+
+// Sums of each warp over a batch, in shared memory.
+template <int sums>
+using WarpSums = float[kTileWarps][kBatch][sums];
+
+// The sums of a batch over the block, always added in the same order, into each pair's place.
+template <int sums>
+__device__ void store_pairs(const WarpSums<sums>& of_warp, const Batch& batch, int count, float* pair_sums) {
+    for (int i = static_cast<int>(threadIdx.x); i < count * sums; i += kTileThreads) {
+        float sum = 0.0f;
+        for (int warp = 0; warp < kTileWarps; ++warp) sum += of_warp[warp][i / sums][i % sums];
+        pair_sums[batch.pairs[i / sums] * sums + i % sums] = sum;
+    }
+}
+
+}  // namespace smalti
