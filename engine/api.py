@@ -25,13 +25,13 @@ def fit(
     progress: Callable[[int, int, float], None] | None = None,
     **settings: Any,
 ) -> Composition:
-    """Rebuild a picture, or a folder of frames, out of templates. Writes nothing; see `Composition.save`.
+    """Rebuild a picture, or a folder of frames, from templates. Writes nothing; see `Composition.save`.
 
     Args:
         target: path of an image, or of a folder of frames.
-        templates: what `load_templates` or `text_templates` returned, or both together.
+        templates: from `load_templates`, from `text_templates`, or from both.
         strategy: hyperparameters (see `smalti.engine.fitting.strategy`); None takes those of the preset.
-        progress: called after every step with steps done, steps in all, and the loss; whatever it raises ends the fit.
+        progress: called after every step with steps done, steps in all, and the loss; an exception ends the fit.
         settings: the fields of `smalti.bridge.job.JobSpec`: count, size, steps, colour_mix, background, seed, ...
             `regions` may be given as dictionaries.
 
@@ -50,7 +50,7 @@ def fit(
 
 
 def _plain(value: Any) -> Any:
-    """A setting with texts in the stead of paths, inside of lists and dictionaries too."""
+    """A setting with its `Path` objects as text, also within lists and dictionaries."""
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):

@@ -29,7 +29,9 @@ from runs import FINISHED, Recorder, refused, same_result
 
 from smalti.bridge.job import JobSpec, RegionSpec, read_job
 from smalti.engine import cli
-from smalti.engine.composition import load_composition
+from smalti.engine.arrays import Float32Array
+from smalti.engine.composition import Composition, load_composition
+from smalti.engine.composition import render as smalti_render
 from smalti.engine.job import run
 from smalti.engine.job.run import resume_job, run_job
 
@@ -118,6 +120,22 @@ def test_every_step_is_reported_and_a_preview_is_written_from_time_to_time(
     assert set(recorder.previews) == {tmp_path / "job" / "preview.png"}
     assert sizes == [(96, 64)]
     assert not (tmp_path / "job" / "preview.png").exists()
+
+
+def test_previews_are_rendered_on_the_job_s_device_and_finished_pictures_on_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[str] = []
+    render = smalti_render.render
+
+    def recorded(composition: Composition, frame: int, size: int | None, back_end: str) -> Float32Array:
+        used.append(back_end)
+        return render(composition, frame, size, back_end)
+
+    monkeypatch.setattr(smalti_render, "render", recorded)
+    monkeypatch.setattr(run, "PREVIEW_SECONDS", 0.0)
+    run_job(small_job(tmp_path, device="reference", steps=3, size=32), tmp_path / "job")
+    assert used == ["reference"] * 3 + ["cpu"]
 
 
 def test_the_steps_of_a_film_are_reported_frame_by_frame(tmp_path: Path) -> None:
