@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the README's table of settings, which follows from bridge/job.py: ``make settings``.
+"""Write the README's tables of settings and of loss terms, which follow from bridge/job.py and bridge/loss.py.
 
-The table stands between two comments, and is replaced as a whole.
+``make settings`` runs it. Each table stands between two comments, and is replaced as a whole.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from pathlib import Path
 
 from smalti.bridge.errors import worded
 from smalti.bridge.job import JobSpec, RegionSpec
+from smalti.bridge.loss import TERMS
 from smalti.bridge.settings import Setting, settings_of
 from smalti.engine.cli.options import MORE_HELP, POSITIONAL, option_of
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-BEGIN, END = "<!-- settings: written by make settings -->", "<!-- end of settings -->"
+BEGIN, END = "<!-- {}: written by make settings -->", "<!-- end of {} -->"
+"""Comments about a table, with its name."""
 
 
 def table(kind: type, prefix: str = "") -> str:
@@ -58,21 +60,30 @@ def _in_code(key: str) -> str:
     return f"`{option_of(key)}`"
 
 
-def text() -> str:
-    """What stands between the two comments."""
+def settings() -> str:
+    """The tables of all settings of a job and of a region."""
     regions = f"What a region has, as `{option_of('regions')} KEY=VALUE,KEY=VALUE`:"
-    return "\n\n".join((BEGIN, table(JobSpec), regions, table(RegionSpec, "regions."), END))
+    return "\n\n".join((table(JobSpec), regions, table(RegionSpec, "regions.")))
+
+
+def losses() -> str:
+    """The loss terms as a table in Markdown."""
+    rows = [f"| `{name}` | {info.help} |" for name, info in TERMS.items()]
+    return "\n".join(("| term | what it compares |", "|---|---|", *rows))
 
 
 def updated(readme: str) -> str:
-    """A README with the table as it must be now. Raises ValueError where it has not both comments."""
-    before, rest = readme.split(BEGIN)
-    _, after = rest.split(END)
-    return before + text() + after
+    """A README with the tables as they must be now. Raises ValueError where it lacks one of the comments."""
+    for name, text in (("settings", settings()), ("losses", losses())):
+        begin, end = BEGIN.format(name), END.format(name)
+        before, rest = readme.split(begin)
+        _, after = rest.split(end)
+        readme = "\n\n".join((before + begin, text, end + after))
+    return readme
 
 
 def main() -> int:
-    """Write the table; returns the exit status."""
+    """Write the tables; returns the exit status."""
     README.write_text(updated(README.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 

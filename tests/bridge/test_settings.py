@@ -164,7 +164,7 @@ def test_every_path_of_a_job_is_found_and_changed() -> None:
     assert JobSpec("a.png", background="#102030").with_paths(str.upper) == JobSpec("A.PNG", background="#102030")
 
 
-def test_the_readmes_table_is_that_of_the_rows() -> None:
+def test_the_readmes_tables_are_those_of_the_rows() -> None:
     spec = importlib.util.spec_from_file_location("make_settings_table", ROOT / "docs" / "make_settings_table.py")
     assert spec
     assert spec.loader
