@@ -74,7 +74,7 @@ lint: $(READY) packages
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $(NATIVE_CODE)
 	MYPYPATH=$(PACKAGES) $(BIN)/mypy -p smalti.engine -p smalti.bridge -p smalti_addon
-	MYPYPATH=$(PACKAGES):tests:benchmarks/quality $(BIN)/mypy --exclude '^tests/blender/' \
+	MYPYPATH=$(PACKAGES):tests:tests/golden:benchmarks/quality:benchmarks/gpu $(BIN)/mypy --exclude '^tests/blender/' \
 		tests benchmarks docs examples addon/build_extension.py
 	MYPYPATH=$(PACKAGES):tests/blender:tests/blender/scripts $(BIN)/mypy tests/blender
 	PYTHONPATH=$(PACKAGES):$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \

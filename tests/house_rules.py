@@ -161,9 +161,12 @@ def foreign_imports(folder: str, allowed: Collection[str] = ()) -> list[str]:
     found = []
     for path in sources((".py",), (folder,)):
         for node in ast.walk(tree_of(path)):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom) and not node.level:
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
                 names = [node.module or ""]
+            else:
+                continue
             found += [f"{name_of(path)}:{node.lineno}: imports {n}" for n in names if n.split(".")[0] not in known]
     return found
 
@@ -194,15 +197,12 @@ def settings_named(names: Collection[str], files: Sequence[Path]) -> dict[str, s
     found = {}
     for path in files:
         for node in ast.walk(tree_of(path)):
-            name = None
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 name = node.value
-            elif (
-                isinstance(node, ast.Attribute)
-                and isinstance(node.value, ast.Name)
-                and node.value.id in ("job", "spec")
-            ):
+            elif isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("job", "spec"):
                 name = node.attr
+            else:
+                continue
             if name in names:
                 found[f"{name_of(path)}:{name}"] = f"{name_of(path)}:{node.lineno}: names the setting {name}"
     return found

@@ -113,11 +113,15 @@ RULES: tuple[Callable[[], list[str]], ...] = (
     everything_public_has_a_docstring,
 )
 
-NOT_YET = {rule.__name__ for rule in RULES} - {
-    "array_types_stand_in_one_module",
-    "bridge_and_addon_need_no_package",
-    "docstrings_tell_no_measurements",
-    "settings_stand_in_their_table",
+NOT_YET = {
+    "files_are_short",
+    "functions_are_short",
+    "parameter_lists_are_short",
+    "choices_stand_in_their_table",
+    "tuned_numbers_are_fields",
+    "mirrored_numbers_are_asserted",
+    "words_are_those_of_the_glossary",
+    "everything_public_has_a_docstring",
 }
 """Rules that the sources do not follow yet. A rule that holds must be taken off."""
 

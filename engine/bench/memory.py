@@ -56,7 +56,7 @@ class Meter:
         None where the system does not report it.
         """
         if case.is_gpu:
-            return _of_gpu(case)
+            return working_mb_of_gpu(case)
         if self._process is None or self._process.stdin is None or self._process.stdout is None:
             return None
         try:
@@ -67,8 +67,8 @@ class Meter:
             return None
 
 
-def _of_gpu(case: Case) -> float:
-    """The same of a GPU's memory, as torch allocates it. What a step keeps for the next one counts too."""
+def working_mb_of_gpu(case: Case) -> float:
+    """As `Meter.working_mb`, of a GPU's memory as torch allocates it. What a step keeps for the next counts too."""
     import torch
 
     from .speed import Passes, optimiser_for

@@ -135,6 +135,7 @@ class FusedStep:
         )
         # The mean over three of the four channels: over an opaque background alpha differs nowhere.
         scale = 1 / (3 * height * width)
+        of_affine, of_opacity = (None, None) if step.penalty is None else map(_doubles, step.penalty)
         total = _native.optimise(
             self._workspace,
             scene,
@@ -148,7 +149,8 @@ class FusedStep:
             step.bounds,
             step.pixel,
             step.alpha_max,
-            *((None, None) if step.penalty is None else (_doubles(part) for part in step.penalty)),
+            of_affine,
+            of_opacity,
             threads(),
         )
         return total * scale

@@ -295,6 +295,7 @@ def test_layers_are_not_held_in_memory(tmp_path: Path, monkeypatch: pytest.Monke
         np.testing.assert_array_equal(np.asarray(found.topil()), rng.integers(0, 256, (100, 100, 4), dtype=np.uint8))
 
 
+@pytest.mark.slow
 def test_more_than_8000_layers_are_refused(tmp_path: Path) -> None:
     dot = np.full((1, 1, 4), 255, np.uint8)
     save(tmp_path / "a.psd", (Layer(str(i), 0, 0, dot) for i in range(8000)))

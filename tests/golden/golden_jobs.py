@@ -48,7 +48,8 @@ def scene(width: int = 96, height: int = 72, shift: float = 0.0) -> Picture:
     hill = y > 0.65 + 0.12 * np.sin(9 * x)
     sky[hill] = np.stack([0.25 + 0.3 * x, 0.45 - 0.1 * y, 0.2 + 0.1 * np.sin(40 * x * y)], axis=-1)[hill]
     sky[np.hypot(x - 0.3 - shift, y - 0.35) < 0.17] = (0.95, 0.8, 0.35)
-    return np.rint(255 * np.clip(sky, 0, 1)).astype(np.uint8)
+    pixels: Picture = np.rint(255 * np.clip(sky, 0, 1)).astype(np.uint8)
+    return pixels
 
 
 def cut_out(size: int = 80) -> Picture:

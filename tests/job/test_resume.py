@@ -39,9 +39,16 @@ def test_a_stopped_job_is_a_valid_one_with_the_best_so_far(tmp_path: Path) -> No
     assert load_composition(tmp_path / "job").header.sprites == 24
 
 
-@pytest.mark.parametrize("after", [0, 1, 7, 11])
 @pytest.mark.parametrize(
-    "settings", [{}, {"background": "transparent"}, {"lock_scale": True, "colour_mix": 1.0}], ids=str
+    ("after", "settings"),
+    [
+        (0, {"background": "transparent"}),
+        (1, {"lock_scale": True, "colour_mix": 1.0}),
+        (7, {}),
+        (7, {"lock_scale": True, "colour_mix": 1.0}),
+        (11, {"background": "transparent"}),
+    ],
+    ids=str,
 )
 def test_a_stopped_and_resumed_job_ends_as_if_nothing_had_happened(
     tmp_path: Path, after: int, settings: dict[str, Any]

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lines of the table, and processes that write them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))  # scenes and optimizers are those of the tests
+
+
+@dataclass
+class Line:
+    """One line of the table."""
+
+    what: str
+    figure: str
+    limit: str
+    good: bool | None  # None: nothing to hold
+
+
+Part = Callable[[argparse.Namespace], list[Line]]
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number with a few digits that count."""
+    return f"{value:.{digits}g}"
+
+
+def finished(command: list[str], log: Path, seconds: float) -> int | None:
+    """Run a command with all its children, what it says going to `log`; its exit status, None where time ran out."""
+    with log.open("w") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            return process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return None
