@@ -27,7 +27,7 @@ from .choices import (
     TextSplit,
 )
 from .errors import named
-from .loss import TERMS, parse_loss
+from .loss import TERMS, needs_weights_file, parse_loss
 from .region import MAX_COUNT, RegionSpec, needs_bitmaps
 from .schema import read_json, write_json
 from .settings import (
@@ -345,12 +345,17 @@ def _check_together(job: JobSpec) -> None:
         "min_visibility",
         f"at most 0.9 times {named('alpha_max')} ({job.alpha_max:g})",
     )
-    has_vgg = "vgg" in dict(parse_loss(job.loss))
+    needs_weights = needs_weights_file(parse_loss(job.loss))
     weights = job.loss_weights_file
     require(
-        job, not has_vgg or weights is not None, "loss_weights_file", "the path of VGG16's weights for the term vgg"
+        job,
+        not needs_weights or weights is not None,
+        "loss_weights_file",
+        "the path of VGG16's weights for the term vgg",
     )
-    require(job, has_vgg or weights is None, "loss_weights_file", f"left out where {named('loss')} has no term vgg")
+    require(
+        job, needs_weights or weights is None, "loss_weights_file", f"left out where {named('loss')} has no term vgg"
+    )
 
 
 def _check_sizes(settings: JobSpec | RegionSpec, region: int | None = None) -> None:
