@@ -11,19 +11,21 @@ from typing import Any, SupportsFloat
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from smalti.bridge.composition import PER_FRAME
 from smalti.bridge.job import BlendSpace
 
 from ..arrays import Float32Array
 from ..cpu import threads_to_kernels
-from ..raster import build_atlas
+from ..raster import Scene, build_atlas, draw
 from ..raster.atlas import texels_for
 from ..sprites import Sprites
 from .constraints import ConstraintContext, Constraints, Refinement
 from .initialise import SpriteSampler, measure_template
 from .objective import ImageObjective
 from .objective.canvas import display_encode
+from .objective.losses import Needs
 from .optimiser import Optimiser, OptimiserSettings
 from .plan import FitPlan
 from .strategy import FrameSettings
@@ -182,6 +184,23 @@ class Fit:
         if self._constraints is not None:
             sprites = self._constraints.start(sprites)
         self.optimiser = self._optimiser_of(target, sprites, settings)
+        objective = self.optimiser.objective
+        if objective.loss is not None and Needs.PREVIOUS in objective.loss.needs and not is_new:
+            objective.previous = self._drawn(self._done[-1]), torch.from_numpy(before)
+
+    def _drawn(self, sprites: Sprites) -> Tensor:
+        """Sprites without a background, [H, W, 4] premultiplied, in the blend space."""
+        settings = self._settings
+        scene = Scene(
+            sprites.affine(self._shapes),
+            torch.from_numpy(sprites.opacity),
+            torch.from_numpy(sprites.tint),
+            torch.from_numpy(sprites.template),
+            self._atlas,
+            self._size,
+            mix=settings.colour_mix,
+        )
+        return draw(scene, settings.back_end)
 
     def _placed_again(self, target: Float32Array, sprites: Sprites) -> Sprites:
         """The same templates where a new scene has use for them, float64."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, SupportsFloat
+from typing import Any, Protocol, SupportsFloat
 
 import numpy as np
 import torch
@@ -23,8 +23,33 @@ from .objective.losses import MSE, Objective
 from .parameters import Parameters
 from .schedule import Schedule
 
-if TYPE_CHECKING:
-    from .constraints import Constraints
+
+class StepConstraints(Protocol):
+    """What the optimizer asks of the constraints of a fit (see `smalti.engine.fitting.constraints.Constraints`)."""
+
+    penalized: bool
+    penalty_interval: int
+    min_opacity: float
+
+    def before_step(self, optimiser: Optimiser) -> None:
+        """Change parameters before a step, where they must have discrete values."""
+        ...
+
+    def frozen(self, done: int) -> frozenset[str]:
+        """Names of the parameters that the step after `done` steps leaves as they are."""
+        ...
+
+    def penalty(self, scene: Scene[Tensor], cover: Tensor) -> Tensor:
+        """A scalar that is added to the loss."""
+        ...
+
+    def before_projection(self, parameters: Parameters) -> Sprites | None:
+        """What `project` needs of the sprites before the step."""
+        ...
+
+    def project(self, parameters: Parameters, before: Sprites | None) -> None:
+        """Bring the parameters back after a step."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -90,7 +115,7 @@ class Optimiser:
         shapes: Float64Array,
         sprites: Sprites,
         settings: OptimiserSettings,
-        constraints: Constraints | None = None,
+        constraints: StepConstraints | None = None,
     ) -> None:
         self.objective = objective
         self.settings = settings

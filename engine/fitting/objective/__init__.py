@@ -40,6 +40,8 @@ class ImageObjective:
         loss: what compares pictures; None for the mean squared error, which the kernels know.
         weights: [H, W] how much each pixel counts, with mean 1; None for all alike.
         size: height and width of the full canvas.
+        previous: the finished sprites of the frame before, and their target: [H, W, 4] each, premultiplied, in the
+            blend space; None in the first frame of a scene, and where no term needs it.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class ImageObjective:
         self.weights = objective.weights(display_encode(torch.from_numpy(target), space).numpy())
         self.size = (target.shape[0], target.shape[1])
         self._pictures = target, background
+        self.previous: tuple[Tensor, Tensor] | None = None
         self._seed = seed
         self.use_level(1)
 
@@ -133,11 +136,18 @@ class ImageObjective:
         opacity = (image[..., 3], canvas.target[..., 3]) if alone else None
         shown = display_encode(over(image, background) if alone else image, space)
         with threads_to_torch() if Needs.NETWORK in compare.needs else nullcontext():
-            loss = compare(shown, encoded_goal, canvas.weights, opacity)
+            loss = compare(shown, encoded_goal, canvas.weights, opacity, self._previous_over(background))
             loss.backward()
         error = (shown.detach() - encoded_goal)[..., :3].square().mean()
         # Sprites that are not numbers are not drawn, and the error of what is left looks sound.
         return float(error if loss.detach().isfinite() else loss.detach())
+
+    def _previous_over(self, background: Tensor) -> tuple[Tensor, Tensor] | None:
+        """The frame before and its goal over the background of this step, display-encoded."""
+        if self.previous is None:
+            return None
+        rendered, goal = (display_encode(over(picture, background), self.space) for picture in self.previous)
+        return rendered, goal
 
     def enlarged(self, plane: Tensor) -> Float32Array:
         """A plane [h, w] of the canvas at this level, repeated to the full canvas [H, W]."""
