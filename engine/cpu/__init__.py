@@ -148,7 +148,8 @@ class FusedStep:
             step.bounds,
             step.pixel,
             step.alpha_max,
-            *((None, None) if step.penalty is None else (_doubles(part) for part in step.penalty)),
+            None if step.penalty is None else _doubles(step.penalty[0]),
+            None if step.penalty is None else _doubles(step.penalty[1]),
             threads(),
         )
         return total * scale

@@ -110,7 +110,7 @@ class Kernels:
 
         self.device = device
         self._driver = driver
-        torch.cuda.init()  # type: ignore[no-untyped-call]
+        torch.cuda.init()
         self.architecture = architecture_for(torch.cuda.get_device_capability(device))
         compiled = compile_kernels(self.architecture)
         if not compiled.cached:

@@ -244,7 +244,7 @@ class FusedStep:
     def _captured(self) -> Callable[[], None]:
         # Not by torch.cuda.graph, which hands all memory that torch has kept back to the driver each time.
         graph = torch.cuda.CUDAGraph()
-        stream = torch.cuda.Stream(self._launcher.device)  # type: ignore[no-untyped-call]
+        stream = torch.cuda.Stream(self._launcher.device)
         stream.wait_stream(torch.cuda.current_stream(self._launcher.device))
         with torch.cuda.stream(stream):
             graph.capture_begin(capture_error_mode="thread_local")

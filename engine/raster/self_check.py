@@ -19,7 +19,7 @@ def draws(back_end: str) -> bool:
         affine = torch.tensor(maps, dtype=torch.float64, requires_grad=True)
         opacity, tint = torch.tensor([0.7, 0.9]), torch.tensor([[0.2, 0.4, 0.9], [0.9, 0.5, 0.1]])
         image = composite(affine, opacity, tint, torch.tensor([0, 1]), atlas, (18, 20), mix=0.5, back_end=name)
-        image.square().sum().backward()  # type: ignore[no-untyped-call]
+        image.square().sum().backward()
         assert affine.grad is not None
         results.append((image.detach().double(), affine.grad))
     (image, grad), (true, true_grad) = results

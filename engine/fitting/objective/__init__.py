@@ -120,7 +120,7 @@ class ImageObjective:
             encoded=self.space == "linear",
         )
         loss = loss * LOSS
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return float(loss.detach())
 
     def _backward_other(self, compare: Loss, scene: Scene[Tensor], step: int, back_end: str) -> float:
@@ -134,7 +134,7 @@ class ImageObjective:
         shown = display_encode(over(image, background) if alone else image, space)
         with threads_to_torch() if Needs.NETWORK in compare.needs else nullcontext():
             loss = compare(shown, encoded_goal, canvas.weights, opacity)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
         error = (shown.detach() - encoded_goal)[..., :3].square().mean()
         # Sprites that are not numbers are not drawn, and the error of what is left looks sound.
         return float(error if loss.detach().isfinite() else loss.detach())
