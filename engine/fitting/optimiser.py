@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol, SupportsFloat
 
 import numpy as np
@@ -28,7 +28,6 @@ class StepConstraints(Protocol):
     """What the optimizer asks of the constraints of a fit (see `smalti.engine.fitting.constraints.Constraints`)."""
 
     penalized: bool
-    penalty_interval: int
     min_opacity: float
 
     def before_step(self, optimiser: Optimiser) -> None:
@@ -39,8 +38,10 @@ class StepConstraints(Protocol):
         """Names of the parameters that the step after `done` steps leaves as they are."""
         ...
 
-    def penalty(self, scene: Scene[Tensor], cover: Tensor) -> Tensor:
-        """A scalar that is added to the loss."""
+    def penalty_gradient(
+        self, scene: Scene[Tensor], cover: Tensor, memory: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The gradient of what is added to the loss, and what the next step is given as `memory`."""
         ...
 
     def before_projection(self, parameters: Parameters) -> Sprites | None:
@@ -213,16 +214,14 @@ class Optimiser:
             progress, self.done, max(self.size), settings.learning_rate_factor
         ) | dict.fromkeys(frozen, 0.0)
         lod_bias = schedule.lod_bias_at(progress)
-        if self.objective.choose_level(settings.pyramid, progress):
-            self.parameters.penalty = None  # its pixels are no longer those that are drawn
-        if penalized:
-            self._update_penalty()
+        self.objective.choose_level(settings.pyramid, progress)
+        penalty = self._penalty_gradient() if penalized else None
         if self._fused is not None:
-            return self._fused_step(lod_bias, learning_rates)
+            return self._fused_step(lod_bias, learning_rates, penalty)
         loss = self.objective.backward(self.scene(lod_bias=lod_bias), self.done, settings.back_end)
-        if self.parameters.penalty is not None:
+        if penalty is not None:
             scene = self.scene()
-            torch.autograd.backward((scene.affine, scene.opacity), self.parameters.penalty)
+            torch.autograd.backward((scene.affine, scene.opacity), penalty)
         factors = None
         if schedule.in_pixels:
             # A step of a pixel is one of 1 / scale of its logarithm; Adam's steps do not depend on the unit.
@@ -231,24 +230,23 @@ class Optimiser:
         self.parameters.clamp(settings.size_range, self.size, self._min_opacity, frozen)
         return loss
 
-    def _update_penalty(self) -> None:
-        """Compute the gradient of the constraints' penalty, where it is due."""
-        constraints, parameters = self.constraints, self.parameters
-        assert constraints is not None
-        if parameters.penalty is not None and self.done % constraints.penalty_interval:
-            return
-        scene = self.scene()
-        affine, opacity = scene.affine.detach().requires_grad_(), scene.opacity.detach().requires_grad_()
-        constant = replace(scene, affine=affine, opacity=opacity, tint=scene.tint.detach())
-        penalty = constraints.penalty(constant, self.objective.canvas.target[..., 3])
-        by_affine, by_opacity = torch.autograd.grad(penalty, (affine, opacity))
-        parameters.penalty = by_affine, by_opacity
+    def _penalty_gradient(self) -> tuple[Tensor, Tensor]:
+        """The gradient of the constraints' penalty by the maps from drawn pixels [N, 6] and by the opacities [N]."""
+        assert self.constraints is not None
+        with torch.no_grad():
+            scene = self.scene()
+        cover = self.objective.canvas.target[..., 3]
+        by_affine, by_opacity, memory = self.constraints.penalty_gradient(scene, cover, self.parameters.memory)
+        self.parameters.memory = memory
+        return by_affine, by_opacity
 
-    def _fused_step(self, lod_bias: float, learning_rates: Mapping[str, float]) -> SupportsFloat:
+    def _fused_step(
+        self, lod_bias: float, learning_rates: Mapping[str, float], penalty: tuple[Tensor, Tensor] | None
+    ) -> SupportsFloat:
         """A whole step inside the back end; parameters and moments are those after it."""
         assert self._fused is not None
         self.parameters.bind(self._fused)
-        settings, canvas, penalty = self.settings, self.objective.canvas, self.parameters.penalty
+        settings, canvas = self.settings, self.objective.canvas
         low, high = (math.log(0.5 * bound) for bound in settings.size_range)
         step = Step(
             learning_rates=learning_rates,

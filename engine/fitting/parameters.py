@@ -41,8 +41,8 @@ class Parameters:
         aspect: [N] float64, never optimized.
         shape: [N, 2] width and height of each sprite's template.
         extent: [N, 2] half the width and height of each sprite at scale 1.
-        penalty: the gradient of the constraints' penalty, which serves for several steps, by the maps from drawn pixels
-            [N, 6] and by the opacities [N]; 0 for sprites that were put elsewhere since; None where there is none.
+        memory: [N, ...] what constraints keep of each sprite from one step to the next, 0 for sprites that were put
+            elsewhere since; None where there is nothing.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Parameters:
         self._alpha_max = alpha_max
         self._max_logit = max_logit
         self._fused: FusedStep | None = None
-        self.penalty: tuple[Tensor, Tensor] | None = None
+        self.memory: Tensor | None = None
         self.locked = frozenset(locked)
         self._set_template(
             torch.from_numpy(sprites.template.astype(np.int32)), torch.from_numpy(sprites.aspect.astype(np.float64))
@@ -231,8 +231,8 @@ class Parameters:
         }
         for name, parameter in self.tensors.items():
             state[f"parameter.{name}"] = parameter.detach().numpy().copy()
-        if self.penalty is not None:
-            state |= {f"penalty.{i}": part.numpy().copy() for i, part in enumerate(self.penalty)}
+        if self.memory is not None:
+            state["memory"] = self.memory.numpy().copy()
         return state | {f"adam.{name}": value for name, value in self.adam.state().items()}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -244,9 +244,7 @@ class Parameters:
                 raise ValueError(f"{name} has shape {tuple(saved.shape)}, not {tuple(parameter.shape)}")
             with torch.no_grad():
                 parameter.copy_(saved)
-        self.penalty = None
-        if "penalty.0" in state:
-            self.penalty = torch.from_numpy(state["penalty.0"].copy()), torch.from_numpy(state["penalty.1"].copy())
+        self.memory = torch.from_numpy(state["memory"].copy()) if "memory" in state else None
         self.adam.restore({n.removeprefix("adam."): a for n, a in state.items() if n.startswith("adam.")})
         aspect = torch.from_numpy(state["aspect"].astype(np.float64))
         if aspect.shape != self.aspect.shape:
@@ -254,17 +252,16 @@ class Parameters:
         self._set_template(torch.from_numpy(state["template"].astype(np.int32)), aspect)
 
     def _reorder(self, order: Tensor) -> None:
-        """Let what steps remember follow its sprites: entry i is what entry order[i] was."""
+        """Let moments and memory follow their sprites: entry i is what entry order[i] was."""
         self.adam.reorder(order)
-        if self.penalty is not None:
-            self.penalty = self.penalty[0][order], self.penalty[1][order]
+        if self.memory is not None:
+            self.memory = self.memory[order]
 
     def _reset(self, which: Tensor) -> None:
-        """Let steps forget the sprites `which`."""
+        """Reset moments and memory of the sprites `which`."""
         self.adam.reset(which)
-        if self.penalty is not None:
-            for part in self.penalty:
-                part[which] = 0
+        if self.memory is not None:
+            self.memory[which] = 0
 
     def _edit(self) -> None:
         """Bring everything here before the stack is edited."""

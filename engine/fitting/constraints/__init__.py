@@ -43,7 +43,7 @@ class Constraints:
     def __init__(self, items: Sequence[Constraint]) -> None:
         self._items = tuple(items)
         self.penalized = any(item.has_penalty for item in items)
-        self.penalty_interval = min((item.penalty_interval for item in items if item.has_penalty), default=1)
+        self._penalties = [item for item in items if item.has_penalty]
         self.min_opacity = max((item.min_opacity for item in items), default=0.0)
         self._projections = [item for item in items if item.has_projection]
 
@@ -68,13 +68,18 @@ class Constraints:
         """See `Constraint.frozen`."""
         return frozenset().union(*(item.frozen(done) for item in self._items))
 
-    def penalty(self, scene: Scene[Tensor], cover: Tensor) -> Tensor:
-        """See `Constraint.penalty`: the sum."""
-        total = torch.zeros((), dtype=torch.float64)
-        for item in self._items:
-            if item.has_penalty:
-                total = total + item.penalty(scene, cover)
-        return total
+    def penalty_gradient(
+        self, scene: Scene[Tensor], cover: Tensor, memory: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """See `Constraint.penalty_gradient`: the sums, and the memories [N, P] of the P constraints with a penalty."""
+        by_affine, by_opacity = torch.zeros_like(scene.affine), torch.zeros_like(scene.opacity)
+        memories = []
+        for i, item in enumerate(self._penalties):
+            own = None if memory is None else memory[:, i]
+            of_affine, of_opacity, kept = item.penalty_gradient(scene, cover, own)
+            by_affine, by_opacity = by_affine + of_affine, by_opacity + of_opacity
+            memories.append(kept)
+        return by_affine, by_opacity, torch.stack(memories, dim=1)
 
     def before_projection(self, parameters: Parameters) -> Sprites | None:
         """The sprites before a step, float64; None where no constraint projects them after it."""

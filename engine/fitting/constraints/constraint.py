@@ -82,9 +82,7 @@ class Constraint:
     """
 
     has_penalty = False
-    """Whether `penalty` returns something."""
-    penalty_interval = 1
-    """Steps for which the gradient of a penalty serves."""
+    """Whether something is added to the loss."""
     has_projection = False
     """Whether `project` changes anything."""
     min_opacity = 0.0
@@ -106,12 +104,19 @@ class Constraint:
         """Names of the parameters that the step after `done` steps leaves as they are."""
         return frozenset()
 
-    def penalty(self, scene: Scene[Tensor], cover: Tensor) -> Tensor:
-        """A scalar that is added to the loss, differentiable in the scene's maps and opacities.
+    def penalty_gradient(
+        self, scene: Scene[Tensor], cover: Tensor, memory: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The gradient of what is added to the loss.
 
         Args:
-            scene: the sprites on the canvas of now, without level-of-detail bias and background.
+            scene: the sprites on the canvas of now, without level-of-detail bias and background; constants.
             cover: [h, w] alpha of the target on that canvas.
+            memory: [N] what this returned in the step before, 0 for sprites that were put elsewhere since; None in the
+                first step.
+
+        Returns:
+            By the scene's maps [N, 6], by its opacities [N], and the memory [N] for the next step; float64.
         """
         raise NotImplementedError
 

@@ -77,15 +77,18 @@ class Overdraw(Constraint):
         probe = replace(scene, opacity=faint * scene.opacity, tint=tint, mix=0.0, stop=0.0)
         return draw(probe, self._canvas.back_end)[..., 3].double() / faint
 
-    def penalty(self, scene: Scene[Tensor], cover: Tensor) -> Tensor:
-        """See `Constraint`."""
+    def penalty_gradient(
+        self, scene: Scene[Tensor], cover: Tensor, memory: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """See `Constraint`. Nothing is kept from step to step."""
         settings = self._settings
-        layers = self.layers(scene)
-        mean, spread = mean_and_spread(layers, cover)
+        affine, opacity = scene.affine.detach().requires_grad_(), scene.opacity.detach().requires_grad_()
+        mean, spread = mean_and_spread(self.layers(replace(scene, affine=affine, opacity=opacity)), cover)
         total = settings.uneven * self._even_coverage * spread.square()
-        if self._max_overlap is None:
-            return total
-        return total + settings.too_many * (mean / self._max_overlap - 1).clamp(min=0).square()
+        if self._max_overlap is not None:
+            total = total + settings.too_many * (mean / self._max_overlap - 1).clamp(min=0).square()
+        of_affine, of_opacity = torch.autograd.grad(total, (affine, opacity))
+        return of_affine, of_opacity, torch.zeros_like(of_opacity)
 
     def report(self, sprites: Sprites, target: Float32Array) -> dict[str, float]:
         """See `Constraint`: the mean number of layers over a point of the target, and its relative deviation."""

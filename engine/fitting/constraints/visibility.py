@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ...arrays import Float32Array, Float64Array
@@ -90,15 +91,30 @@ class VisibilityConstraint(Constraint):
             return frozenset()
         return frozenset({"x", "y", "log_scale", "theta", "opacity"})
 
-    def penalty(self, scene: Scene[Tensor], cover: Tensor) -> Tensor:
-        """See `Constraint`. Its gradient pulls occluded sprites into view, and those above them away and apart."""
-        settings, back_end = self._settings, self._canvas.back_end
-        whole = self._canvas.whole(scene)
-        fraction = blending_weights_of(scene, back_end) / whole.detach()
+    def penalty_gradient(
+        self, scene: Scene[Tensor], cover: Tensor, memory: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """See `Constraint`. It pulls occluded sprites into view, and those above them away and apart.
+
+        How much sprites are pulled follows from their visible fractions in the step before, which is the memory: then
+        one pass gives both this step's gradient and the next step's fractions.
+        """
+        settings = self._settings
+        affine, opacity = scene.affine.detach().requires_grad_(), scene.opacity.detach().requires_grad_()
+        whole = self._canvas.whole(replace(scene, affine=affine))
+        if memory is None:
+            fraction = blending_weights_of(scene, self._canvas.back_end) / whole.detach()
+            memory = (settings.headroom * self._min_visibility - fraction).clamp(min=0)
+        pull = 2 * settings.weight * memory / (scene.size[0] * scene.size[1])
+        tint = reds(pull).requires_grad_()
+        image = draw(replace(scene, affine=affine, opacity=opacity, tint=tint, mix=0.0), self._canvas.back_end)
+        of_affine, of_opacity, of_tint = torch.autograd.grad(image[..., 0].sum(), (affine, opacity, tint))
+        # A picture's red is linear in the red of each tint, so that gradient is the sprite's blending weight.
+        fraction = of_tint[:, 0] / whole.detach()
+        # What is pulled is the area that shows, and not only the opacity of a sprite that gets smaller.
+        (of_area,) = torch.autograd.grad((pull * fraction * whole).sum(), affine)
         lack = (settings.headroom * self._min_visibility - fraction).clamp(min=0)
-        pull = 2 * settings.weight * lack / (scene.size[0] * scene.size[1])
-        image = draw(replace(scene, tint=reds(pull), mix=0.0), back_end)
-        return (pull * fraction * whole).sum() - image[..., 0].double().sum()
+        return of_area - of_affine, -of_opacity, lack
 
     def refine(self, at: Refinement) -> None:
         """See `Constraint`."""

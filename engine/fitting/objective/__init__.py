@@ -61,17 +61,11 @@ class ImageObjective:
         self._downscale = downscale
         self.canvas = reduced_canvas(*self._pictures, self.space, downscale, self.weights)
 
-    def choose_level(self, pyramid: tuple[tuple[float, int], ...], progress: float) -> bool:
-        """Take the pyramid level for this fraction of the steps (see `OptimiserSettings.pyramid`).
-
-        Returns:
-            Whether that is another one than before.
-        """
+    def choose_level(self, pyramid: tuple[tuple[float, int], ...], progress: float) -> None:
+        """Take the pyramid level for this fraction of the steps (see `OptimiserSettings.pyramid`)."""
         downscale = next((r for until, r in pyramid if progress < until), 1)
-        changes = downscale != self._downscale
-        if changes:
+        if downscale != self._downscale:
             self.use_level(downscale)
-        return changes
 
     def on_canvas(self, affine: Tensor) -> Tensor:
         """Maps from pixels of the full canvas [N, 6] as maps from pixels of the canvas at this level."""
