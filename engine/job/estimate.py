@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from smalti.bridge.choices import PRESETS, Preset, everyday
 from smalti.bridge.job import JobSpec
 
-from ..composition.render import picture
+from ..composition.render import FINISHED_BACK_END, picture
 from ..fitting.fit import Fit
 from .inputs import Inputs, read_inputs
 from .result import compose
 from .run import PREVIEW_SECONDS
 
 SAMPLES = (0.02, 0.15, 0.4, 0.7, 0.9)
-"""Fractions of the steps at which some are timed: later ones are on larger canvases, and the last without exchanges."""
+"""Fractions of the steps at which some are timed: later ones on larger canvases, the last without discrete moves."""
 MIN_TIMED_STEPS = 20
 """Steps that are timed at each of these, at least."""
 
@@ -53,10 +53,10 @@ def estimates(job: JobSpec, presets: Sequence[Preset] = everyday(PRESETS)) -> It
         templates, template_counts = inputs.templates, [len(group.templates) for group in inputs.groups]
         began = time.perf_counter()
         fitting = inputs.fitting()
-        float(fitting.step())  # not timed: it allocates memory
+        float(fitting.step())  # apart from the samples: it allocates memory
         seconds = reading + time.perf_counter() - began
         pace = _pace(inputs, fitting)
-        preview, render = (_seconds_of_picture(inputs, fitting, device) for device in (inputs.device, "cpu"))
+        preview, render = (_seconds_of_picture(inputs, fitting, name) for name in (inputs.device, FINISHED_BACK_END))
         ends = (*SAMPLES[1:], 1.0)
         seconds += inputs.steps * sum((end - begin) * each for begin, end, each in zip((0.0, *ends), ends, pace))
         seconds += (fitting.steps - inputs.steps) * pace[-1]
@@ -68,7 +68,7 @@ def _pace(inputs: Inputs, fitting: Fit) -> list[float]:
     """Seconds of a step of the first frame, at each of `SAMPLES`."""
     pace = []
     for share in SAMPLES:
-        # From one round of exchanges to the next, so that rounds have their part in each sample.
+        # Over whole periods of the strategy, so that its discrete moves count for their part in each sample.
         apart = inputs.strategy.period(inputs.steps)
         first = -(-int(share * inputs.steps) // apart) * apart
         fitting.optimiser.done = min(first, (inputs.steps - 1) // apart * apart)
