@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine as a process of its own, as a client such as Blender sees it.
 
+Example::
+
     engine = EngineProcess(python, log_path)
     engine.start()
     engine.send(Fit(id="1", job=to_mapping(job), out="/absolute/path"))
-    ...                                  # from a timer, ten times a second
-    for event in engine.poll():
-        ...
+    while True:  # in Blender: a timer, ten times a second
+        for event in engine.poll():
+            print(event)
 
 Nothing here blocks but `EngineProcess.close`, and nothing raises because an engine is missing, broken or dead: every
 such thing arrives as an `Error` event. The worker runs in a neutral folder, so all paths in requests must be absolute.

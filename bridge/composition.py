@@ -6,17 +6,17 @@ through their ``shape`` and ``dtype`` alone, so that NumPy is the caller's.
 
 ``frames.npz`` holds, for F frames and N sprites (index 0 at the bottom of the stack):
 
-=========  =============  ==================================================================================
-name       shape          meaning, unit
-=========  =============  ==================================================================================
-template   [N] int32      index into `Composition.templates`
-x, y       [F, N] float32 centre in canvas pixels, x right, y down, the top left corner of the canvas at (0, 0)
-scale      [F, N] float32 half the length of the template's longer side, canvas pixels, > 0
-aspect     [F, N] float32 natural log of extra width over height: width * exp(aspect / 2), height * exp(-aspect / 2)
-theta      [F, N] float32 rotation, radians, positive turns +x towards +y (clockwise on screen), unwrapped over frames
-opacity    [F, N] float32 0 to 1
-tint       [F, N, 3] float32 RGB, 0 to 1, in the composition's blend space
-=========  =============  ==================================================================================
+========  =================  ===================================================================================
+name      shape              meaning, unit
+========  =================  ===================================================================================
+template  [N] int32          index into `Composition.templates`
+x, y      [F, N] float32     center in canvas pixels, x right, y down, the top left corner of the canvas at (0, 0)
+scale     [F, N] float32     half the length of the template's longer side, canvas pixels, > 0
+aspect    [F, N] float32     natural log of extra width over height: width * exp(aspect / 2), height * exp(-aspect / 2)
+theta     [F, N] float32     rotation, radians, positive turns +x towards +y (clockwise), unwrapped over frames
+opacity   [F, N] float32     0 to 1
+tint      [F, N, 3] float32  RGB, 0 to 1, in the composition's blend space
+========  =================  ===================================================================================
 """
 
 from __future__ import annotations

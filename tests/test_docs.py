@@ -12,7 +12,13 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "benchmarks").rglob("*.md")),
+    *sorted((ROOT / "engine").rglob("*.md")),
+]
+FILE = re.compile(r"(?<![\w/-])((?:addon|benchmarks|bridge|docs|engine|examples|tests)/[\w./-]*\w)")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
@@ -21,7 +27,18 @@ def linked() -> list[tuple[Path, Path]]:
     return [(page, (page.parent / link).resolve()) for page in PAGES for link in LINK.findall(page.read_text("utf-8"))]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def name_of(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
+    """Paths from the checkout's root, of files and folders, also with a name in the file: engine/errors.SmaltiError."""
+    named = {re.sub(r"\.[A-Z]\w*$", ".py", path) for path in FILE.findall(page.read_text("utf-8"))}
+    assert sorted(path for path in named if "NAME" not in path and not (ROOT / path).exists()) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_file_that_a_page_links_to_exists(page: Path) -> None:
     assert [str(file) for found, file in linked() if found == page and not file.exists()] == []
 

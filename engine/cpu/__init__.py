@@ -18,7 +18,7 @@ from ..raster.candidates import COEFFICIENTS, Candidates, CandidateScores, merge
 from ..raster.scene import STOP, Gradients, Scene
 from ..raster.step import PARAMETERS, Step
 from . import _native as _native
-from .threads import threads, threads_to_kernels, threads_to_torch
+from .thread_count import threads, threads_to_kernels, threads_to_torch
 
 __all__ = [
     "FusedStep",
