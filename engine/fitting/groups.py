@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from smalti.bridge.errors import named
+
 from ..arrays import BoolArray, Float64Array, FloatArray, Int64Array, IntegerArray
 
 
@@ -25,6 +27,7 @@ class Group:
         mask: [H, W] where the sprites' centers are; None for anywhere.
         inside: [2 H, 2 W] where they draw, see `smalti.engine.fitting.constraints.region.Region`; None for anywhere.
         name: what messages call the part of the canvas that is left for it.
+        smallest: what messages call the setting of its smallest size (see `smalti.bridge.errors.named`).
     """
 
     count: int
@@ -33,6 +36,7 @@ class Group:
     mask: BoolArray | None = None
     inside: BoolArray | None = None
     name: str = "the part of the canvas that is left for sprites"
+    smallest: str = named("min_size")
 
     def members(self, template: IntegerArray) -> Int64Array:
         """The indices of those of sprites with these templates [N] that are of this group."""

@@ -82,6 +82,7 @@ def groups_of(job: JobSpec, strategy: Strategy, template_counts: Sequence[int], 
                 mask,
                 masks.regions[number] if region.confine else None,
                 f"the region of {region.mask}",
+                named("regions.min_size"),
             )
         )
     return tuple(result)

@@ -89,8 +89,8 @@ class Region:
         self._anchors = self._find_anchors(allowed)
         if not self._anchors:
             raise SmaltiError(
-                f"No bitmap fits into {group.name}, not even {smallest:.3g} pixels large.",
-                "Let sprites be smaller, or choose a larger part.",
+                f"No bitmap fits into {group.name}, not even {smallest:.3g} pixels large ({group.smallest}).",
+                f"Choose a smaller {group.smallest}, or a larger part.",
                 "region_too_small",
             )
 
