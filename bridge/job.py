@@ -345,17 +345,10 @@ def _check_together(job: JobSpec) -> None:
         "min_visibility",
         f"at most 0.9 times {named('alpha_max')} ({job.alpha_max:g})",
     )
-    needs_weights = needs_weights_file(parse_loss(job.loss))
-    weights = job.loss_weights_file
-    require(
-        job,
-        not needs_weights or weights is not None,
-        "loss_weights_file",
-        "the path of VGG16's weights for the term vgg",
-    )
-    require(
-        job, needs_weights or weights is None, "loss_weights_file", f"left out where {named('loss')} has no term vgg"
-    )
+    weights, needed = job.loss_weights_file, needs_weights_file(parse_loss(job.loss))
+    rule = settings_of(JobSpec)["loss_weights_file"].rule
+    require(job, weights is not None or not needed, "loss_weights_file", rule)
+    require(job, weights is None or needed, "loss_weights_file", f"left out where no term of {named('loss')} needs it")
 
 
 def _check_sizes(settings: JobSpec | RegionSpec, region: int | None = None) -> None:

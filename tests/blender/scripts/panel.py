@@ -13,7 +13,7 @@ settings.regions[0].mask = inside.arguments()["settings"]["target"]
 job, schema = inside.module("job"), inside.module("bridge.schema")
 notes = drawing.noted()
 groups = {"settings": settings, "region": settings.regions[0]}
-operators = [getattr(bpy.types, name) for name in dir(bpy.types) if name.startswith("SMALTI_OT_")]
+operators = [getattr(bpy.ops.smalti, name).get_rna_type() for name in dir(bpy.ops.smalti)]
 inside.finish(
     job=schema.to_mapping(job.job_of(settings)),
     faults=notes.faults,
@@ -25,10 +25,10 @@ inside.finish(
     },
     said=[
         text
-        for owner in (*(type(group).bl_rna for group in groups.values()), *(kind.bl_rna for kind in operators))
+        for owner in (*(type(group).bl_rna for group in groups.values()), *operators)
         for p in owner.properties
         for text in (p.name, p.description, *(i.name + i.description for i in getattr(p, "enum_items", ())))
     ]
-    + [text for kind in operators for text in (kind.bl_label, kind.bl_rna.description)]
+    + [text for operator in operators for text in (operator.name, operator.description)]
     + notes.labels,
 )
