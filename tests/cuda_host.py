@@ -20,7 +20,7 @@ SANITIZED = "SMALTI_CUDA_HOST_SANITIZED"
 
 
 def built(sanitized: bool) -> Path:
-    """The kernels as a library, compiled anew when a source has changed."""
+    """The kernels as a library, compiled again when a source has changed."""
     source = ROOT / "tests" / "cuda_host" / "host.cpp"
     folders = ("engine/cuda", "engine/kernels", "tests/cuda_host")
     newest = max(path.stat().st_mtime for folder in folders for path in (ROOT / folder).iterdir())
