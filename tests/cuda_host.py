@@ -29,7 +29,9 @@ def built(sanitized: bool) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         flags = ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-fPIC", "-shared"]
         watched = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-        subprocess.run([_compiler(), *flags, *(watched if sanitized else ["-O2"]), source, "-o", path], check=True)
+        fresh = path.with_suffix(f".{os.getpid()}")
+        subprocess.run([_compiler(), *flags, *(watched if sanitized else ["-O2"]), source, "-o", fresh], check=True)
+        fresh.replace(path)  # all at once: another process may be building or reading it
     return path
 
 

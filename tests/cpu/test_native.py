@@ -19,7 +19,6 @@ CASES = (SOURCE / "cases.txt").read_text(encoding="utf-8").split()
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.name == "nt", reason="GCC's and Clang's sanitizers"),
-    pytest.mark.xdist_group("native"),  # built once
 ]
 
 
@@ -34,10 +33,15 @@ def _tool(name: str) -> str:
 @pytest.fixture(scope="module")
 def driver() -> Path:
     """The program that runs the cases, with the sanitizers in it. (`ctest --test-dir build/native` runs them too.)"""
+    import fcntl
+
     cmake, ninja = _tool("cmake"), _tool("ninja")
     generator = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"]
-    subprocess.run([cmake, "--fresh", "-S", SOURCE, "-B", BUILD, *generator, "-DSMALTI_SANITIZE=ON"], check=True)
-    subprocess.run([cmake, "--build", BUILD], check=True)
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with (BUILD / "lock").open("w") as lock:  # of several processes that test, one builds
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run([cmake, "--fresh", "-S", SOURCE, "-B", BUILD, *generator, "-DSMALTI_SANITIZE=ON"], check=True)
+        subprocess.run([cmake, "--build", BUILD], check=True)
     return BUILD / "native_tests"
 
 
