@@ -97,10 +97,10 @@ pictures: $(READY)
 	$(BIN)/python docs/make_pictures.py
 
 cuda: $(READY)
-	$(BIN)/pytest -s tests/test_cuda_compile.py -k 'kernels_compile or kernels_take'
+	$(BIN)/pytest -s tests/cuda/test_compiler.py -k 'kernels_compile or kernels_take'
 
 sanitize: $(READY)
-	$(BIN)/pytest -s tests/test_native.py
+	$(BIN)/pytest -s tests/cpu
 
 blenders: $(BLENDERS:%=$(BLENDER_ENVS)/%/.ready)
 	@for version in $(MORE_BLENDERS); do \

@@ -60,16 +60,6 @@ class Unavailable:
         return f"{self.reason} {self.hint}"
 
 
-def available_devices() -> tuple[str, ...]:
-    """The devices that a job can request here, fastest first; it can also request ``"auto"``."""
-    return ("cpu", "reference") if cuda_unavailable() else ("cuda", "cpu", "reference")
-
-
-def default_device() -> str:
-    """The device that ``"auto"`` stands for here."""
-    return available_devices()[0]
-
-
 def cuda_unavailable() -> Unavailable | None:
     """Why ``"cuda"`` is not among the devices; None if it is.
 
@@ -187,3 +177,36 @@ def _bindings_major() -> int:
         return int(version("cuda-bindings").split(".")[0])
     except (PackageNotFoundError, ValueError):
         return 0
+
+
+@dataclass(frozen=True)
+class BackEnd:
+    """One row of the table of back ends. How each is called and described for users stands in `bridge.choices.DEVICES`.
+
+    Attributes:
+        module: where its functions are, see `smalti.engine.raster.backends.Operations`; imported on first use.
+        is_gpu: computes on a GPU: the host waits for it, and its number of threads plays no part.
+        unavailable: returns why it cannot be used here, or None. Imports nothing heavy, never raises.
+    """
+
+    module: str
+    is_gpu: bool = False
+    unavailable: Callable[[], Unavailable | None] = lambda: None
+
+
+BACK_ENDS = {
+    "cuda": BackEnd("smalti.engine.cuda", is_gpu=True, unavailable=cuda_unavailable),
+    "cpu": BackEnd("smalti.engine.cpu"),
+    "reference": BackEnd("smalti.engine.raster.reference"),
+}
+"""All back ends by name, fastest first. A device that a job can request is one of these."""
+
+
+def available_devices() -> tuple[str, ...]:
+    """The devices that a job can request here, fastest first; it can also request ``"auto"``."""
+    return tuple(name for name, back_end in BACK_ENDS.items() if back_end.unavailable() is None)
+
+
+def default_device() -> str:
+    """The device that ``"auto"`` stands for here."""
+    return available_devices()[0]

@@ -20,7 +20,7 @@ SANITIZED = "SMALTI_CUDA_HOST_SANITIZED"
 
 
 def built(sanitized: bool) -> Path:
-    """The kernels as a library, compiled anew when a source has changed."""
+    """The kernels as a library, compiled again when a source has changed."""
     source = ROOT / "tests" / "cuda_host" / "host.cpp"
     folders = ("engine/cuda", "engine/kernels", "tests/cuda_host")
     newest = max(path.stat().st_mtime for folder in folders for path in (ROOT / folder).iterdir())
@@ -29,7 +29,9 @@ def built(sanitized: bool) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         flags = ["-std=c++17", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-fPIC", "-shared"]
         watched = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-        subprocess.run([_compiler(), *flags, *(watched if sanitized else ["-O2"]), source, "-o", path], check=True)
+        fresh = path.with_suffix(f".{os.getpid()}")
+        subprocess.run([_compiler(), *flags, *(watched if sanitized else ["-O2"]), source, "-o", fresh], check=True)
+        fresh.replace(path)  # all at once: another process may be building or reading it
     return path
 
 

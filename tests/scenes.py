@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from smalti.engine.arrays import Float64Array
 from smalti.engine.raster import Atlas, Candidates, Scene, StackPosition, build_atlas, draw
 
 
@@ -25,7 +26,7 @@ def with_gradients(scene: Scene[Tensor], back_end: str) -> tuple[Tensor, tuple[T
     return image.detach(), (grads[0], grads[1], grads[2])
 
 
-def soft_bitmap(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+def soft_bitmap(rng: np.random.Generator, height: int, width: int) -> Float64Array:
     """A random premultiplied bitmap, smooth enough to look like one, [height, width, 4] in 0..1."""
     alpha = rng.uniform(0, 1, (height, width, 1)) ** 0.3
     return np.concatenate([rng.uniform(0, 1, (height, width, 3)) * alpha, alpha], axis=2)

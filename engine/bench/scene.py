@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import Float32Array, Float64Array
+from ..devices import BACK_ENDS
 from ..sprites import Sprites
 
 TEXELS = 64
@@ -42,7 +43,7 @@ class Case:
 
 def is_gpu(backend: str) -> bool:
     """Whether a back end is a GPU's."""
-    return backend == "cuda"
+    return BACK_ENDS[backend].is_gpu
 
 
 def disc(color: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> Float32Array:

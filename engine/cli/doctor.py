@@ -111,9 +111,9 @@ def _kernels() -> Check:
         import torch
 
         from .. import cpu
-        from ..raster.self_check import draws
+        from ..raster.self_check import matches_reference
 
-        good = draws("cpu")
+        good = matches_reference("cpu")
         found = f"{cpu.instruction_set()}, {torch.get_num_threads()} of {os.cpu_count()} threads"
         return Check("CPU kernels", good, found if good else "give a wrong result", "" if good else REINSTALL)
     except Exception as fault:  # whatever it is, the user wants to read it rather than a traceback
@@ -150,9 +150,9 @@ def _gpu_draws() -> Check:
         if reason := _why_no_cuda():
             unavailable = cuda_unavailable()
             return Check("GPU drawing", unavailable is not None and not unavailable.fixable, f"not used: {reason}")
-        from ..raster.self_check import draws
+        from ..raster.self_check import matches_reference
 
-        good = draws("cuda")
+        good = matches_reference("cuda")
         return Check("GPU drawing", good, "works" if good else "gives a wrong result", "" if good else _CPU_HINT)
     except Exception as fault:
         return Check("GPU drawing", False, f"fails ({fault})", _CPU_HINT)

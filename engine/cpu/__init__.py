@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..arrays import AnyArray, Float32Array, Float64Array
+from ..arrays import AnyArray, Float32Array, Float64Array, Int32Array, UInt64Array
 from ..raster.atlas import Atlas
 from ..raster.candidates import COEFFICIENTS, Candidates, CandidateScores, merged_stack
 from ..raster.scene import STOP, Gradients, Scene
@@ -130,8 +130,19 @@ class FusedStep:
             return _native.AdamParameter(value, *self._moments[name], step.learning_rates[name])
 
         height, width, _ = step.goal.shape
-        scene = _native_canvas(
-            None, self._template, self._atlas, (height, width), step.background, step.mix, step.lod_bias, STOP
+        # Affine, opacity and tint follow from the parameters.
+        scene = _native.Scene(
+            None,
+            None,
+            None,
+            _integers(self._template),
+            *_atlas_arrays(self._atlas),
+            None if step.background is None else _picture(step.background),
+            height,
+            width,
+            step.mix,
+            step.lod_bias,
+            STOP,
         )
         # The mean over three of the four channels: over an opaque background alpha differs nowhere.
         scale = 1 / (3 * height * width)
@@ -170,42 +181,23 @@ def _empty_gradients(sprites: int) -> Gradients[AnyArray]:
 
 
 def _native_scene(scene: Scene[AnyArray]) -> _native.Scene:
-    return _native_canvas(
-        (scene.affine, scene.opacity, scene.tint),
-        scene.template,
-        scene.atlas,
-        scene.size,
-        scene.background,
+    return _native.Scene(
+        _doubles(scene.affine),
+        _doubles(scene.opacity),
+        _doubles(scene.tint),
+        _integers(scene.template),
+        *_atlas_arrays(scene.atlas),
+        None if scene.background is None else _picture(scene.background),
+        *scene.size,
         scene.mix,
         scene.lod_bias,
         scene.stop,
     )
 
 
-def _native_canvas(
-    sprites: tuple[AnyArray, AnyArray, AnyArray] | None,
-    template: AnyArray,
-    atlas: Atlas,
-    size: tuple[int, int],
-    background: AnyArray | None,
-    mix: float,
-    lod_bias: float,
-    stop: float,
-) -> _native.Scene:
-    """`sprites`: affine, opacity and tint; None where they follow from parameters."""
-    affine, opacity, tint = (None, None, None) if sprites is None else (_doubles(array) for array in sprites)
-    return _native.Scene(
-        affine,
-        opacity,
-        tint,
-        np.ascontiguousarray(template, np.int32),
-        atlas.alpha_quads,
-        atlas.words,
-        atlas.first_level,
-        atlas.levels,
-        None if background is None else _picture(background),
-        *size,
-        mix,
-        lod_bias,
-        stop,
-    )
+def _atlas_arrays(atlas: Atlas) -> tuple[UInt64Array, UInt64Array, Int32Array, Int32Array]:
+    return atlas.alpha_quads, atlas.words, atlas.first_level, atlas.levels
+
+
+def _integers(array: AnyArray) -> Int32Array:
+    return np.ascontiguousarray(array, np.int32)

@@ -44,9 +44,9 @@ double differentiate(const Scene& scene, int threads, const Goal& goal, Workspac
 RasterGradient<double> reduce_gradient(const Workspace& work, std::int64_t k);
 
 // removal_errors [sprites]: by how much the sum of squared differences to goal [height, width, 4] grows if that sprite
-// alone is removed; below 0 for one that does harm. With entries [sprites], some are candidates: coefficients [sprites,
-// kCoefficients] gets theirs (0 for the others), taken against the picture without the sprite that each replaces; their
-// removal errors are 0.
+// alone is removed; below 0 for one that raises the error. With entries [sprites], some are candidates: coefficients
+// [sprites, kCoefficients] gets theirs (0 for the others), taken against the picture without the sprite that each
+// replaces; their removal errors are 0.
 void evaluate_candidates(const Scene& scene, int threads, const float* goal, const StackEntry* entries,
                          double* removal_errors, double* coefficients);
 

@@ -34,7 +34,7 @@ using Indices = Array<const std::int32_t, nb::shape<-1>>;
 using Texels = Array<const std::uint64_t, nb::shape<-1>>;
 using Levels = Array<const std::int32_t, nb::shape<-1, 3>>;
 
-static_assert(sizeof(smalti::Level) == 3 * sizeof(std::int32_t), "levels: int32 [L, 3] in engine/raster/atlas.py");
+static_assert(sizeof(smalti::Level) == 3 * sizeof(std::int32_t), "engine/raster/atlas.py: levels: int32 [L, 3]");
 
 void require(bool good, const char* message) {
     if (!good) throw std::invalid_argument(message);

@@ -100,9 +100,9 @@ void evaluate_candidate(const Scene& scene, const Local& s, unsigned rows, int c
         for (int channel = 0; channel < 4; ++channel) {
             const Reals part = Reals::load(e.part[channel][i].v);
             const Reals under = Reals::load(behind[channel][i].v), back = on_top ? under - part : under;
-            const Reals wanted = part - Reals::load(e.difference[channel][i].v);
+            const Reals to_goal = part - Reals::load(e.difference[channel][i].v);
             const Reals shown = channel == 3 ? q : kShowsBitmap<kind> ? p[channel] : Reals(0.0f);
-            sums.add<kind>(channel, tint_share * t * q, t * (shown - q * back), wanted);
+            sums.add<kind>(channel, tint_share * t * q, t * (shown - q * back), to_goal);
         }
     }
     Row lanes;

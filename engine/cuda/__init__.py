@@ -22,7 +22,7 @@ from torch import Tensor
 from ..raster.candidates import COEFFICIENTS, Candidates, CandidateScores, merged_stack
 from ..raster.scene import Gradients, Scene
 from .binning import GRADIENT_SUMS, Argument, Launcher, PreparedScene, sum_losses, to_device, to_tensor
-from .driver import memory_errors
+from .driver import memory_errors, why_not
 from .fused_step import FusedStep, StepLoss
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "evaluate_candidates",
     "forward",
     "loss_and_gradients",
+    "why_not",
 ]
 
 
@@ -93,7 +94,7 @@ def _gradients(prepared: PreparedScene, partial_sums: Tensor, on_host: bool) -> 
 
 
 def _scores(prepared: PreparedScene, goal: Any, name: str, each: int, *arguments: Argument) -> Tensor:
-    """[N, each] float64: sums over all pixels, not divided, of a pass that finds so many for each pair."""
+    """[N, each] float64: sums over all pixels, not divided, of a pass that finds `each` of them for every pair."""
     bins, device = prepared.bins, prepared.launcher.device
     sums = bins.partial_sums(each)
     scores = torch.empty(bins.count, each, dtype=torch.float64, device=device)

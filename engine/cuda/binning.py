@@ -89,7 +89,7 @@ def device_atlas(atlas: Atlas, device: torch.device) -> DeviceAtlas:
 
 
 def blocks(items: int, threads: int = THREADS) -> Shape:
-    """A grid of blocks of so many threads, one for each item."""
+    """A grid of blocks of `threads` threads, one thread for each item."""
     return max(1, -(-items // threads)), 1, 1
 
 
@@ -127,7 +127,7 @@ class Bins:
         return torch.empty(count, dtype=torch.int32, device=self._launcher.device)
 
     def reserve(self, pairs: int) -> None:
-        """Make room for so many pairs. Raises SmaltiError, code ``"out_of_memory"``."""
+        """Make room for this number of pairs. Raises SmaltiError, code ``"out_of_memory"``."""
         self.capacity = pairs
         with memory_errors(12 * pairs, self.describe()):
             self.list, self.ordered, self.pair_sprite = (self._ints(pairs) for _ in range(3))

@@ -212,10 +212,10 @@ def _compile(architecture: str, source: Path, options: Mapping[str, Any]) -> tup
     log = io.StringIO()
     # Of the object that comes back only the bytes are touched: everything else in it would load the driver.
     try:
-        wanted = ProgramOptions(
+        program_options = ProgramOptions(
             name=source.name, arch=architecture, include_path=[str(f) for f in _folders(source)], **options
         )
-        cubin: bytes = Program(text, "c++", wanted).compile("cubin", logs=log).code
+        cubin: bytes = Program(text, "c++", program_options).compile("cubin", logs=log).code
     except Exception as fault:  # an NVRTCError holds the log; others come from packages of unfitting versions
         logger.info("NVRTC, %s: %s", architecture, fault)
         raise SmaltiError(

@@ -157,28 +157,11 @@ class Kernels:
         function = self._functions.get(name)
         if function is None:
             raise ValueError(f"there is no kernel {name!r}")
-        kinds: list[str] = []
-        values: list[int | float] = []
-        for argument in arguments:
-            if isinstance(argument, Tensor):
-                if argument.device != self.device or not argument.is_contiguous():
-                    raise ValueError(
-                        f"{name}, argument {len(kinds)}: needs a contiguous tensor on {self.device}, not one on "
-                        f"{argument.device} with strides {argument.stride()}"
-                    )
-                kinds.append(_POINTER)
-                values.append(argument.data_ptr())
-            elif isinstance(argument, float):
-                kinds.append(_FLOAT)
-                values.append(argument)
-            elif isinstance(argument, int):
-                kinds.append(_INT)
-                values.append(argument)
-            elif argument is None:
-                kinds.append(_POINTER)
-                values.append(0)
-            else:
-                raise ValueError(f"{name}, argument {len(kinds)}: is a {type(argument).__name__}")
+        kinds, values = [], []
+        for number, argument in enumerate(arguments):
+            kind, value = self._kind_and_value(argument, f"{name}, argument {number}")
+            kinds.append(kind)
+            values.append(value)
         layout = "<" + "".join(kinds)
         stream = torch.cuda.current_stream(self.device).cuda_stream
         with self._lock, self._current():
@@ -196,6 +179,23 @@ class Kernels:
             result = self._driver.cuLaunchKernel(function, *grid, *block, shared, stream, self._parameters, 0)
             if result[0]:
                 self._checked(result, name)
+
+    def _kind_and_value(self, argument: Tensor | int | float | None, name: str) -> tuple[str, int | float]:
+        """What an argument is to a kernel. Raises ValueError, which names it, where it is nothing of the kind."""
+        if isinstance(argument, Tensor):
+            if argument.device != self.device or not argument.is_contiguous():
+                raise ValueError(
+                    f"{name}: needs a contiguous tensor on {self.device}, not one on {argument.device} with strides "
+                    f"{argument.stride()}"
+                )
+            return _POINTER, argument.data_ptr()
+        if isinstance(argument, float):
+            return _FLOAT, argument
+        if isinstance(argument, int):
+            return _INT, argument
+        if argument is None:
+            return _POINTER, 0
+        raise ValueError(f"{name}: is a {type(argument).__name__}")
 
     def _current(self) -> contextlib.AbstractContextManager[object]:
         """Makes the context this thread's current one, which it is already in all but a new thread."""
@@ -231,15 +231,15 @@ class Kernels:
 
     def _check_layout(self, name: str, function: Any, kinds: list[str]) -> None:
         """Refuse a wrong number of arguments, or one of the wrong size: the driver would read what lies behind."""
-        wanted: list[int] = []
+        expected: list[int] = []
         while True:
-            result, _, size = self._driver.cuFuncGetParamInfo(function, len(wanted))
+            result, _, size = self._driver.cuFuncGetParamInfo(function, len(expected))
             if result:
                 break
-            wanted.append(int(size))
+            expected.append(int(size))
         given = [_SIZES[kind] for kind in kinds]
-        if given != wanted:
-            raise ValueError(f"{name}: takes arguments of {wanted} bytes, not of {given}")
+        if given != expected:
+            raise ValueError(f"{name}: takes arguments of {expected} bytes, not of {given}")
 
     def _checked(self, result: tuple[Any, ...], name: str = "") -> Any:
         """The value behind a result of the driver. Raises RuntimeError where it is a failure."""

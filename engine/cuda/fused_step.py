@@ -139,11 +139,11 @@ class FusedStep:
             step.noise_key or 0,
         )
         pictures = _address(step.goal), _address(step.background)
-        wanted = (*pictures, step.noise_key is None, step.encoded, step.mix, step.penalty is None)
-        if self._replay is None or wanted != self._prepared_for:
+        prepared_for = (*pictures, step.noise_key is None, step.encoded, step.mix, step.penalty is None)
+        if self._replay is None or prepared_for != self._prepared_for:
             self._settle()
             self._prepare(step, control)
-            self._prepared_for = wanted
+            self._prepared_for = prepared_for
         if step.penalty is not None:
             self._take_penalty(step.penalty)
         if not self._pending:
@@ -196,7 +196,7 @@ class FusedStep:
         self._bins.reserve(min(int(self._bins.needed() * self.SPARE) + 1024, MAX_PAIRS))
         self._bins.status.zero_()
         self._sums = self._bins.partial_sums(GRADIENT_SUMS)
-        self._replay = self._captured() if self._launcher.device.type == "cuda" else self._launch_all
+        self._replay = self._captured() if self._control.is_cuda else self._launch_all
 
     def _project(self) -> None:
         self._launcher.launch(

@@ -25,9 +25,9 @@ struct alignas(16) SpritePart {
 };
 
 constexpr int kSpriteParts = sizeof(ProjectedSprite) / sizeof(SpritePart);
-static_assert(sizeof(ProjectedSprite) == 28 * sizeof(int), "SPRITE_WORDS = 28 in engine/cuda/binning.py");
-static_assert(kWarp == 32, "WARP = 32 in engine/cuda/binning.py");
-static_assert(kTile == 16, "TILE = 16 in engine/cuda/binning.py");
+static_assert(sizeof(ProjectedSprite) == 28 * sizeof(int), "engine/cuda/binning.py: SPRITE_WORDS = 28");
+static_assert(kWarp == 32, "engine/cuda/binning.py: WARP = 32");
+static_assert(kTile == 16, "engine/cuda/binning.py: TILE = 16");
 
 __device__ inline int thread_of_grid() { return static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x); }
 

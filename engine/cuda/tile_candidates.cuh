@@ -110,6 +110,16 @@ struct Evaluation {
     }
 };
 
+// The finished pixel to start from.
+SMALTI_INLINE void start_evaluation(Evaluation& e, const Canvas& canvas, const TilePixel& pixel, const float* goal,
+                                    const FrontToBack& front) {
+    for (int channel = 0; channel < 4; ++channel) e.picture[channel] = e.difference[channel] = 0.0f;
+    const long long index = index_of(canvas, pixel);
+    load_background(canvas, pixel, index, e.background);
+    if (pixel.within) difference_from(goal, index, front, e.background, e.picture, e.difference);
+    for (int channel = 0; channel < 4; ++channel) e.behind[channel] = e.background[channel];
+}
+
 // A candidate in one pixel. `above`: transmittance above it; sums [kCandidateSums].
 template <Colour kind>
 SMALTI_INLINE void evaluate_in_pixel(const Evaluation& e, Role role, const ColourSample& c, float bitmap_share,
@@ -145,11 +155,7 @@ __device__ void candidates_tile(const Canvas& canvas, const Lists& lists, const 
     const FrontToBack front = front_to_back<kind, true>(canvas, lists, pixel, entries, batch);
     const float bitmap_share = kind == Colour::tint ? 0.0f : canvas.mix;
     Evaluation e;
-    for (int channel = 0; channel < 4; ++channel) e.picture[channel] = e.difference[channel] = 0.0f;
-    const long long index = index_of(canvas, pixel);
-    load_background(canvas, pixel, index, e.background);
-    if (pixel.within) difference_from(goal, index, front, e.background, e.picture, e.difference);
-    for (int channel = 0; channel < 4; ++channel) e.behind[channel] = e.background[channel];
+    start_evaluation(e, canvas, pixel, goal, front);
 
     // Back to front, from the lowest place of all: candidates for the top may be in the list below occluded sprites.
     float transmittance = front.transmittance;

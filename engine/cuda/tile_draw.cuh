@@ -23,7 +23,7 @@ struct FrontToBack {
     int top;  // place of the lowest sprite that the block visited
 };
 
-// `with_colour`: whether the picture is wanted. entries [sprites]: where not null, candidates are passed over.
+// `with_colour`: whether the picture is computed. entries [sprites]: where not null, candidates are passed over.
 template <Colour kind, bool with_colour>
 SMALTI_INLINE FrontToBack front_to_back(const Canvas& canvas, const Lists& lists, const TilePixel& pixel,
                                         const StackEntry* entries, const Batch& batch) {

@@ -21,8 +21,8 @@ constexpr int kReduced = 16;  // the next power of two
 constexpr int kCandidateSums = 1 + kCoefficients;
 constexpr int kRemovalSums = 1;
 
-static_assert(kTileThreads == 256, "THREADS = 256 in engine/cuda/binning.py");
-static_assert(kGradientSums == 11, "GRADIENT_SUMS = 11 in engine/cuda/binning.py");
+static_assert(kTileThreads == 256, "engine/cuda/binning.py: THREADS = 256");
+static_assert(kGradientSums == 11, "engine/cuda/binning.py: GRADIENT_SUMS = 11");
 
 struct Canvas {
     int width, height, tiles_x;

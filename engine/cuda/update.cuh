@@ -40,7 +40,7 @@ struct Control {
     int loss_slot;  // where in an array of losses this step's goes
 };
 
-static_assert(sizeof(Control) == 4 * 22, "CONTROL = struct.Struct(\"<6f4f6f2f2fIi\") in engine/cuda/fused_step.py");
+static_assert(sizeof(Control) == 4 * 22, "engine/cuda/fused_step.py: CONTROL = struct.Struct(\"<6f4f6f2f2fIi\")");
 
 // The gradient of what is added to the loss: by the maps from drawn pixels [count, 6], and by the opacities [count]; null
 // where nothing is.

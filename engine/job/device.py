@@ -9,7 +9,7 @@ from functools import cache
 from smalti.bridge.choices import AUTO
 from smalti.bridge.errors import SmaltiError, named
 
-from ..devices import available_devices, cuda_unavailable, default_device
+from ..devices import BACK_ENDS, available_devices, default_device
 
 logger = logging.getLogger(__name__)
 
@@ -22,35 +22,44 @@ def resolve_device(requested: str) -> str:
     """
     device = default_device() if requested == AUTO else requested
     if device not in available_devices():
-        unavailable = cuda_unavailable() if device == "cuda" else None
+        unavailable = BACK_ENDS[device].unavailable() if device in BACK_ENDS else None
         if unavailable is not None:
             raise SmaltiError(
-                f"{named('device')} is 'cuda', but: {unavailable.reason}", unavailable.hint, "device_missing"
+                f"{named('device')} is {device!r}, but: {unavailable.reason}", unavailable.hint, "device_missing"
             )
         raise SmaltiError(
             f"{named('device')} is {requested!r}, but this machine offers {', '.join(available_devices())}.",
             "Choose one of them, or auto.",
             "device_missing",
         )
-    if device == "cuda":
-        from ..cuda.driver import why_not
-
-        if reason := why_not() or _gpu_fault():
-            if requested == "cuda":
-                raise SmaltiError(f"{named('device')} is 'cuda', but: {reason}", code="device_missing")
+    if BACK_ENDS[device].is_gpu:
+        if reason := _fault(device):
+            if requested == device:
+                raise SmaltiError(f"{named('device')} is {device!r}, but: {reason}", code="device_missing")
             logger.warning("The GPU is not used: %s", reason)
-            device = next(name for name in available_devices() if name != "cuda")
-    elif requested == AUTO and (unavailable := cuda_unavailable()):
-        logger.log(logging.WARNING if unavailable.fixable else logging.INFO, "The GPU is not used: %s", unavailable)
+            device = next(name for name in available_devices() if not BACK_ENDS[name].is_gpu)
+    elif requested == AUTO:
+        for unavailable in filter(None, (back_end.unavailable() for back_end in BACK_ENDS.values())):
+            level = logging.WARNING if unavailable.fixable else logging.INFO
+            logger.log(level, "The GPU is not used: %s", unavailable)
     return device
 
 
+def _fault(device: str) -> str | None:
+    """What is wrong with a GPU that should work, or None."""
+    from ..raster.backends import why_not
+
+    return why_not(device) or _wrong_result(device)
+
+
 @cache
-def _gpu_fault() -> str | None:
-    """What is wrong with a GPU that should work, found by drawing a test scene on it once; None if nothing is."""
-    from ..raster.self_check import draws
+def _wrong_result(device: str) -> str | None:
+    """What is wrong with a GPU's drawing, found by a test scene that it draws once; None if nothing is."""
+    from ..raster.self_check import matches_reference
 
     try:
-        return None if draws("cuda") else "It computes something else than the CPU does (see smalti doctor)."
+        return (
+            None if matches_reference(device) else "It computes something else than the CPU does (see smalti doctor)."
+        )
     except Exception as fault:  # a driver can fail in any way, and the CPU is there
         return f"It fails ({' '.join(str(fault).split())[:200]})."

@@ -11,10 +11,10 @@ namespace smalti {
 // positions in the stack. The numbers are those of `DRAWN` and `StackPosition` in engine/raster/candidates.py.
 enum class Role : std::int32_t { drawn = 0, in_place = 1, top = 2, bottom = 3 };
 
-static_assert(static_cast<int>(Role::drawn) == 0, "DRAWN = 0 in engine/raster/candidates.py");
-static_assert(static_cast<int>(Role::in_place) == 1, "IN_PLACE = 1 in engine/raster/candidates.py");
-static_assert(static_cast<int>(Role::top) == 2, "TOP = 2 in engine/raster/candidates.py");
-static_assert(static_cast<int>(Role::bottom) == 3, "BOTTOM = 3 in engine/raster/candidates.py");
+static_assert(static_cast<int>(Role::drawn) == 0, "engine/raster/candidates.py: DRAWN = 0");
+static_assert(static_cast<int>(Role::in_place) == 1, "engine/raster/candidates.py: IN_PLACE = 1");
+static_assert(static_cast<int>(Role::top) == 2, "engine/raster/candidates.py: TOP = 2");
+static_assert(static_cast<int>(Role::bottom) == 3, "engine/raster/candidates.py: BOTTOM = 3");
 
 struct StackEntry {
     Role role = Role::drawn;
@@ -22,8 +22,7 @@ struct StackEntry {
         -1;  // of a candidate: the entry that it replaces, or -1; candidates follow what they replace
 };
 
-static_assert(sizeof(StackEntry) == 2 * sizeof(std::int32_t),
-              "entries: int32 [N + M, 2] in engine/raster/candidates.py");
+static_assert(sizeof(StackEntry) == 2 * sizeof(std::int32_t), "engine/raster/candidates.py: entries: int32 [N + M, 2]");
 
 // By how much the squared error of one channel grows if a sprite is removed, exactly: a picture is linear in each
 // opacity alone, so without the sprite a pixel's colour is less by d = o T (c' - q behind), c' the colour at opacity 1,
@@ -50,18 +49,18 @@ struct Coefficients {
 
     // `weight`: P, `alone`: R; channel 3 is alpha, which the tint does not touch.
     template <Colour kind>
-    SMALTI_INLINE void add(int channel, R weight, R alone, R wanted) {
+    SMALTI_INLINE void add(int channel, R weight, R alone, R to_goal) {
         own = own + alone * alone;
-        match = match + alone * wanted;
+        match = match + alone * to_goal;
         if (!kShowsTint<kind> || channel == 3) return;
         if (channel == 0) squares = squares + weight * weight;
         cross[channel] = cross[channel] + weight * alone;
-        tint[channel] = tint[channel] + weight * wanted;
+        tint[channel] = tint[channel] + weight * to_goal;
     }
 };
 
 constexpr int kCoefficients = 9;
 static_assert(sizeof(Coefficients<float>) == kCoefficients * sizeof(float),
-              "COEFFICIENTS = 9 in engine/raster/candidates.py");
+              "engine/raster/candidates.py: COEFFICIENTS = 9");
 
 }  // namespace smalti

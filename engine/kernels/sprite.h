@@ -25,12 +25,12 @@ constexpr int kMargin = 2;
 // editors converge to (figures in docs/forward-model.md).
 constexpr double kLodOffset = -0.6;
 
-static_assert(kMargin == 2, "MARGIN = 2 in engine/raster/atlas.py");
-static_assert(kLodOffset == -0.6, "LOD_OFFSET = -0.6 in engine/raster/atlas.py");
+static_assert(kMargin == 2, "engine/raster/atlas.py: MARGIN = 2");
+static_assert(kLodOffset == -0.6, "engine/raster/atlas.py: LOD_OFFSET = -0.6");
 
 constexpr float kTexelOne = 65535.0f, kTexelScale = 1.0f / kTexelOne;
 
-static_assert(kTexelOne == 65535.0f, "TEXEL_ONE = 65535 in engine/raster/atlas.py");
+static_assert(kTexelOne == 65535.0f, "engine/raster/atlas.py: TEXEL_ONE = 65535");
 
 // One mip level of one template. `base` is the index of its first stored texel, margin included.
 struct Level {

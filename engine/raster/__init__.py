@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
+from ..devices import BACK_ENDS
 from .atlas import Atlas, build_atlas
-from .backends import BACK_ENDS, fused_step
+from .backends import fused_step
 from .candidates import Candidates, CandidateScores, StackPosition, optimal_opacity_and_tint
 from .operations import draw, evaluate_candidates, image_loss, removal_errors
 from .scene import STOP, ArrayT, Gradients, Scene

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -26,9 +27,11 @@ def draw(scene: Scene[Tensor], operations: Operations) -> Tensor:
 def image_loss(scene: Scene[Tensor], goal: Any, operations: Operations, absolute: bool, encoded: bool) -> Tensor:
     """See `smalti.engine.raster.image_loss`."""
     _check_constants(scene)
-    loss: Tensor = _ImageLoss.apply(  # type: ignore[no-untyped-call]
-        scene.affine, scene.opacity, scene.tint, scene, goal, operations, absolute, encoded
-    )
+
+    def compute() -> tuple[Any, Gradients[Any]]:
+        return operations.loss_and_gradients(_arrays(scene), _array(goal), absolute, encoded)
+
+    loss: Tensor = _ImageLoss.apply(scene.affine, scene.opacity, scene.tint, compute)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -63,27 +66,19 @@ class _Draw(torch.autograd.Function):
 
 
 class _ImageLoss(torch.autograd.Function):
-    """Its gradient is known as soon as its value is."""
+    """Its gradient is known as soon as its value is: `compute` returns both."""
 
     @staticmethod
     def forward(
-        ctx: Any,
-        affine: Tensor,
-        opacity: Tensor,
-        tint: Tensor,
-        scene: Scene[Tensor],
-        goal: Any,
-        operations: Operations,
-        absolute: bool,
-        encoded: bool,
+        ctx: Any, affine: Tensor, opacity: Tensor, tint: Tensor, compute: Callable[[], tuple[Any, Gradients[Any]]]
     ) -> Tensor:
-        loss, gradients = operations.loss_and_gradients(_arrays(scene), _array(goal), absolute, encoded)
+        loss, gradients = compute()
         ctx.save_for_backward(*(g.to(t.device, t.dtype) for g, t in zip(_tensors(gradients), (affine, opacity, tint))))
         return _tensor(loss)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        return (*((grads[0] * g).to(g.dtype) for g in ctx.saved_tensors), None, None, None, None, None)
+        return (*((grads[0] * g).to(g.dtype) for g in ctx.saved_tensors), None)
 
 
 def _check_constants(scene: Scene[Tensor]) -> None:
@@ -108,7 +103,7 @@ def _array(values: Any) -> Any:
     if not isinstance(values, Tensor):
         return values
     values = values.detach()
-    return values.numpy() if values.device.type == "cpu" else values
+    return values.numpy() if values.is_cpu else values
 
 
 def _tensor(array: Array | float) -> Tensor:

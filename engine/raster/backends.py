@@ -1,30 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a back end offers, and where it is found by its name."""
+"""What a back end offers, and its module by its name (the table stands in `smalti.engine.devices`)."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any, Protocol, cast
 
+from ..devices import BACK_ENDS
 from .atlas import Atlas
 from .candidates import Candidates, CandidateScores
 from .scene import Array, Gradients, Scene
 from .step import FusedStep
-
-BACK_ENDS = {
-    "cuda": "smalti.engine.cuda",
-    "cpu": "smalti.engine.cpu",
-    "reference": "smalti.engine.raster.reference",
-}
-"""Name of a back end -> module with the functions of `Operations`, and where it has one the class `FusedStep` (atlas).
-Imported when first asked for."""
 
 
 class Operations(Protocol):
     """The functions of a back end's module. They take and return plain arrays and know nothing of autograd.
 
     NumPy arrays give NumPy arrays. A back end on a GPU also takes arrays in its memory, by DLPack, and then returns
-    such arrays.
+    such arrays. A module may also have a class `FusedStep` (atlas), and a function `why_not` () that tries out what
+    `smalti.engine.devices.BackEnd.unavailable` cannot look at, and returns the reason why it does not work, or None.
     """
 
     def forward(self, scene: Scene[Any]) -> tuple[Any, Any]:
@@ -61,13 +55,19 @@ class Operations(Protocol):
 
 
 def operations(back_end: str) -> Operations:
-    """A back end's functions. Raises ValueError where there is no back end of this name."""
+    """A back end's functions. Raises ValueError if there is no back end of this name."""
     if back_end not in BACK_ENDS:
         raise ValueError(f"no back end {back_end!r}; there are {', '.join(BACK_ENDS)}")
-    return cast(Operations, import_module(BACK_ENDS[back_end]))
+    return cast(Operations, import_module(BACK_ENDS[back_end].module))
 
 
 def fused_step(back_end: str, atlas: Atlas) -> FusedStep | None:
-    """The back end's fused step for sprites of this atlas, None where it has none. Raises as `operations`."""
+    """The back end's fused step for sprites of this atlas, None if it has none. Raises as `operations`."""
     make = getattr(operations(back_end), "FusedStep", None)
     return None if make is None else cast(FusedStep, make(atlas))
+
+
+def why_not(back_end: str) -> str | None:
+    """Why a back end that is available by the table does not work, or None. May take a while the first time."""
+    check = getattr(operations(back_end), "why_not", None)
+    return None if check is None else cast("str | None", check())

@@ -78,8 +78,8 @@ def removal_errors(scene: Scene[ArrayT], goal: ArrayT, back_end: str) -> ArrayT:
         scene, goal, back_end: as `image_loss`.
 
     Returns:
-        [N] float64 (the type of `affine` from the reference); below 0 for a sprite that does harm, 0 for an occluded
-        one.
+        [N] float64 (the type of `affine` from the reference); below 0 for a sprite that raises the error, 0 for an
+        occluded one.
 
     Raises:
         ValueError: as `image_loss`.

@@ -49,9 +49,9 @@ def evaluate_candidates(
 ) -> CandidateScores[AnyArray]:
     """See `smalti.engine.raster.backends.Operations`. Draws the image once for each sprite and candidate, or more."""
     with torch.no_grad():
-        tensors, wanted = _tensors(scene), _tensor(goal)
-        removal = _removal_errors(tensors, wanted)
-        rows = [_coefficients(tensors, wanted, candidates, j) for j in range(len(candidates))] if candidates else []
+        tensors, target = _tensors(scene), _tensor(goal)
+        removal = _removal_errors(tensors, target)
+        rows = [_coefficients(tensors, target, candidates, j) for j in range(len(candidates))] if candidates else []
     coefficients = torch.stack(rows) if rows else removal.new_zeros(0, COEFFICIENTS)
     return CandidateScores(removal.numpy(), coefficients.numpy())
 
@@ -209,7 +209,7 @@ def _coefficients(scene: Scene[Tensor], goal: Tensor, candidates: Candidates[Any
 def _inserted(
     without: Scene[Tensor], candidates: Candidates[AnyArray], j: int, opacity: float, tint: Tensor
 ) -> Scene[Tensor]:
-    """The scene with candidate j in it, in this paint; `without` has the sprite that it replaces at opacity 0."""
+    """The scene with candidate j of this opacity and tint; `without` has what it replaces at opacity 0."""
     at = {
         StackPosition.IN_PLACE: int(candidates.replaces[j]) + 1,
         StackPosition.TOP: len(without),

@@ -16,7 +16,9 @@ class Array(Protocol):
     """A NumPy array, a torch tensor, or another array that can be exchanged by DLPack."""
 
     @property
-    def shape(self) -> tuple[int, ...]: ...
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of its axes."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -44,7 +46,7 @@ class Scene(Generic[ArrayT]):
         atlas: the templates' mip pyramids, in the same blend space.
         size: (height, width) of the canvas in pixels.
         background: [height, width, 4] float, premultiplied, in the blend space; None is transparent.
-        mix: 0 paints templates in their tint, 1 keeps their own colours.
+        mix: 0 shows templates in their tint, 1 in their own colours.
         lod_bias: added to the level of detail; above 0 it blurs every template (soft rasterisation).
         stop: transmittance below which a pixel ignores all sprites further down; 0 for never.
 

@@ -9,7 +9,7 @@ import torch
 from . import build_atlas, composite
 
 
-def draws(back_end: str) -> bool:
+def matches_reference(back_end: str) -> bool:
     """Draw and differentiate two sprites, and compare with the reference. Raises whatever the back end raises."""
     atlas = build_atlas([np.ones((8, 8, 4)), np.full((3, 5, 4), 0.5)])
     results = []

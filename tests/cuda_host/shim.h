@@ -2,7 +2,7 @@
 // What the .cu sources use of CUDA, for a host compiler: they run as they are, without a GPU.
 //
 // Each thread of a block has a stack of its own (a fibre) and runs until it must wait: for the block at a barrier, for
-// its warp at a shuffle or a vote. Fibres go on in an order drawn anew each time, so that code which only works in one
+// its warp at a shuffle or a vote. Fibres go on in a fresh random order each time, so that code which only works in one
 // order is found out. What would hang or is undefined on a GPU ends with a message: a barrier that a thread does not
 // reach, lanes of one warp at different operations, a lane that has left but is asked for.
 #pragma once

@@ -62,13 +62,13 @@ void add_templates(OwnedScene& s, Random& random) {
 
 // One number of the sprite becomes one that nobody should ever give.
 void damage(OwnedScene& s, std::int64_t k, Random& random) {
-    using Limits = std::numeric_limits<double>;
-    const double values[] = {Limits::quiet_NaN(),
-                             Limits::infinity(),
-                             -Limits::infinity(),
-                             Limits::max(),
-                             Limits::lowest(),
-                             Limits::denorm_min(),
+    using Numbers = std::numeric_limits<double>;
+    const double values[] = {Numbers::quiet_NaN(),
+                             Numbers::infinity(),
+                             -Numbers::infinity(),
+                             Numbers::max(),
+                             Numbers::lowest(),
+                             Numbers::denorm_min(),
                              1e300,
                              -1e300,
                              1e150,

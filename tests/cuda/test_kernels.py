@@ -25,7 +25,7 @@ from smalti.engine.api import fit
 from smalti.engine.composition.render import picture
 from smalti.engine.cuda import binning
 from smalti.engine.job import inputs
-from smalti.engine.raster import BACK_ENDS, Scene, evaluate_candidates, image_loss, removal_errors
+from smalti.engine.raster import Scene, evaluate_candidates, image_loss, removal_errors
 from smalti.engine.templates import load_templates
 
 
@@ -34,7 +34,6 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> HostKernels:
     """In place of a GPU's."""
     launcher = HostKernels()
     monkeypatch.setattr(binning, "current_launcher", lambda: launcher)
-    monkeypatch.setitem(BACK_ENDS, "cuda", "smalti.engine.cuda")
     return launcher
 
 
@@ -82,6 +81,7 @@ def test_the_order_of_threads_changes_nothing(kernels: HostKernels) -> None:
 def test_a_canvas_without_sprites_is_its_background() -> None:
     scene = random_scene(8, n=0)
     image, _ = with_gradients(scene, "cuda")
+    assert scene.background is not None
     assert torch.equal(image, scene.background)
 
 
@@ -193,6 +193,35 @@ def test_a_step_is_that_of_the_cpu(background: bool, changes: dict[str, Any]) ->
             assert off <= close * moved + 1e-6 * np.linalg.norm(true[name]), (step, name)
 
 
+def test_a_step_with_a_penalty_is_that_of_the_cpu() -> None:
+    """Its gradient serves for several steps; then it is another one."""
+    ours, cpu, without = (optimiser(True, settings(back_end=back_end)) for back_end in ("cuda", "cpu", "cpu"))
+    rng = np.random.default_rng(3)
+    count = len(ours.parameters.template)
+    for step in range(6):
+        if step in (1, 4):
+            scale = torch.tensor([1e-3, 1e-3, 1e-5, 1e-3, 1e-3, 1e-5], dtype=torch.float64)
+            by_affine = torch.from_numpy(rng.normal(0, 1, (count, 6))) * scale
+            ours.parameters.penalty = by_affine, torch.from_numpy(rng.normal(0, 1e-3, count))
+        if step in (0, 2, 4):  # between two of these, the step takes what it has already
+            cpu.restore(ours.state())
+            ours.restore(ours.state())
+        ours.step()
+        cpu.step()
+    cpu.restore(ours.state())
+    ours.restore(ours.state())
+    without.restore(ours.state())
+    without.parameters.penalty = None
+    before = ours.state()
+    for fitting in (ours, cpu, without):
+        fitting.step()
+    found, true, other = ours.state(), cpu.state(), without.state()
+    for name in ("parameter.x", "parameter.log_scale", "parameter.opacity"):
+        moved = np.linalg.norm(true[name] - before[name])
+        assert np.linalg.norm(found[name] - true[name]) < 3e-2 * moved, name
+        assert np.linalg.norm(other[name] - true[name]) > 0.1 * moved, name
+
+
 def test_steps_go_on_from_a_checkpoint_as_if_nothing_had_happened() -> None:
     through = optimiser(True, settings(back_end="cuda"))
     for _ in range(6):
@@ -251,6 +280,7 @@ def test_the_loss_of_a_step_that_was_never_made_is_not_anothers(monkeypatch: pyt
     first = float(fitting.step())
     monkeypatch.setattr(fitting._fused, "_ahead", 64)
     monkeypatch.setattr(fitting._fused, "_replay", lambda: None)
+    assert isinstance(fitting._fused, cuda.FusedStep)
     fitting._fused._bins.status[1:] = torch.tensor([1, 1])  # as if the step had found no room
     monkeypatch.setattr(binning.Bins, "needed", lambda bins: (_ for _ in ()).throw(ValueError("too many")))
     lost = fitting.step()
@@ -263,7 +293,12 @@ def test_the_loss_of_a_step_that_was_never_made_is_not_anothers(monkeypatch: pyt
 def test_sprites_that_are_moved_from_outside_do_not_cost_a_new_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[int] = []
     prepare = cuda.FusedStep._prepare
-    monkeypatch.setattr(cuda.FusedStep, "_prepare", lambda *given: made.append(1) or prepare(*given))
+
+    def counted(*arguments: Any) -> None:
+        made.append(1)
+        prepare(*arguments)
+
+    monkeypatch.setattr(cuda.FusedStep, "_prepare", counted)
     fitting = optimiser(True, settings(back_end="cuda"))
     for _ in range(3):
         fitting.step()
@@ -287,7 +322,7 @@ def test_each_step_has_its_own_loss_whenever_it_is_read(monkeypatch: pytest.Monk
 
 
 def test_a_whole_fit_runs_on_the_kernels(kernels: HostKernels, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """With recycling, a growing canvas and frames; as close as the CPU comes."""
+    """With relocation, a growing canvas and frames; as close as the CPU comes."""
     monkeypatch.setattr(inputs, "resolve_device", lambda requested: requested)
     templates = load_templates(bitmaps(tmp_path / "bitmaps"))
     target = save(tmp_path / "ramp.png", ramp(48, 32))
@@ -320,7 +355,7 @@ def test_the_sanitizers_would_find_such_a_write() -> None:
         "def short(bins, pairs):\n    reserve(bins, pairs // 2); bins.capacity = pairs\n"
         "binning.Bins.reserve = short; draw(random_scene(1), 'cuda')"
     )
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env=sanitized_environment(), cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode != 0
