@@ -39,8 +39,8 @@ def badge(size: int = 64) -> NDArray[np.uint8]:
     return rgba
 
 
-def save(path: Path, pixels: NDArray[np.uint8]) -> Path:
-    """Write a picture in the format that the name's end says."""
+def save(path: Path, pixels: NDArray[np.unsignedinteger[Any]]) -> Path:
+    """Write a picture in the format that the name's end says; gray levels may have 8 or 16 bits."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
     return path

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small optimiser of random sprites, shared by the tests of the back ends."""
+"""A small optimizer of random sprites, shared by tests of the fit and of the back ends."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from smalti.bridge.job import JobSpec
+from smalti.engine.arrays import Float32Array
+from smalti.engine.fitting.constraints import ConstraintContext, Constraints
+from smalti.engine.fitting.groups import Group
 from smalti.engine.fitting.objective import ImageObjective
 from smalti.engine.fitting.optimiser import Optimiser, OptimiserSettings
 from smalti.engine.fitting.schedule import Schedule
@@ -19,6 +23,7 @@ TEMPLATES = [(9, 14), (30, 30), (16, 5)]
 
 
 def settings(**changes: Any) -> OptimiserSettings:
+    """Of a hundred steps; `changes` replace what is usual."""
     return OptimiserSettings(
         **{
             "steps": 100,
@@ -35,13 +40,20 @@ def settings(**changes: Any) -> OptimiserSettings:
     )
 
 
-def optimiser(background: bool, chosen: OptimiserSettings) -> Optimiser:
+def optimiser(background: bool, chosen: OptimiserSettings, **constraints: Any) -> Optimiser:
+    """The optimizer before its first step.
+
+    Args:
+        background: whether there is one; otherwise the target is transparent to the left.
+        chosen: from `settings`.
+        constraints: settings of a job that ask for constraints, such as ``min_visibility=0.2``.
+    """
     rng = np.random.default_rng(4)
     n = 40
     bitmaps = [rng.uniform(0, 1, (*shape, 4)) for shape in TEMPLATES]
     for bitmap in bitmaps:
         bitmap[..., :3] *= bitmap[..., 3:]
-    target: NDArray[np.float32] = rng.uniform(0, 1, (*SIZE, 4)).astype(np.float32)
+    target: Float32Array = rng.uniform(0, 1, (*SIZE, 4)).astype(np.float32)
     target[..., 3] = 1 if background else np.linspace(0, 1, SIZE[1])
     target[..., :3] *= target[..., 3:]
     sprites = Sprites(
@@ -57,4 +69,15 @@ def optimiser(background: bool, chosen: OptimiserSettings) -> Optimiser:
     shapes = np.array([[width, height] for height, width in TEMPLATES], np.float64)
     behind = np.full((*SIZE, 4), (0.3, 0.6, 0.1, 1), np.float32) if background else None
     objective = ImageObjective(target, behind, chosen.blend_space, chosen.objective, seed=7)
-    return Optimiser(objective, build_atlas(bitmaps), shapes, sprites, chosen)
+    context = ConstraintContext(
+        JobSpec("target.png", "bitmaps", **constraints),
+        frame=0,
+        groups=[Group(n, range(3), chosen.size_range)],
+        settings=chosen,
+        size=SIZE,
+        atlas_of=partial(build_atlas, bitmaps),
+        shapes=shapes,
+        coverage=np.array([bitmap[..., 3].mean() for bitmap in bitmaps]),
+        inside=None,
+    )
+    return Optimiser(objective, build_atlas(bitmaps), shapes, sprites, chosen, Constraints.of(context))

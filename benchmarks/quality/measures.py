@@ -33,7 +33,7 @@ def psnr(rendered: UInt8Array, target: UInt8Array) -> float:
 
 
 def gmsd(a: Float64Array, b: Float64Array) -> float:
-    """Gradient magnitude similarity deviation (Xue et al., 2014) of two grey pictures, 0 to 255; 0 for equal ones."""
+    """Gradient magnitude similarity deviation (Xue et al., 2014) of two gray pictures, 0 to 255; 0 for equal ones."""
 
     def reduced(plane: Float64Array) -> Float64Array:
         height, width = (side // 2 * 2 for side in plane.shape)
@@ -55,11 +55,14 @@ def gmsd(a: Float64Array, b: Float64Array) -> float:
 def measures(rendered: UInt8Array, target: UInt8Array) -> dict[str, float]:
     """`METRICS` of two pictures [height, width, 3]: PSNR in dB, SSIM and MS-SSIM up to 1, GMSD (smaller is better)."""
     a, b = (p.astype(np.float64) / 255 for p in (rendered, target))
-    tensors = [torch.from_numpy(p).permute(2, 0, 1).unsqueeze(0).float() for p in (a, b)]
-    grey = [255 * p @ np.array([0.299, 0.587, 0.114]) for p in (a, b)]
+    one, other = (torch.from_numpy(p).permute(2, 0, 1).unsqueeze(0).float() for p in (a, b))
+    similarity = structural_similarity_index_measure(preds=one, target=other, data_range=1.0)
+    assert isinstance(similarity, torch.Tensor)  # with other arguments it is two of them
+    at_all_scales = multiscale_structural_similarity_index_measure(preds=one, target=other, data_range=1.0)
+    gray = [255 * p @ np.array([0.299, 0.587, 0.114]) for p in (a, b)]
     return {
         "psnr": psnr(rendered, target),
-        "ssim": float(structural_similarity_index_measure(*tensors, data_range=1.0)),
-        "ms_ssim": float(multiscale_structural_similarity_index_measure(*tensors, data_range=1.0)),
-        "gmsd": gmsd(grey[0], grey[1]),
+        "ssim": float(similarity),
+        "ms_ssim": float(at_all_scales),
+        "gmsd": gmsd(gray[0], gray[1]),
     }

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from optimisers import SIZE, optimiser, settings
 from PIL import Image
 
 from smalti.engine.api import fit
+from smalti.engine.arrays import Int64Array
 from smalti.engine.composition.render import picture
 from smalti.engine.fitting.groups import Group
 from smalti.engine.fitting.initialise import SamplerSettings, SpriteSampler, measure_template
 from smalti.engine.fitting.optimiser import Optimiser
 from smalti.engine.fitting.strategy import Adaptive, proposals
-from smalti.engine.fitting.strategy.importance import OptimalCandidates, squared_error
+from smalti.engine.fitting.strategy.importance import OptimalCandidates, evaluate, squared_error
 from smalti.engine.fitting.strategy.proposals import ProposalSettings, propose
 from smalti.engine.raster import StackPosition
 from smalti.engine.templates import Template
@@ -45,17 +45,21 @@ def test_changes_that_do_not_touch_bring_what_they_promise(
     number = {0.0: 8, 0.5: 5, 1.0: 4}[mix]  # four each, whatever the mix
     apart = ProposalSettings(candidates=number, to_top=to_top, to_bottom=to_bottom, spacing=2.0, alpha_max=1.0)
     gains = []
-    evaluated = proposals.evaluate
 
     def remembered(*arguments: Any) -> OptimalCandidates:
-        scores = evaluated(*arguments)
+        scores = evaluate(*arguments)
         gains.append(scores.gain)
         return scores
 
-    accepted: list[NDArray[np.int64]] = []
+    accepted: list[Int64Array] = []
     spaced = proposals._spaced
+
+    def recorded(*arguments: Any) -> Int64Array:
+        accepted.append(spaced(*arguments))
+        return accepted[-1]
+
     monkeypatch.setattr(proposals, "evaluate", remembered)
-    monkeypatch.setattr(proposals, "_spaced", lambda *given: accepted.append(spaced(*given)) or accepted[-1])
+    monkeypatch.setattr(proposals, "_spaced", recorded)
     o = optimiser(True, settings(colour_mix=mix))
     before = loss_of(o)
     assert propose(o, [sampler_for(o, mix)], apart, np.random.default_rng(5)) == len(accepted[0]) >= 2
