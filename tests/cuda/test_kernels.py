@@ -24,6 +24,7 @@ from smalti.engine import cuda
 from smalti.engine.api import fit
 from smalti.engine.composition.render import picture
 from smalti.engine.cuda import binning
+from smalti.engine.fitting.constraints import Constraints
 from smalti.engine.job import inputs
 from smalti.engine.raster import Scene, evaluate_candidates, image_loss, removal_errors
 from smalti.engine.templates import load_templates
@@ -193,33 +194,45 @@ def test_a_step_is_that_of_the_cpu(background: bool, changes: dict[str, Any]) ->
             assert off <= close * moved + 1e-6 * np.linalg.norm(true[name]), (step, name)
 
 
+class FixedPenalty(Constraints):
+    """A penalty whose gradient is the same in every step, or one of another factor from the second step on."""
+
+    def __init__(self, count: int, factor: float) -> None:
+        super().__init__([])
+        rng = np.random.default_rng(3)
+        scale = torch.tensor([1e-3, 1e-3, 1e-5, 1e-3, 1e-3, 1e-5], dtype=torch.float64)
+        self.penalized = True
+        self._gradient = (
+            torch.from_numpy(rng.normal(0, 1, (count, 6))) * scale,
+            torch.from_numpy(rng.normal(0, 1e-3, count)),
+        )
+        self._factor = factor
+
+    def penalty_gradient(
+        self, scene: Scene[torch.Tensor], cover: torch.Tensor, memory: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        steps = torch.zeros(len(scene), dtype=torch.float64) if memory is None else memory
+        factor = 1.0 if not steps.any() else self._factor
+        return factor * self._gradient[0], factor * self._gradient[1], steps + 1
+
+
 def test_a_step_with_a_penalty_is_that_of_the_cpu() -> None:
-    """Its gradient serves for several steps; then it is another one."""
     ours, cpu, without = (optimiser(True, settings(back_end=back_end)) for back_end in ("cuda", "cpu", "cpu"))
-    rng = np.random.default_rng(3)
-    count = len(ours.parameters.template)
-    for step in range(6):
-        if step in (1, 4):
-            scale = torch.tensor([1e-3, 1e-3, 1e-5, 1e-3, 1e-3, 1e-5], dtype=torch.float64)
-            by_affine = torch.from_numpy(rng.normal(0, 1, (count, 6))) * scale
-            ours.parameters.penalty = by_affine, torch.from_numpy(rng.normal(0, 1e-3, count))
-        if step in (0, 2, 4):  # between two of these, the step takes what it has already
-            cpu.restore(ours.state())
-            ours.restore(ours.state())
-        ours.step()
-        cpu.step()
-    cpu.restore(ours.state())
-    ours.restore(ours.state())
-    without.restore(ours.state())
-    without.parameters.penalty = None
-    before = ours.state()
-    for fitting in (ours, cpu, without):
-        fitting.step()
-    found, true, other = ours.state(), cpu.state(), without.state()
-    for name in ("parameter.x", "parameter.log_scale", "parameter.opacity"):
-        moved = np.linalg.norm(true[name] - before[name])
-        assert np.linalg.norm(found[name] - true[name]) < 3e-2 * moved, name
-        assert np.linalg.norm(other[name] - true[name]) > 0.1 * moved, name
+    for fitting in (ours, cpu):
+        fitting.constraints = FixedPenalty(len(ours.parameters), -2.0)
+    for step in range(4):
+        for other in (cpu, without):
+            other.restore(ours.state())
+        ours.restore(ours.state())
+        before = ours.state()
+        for fitting in (ours, cpu, without):
+            fitting.step()
+        found, true, free = ours.state(), cpu.state(), without.state()
+        np.testing.assert_array_equal(found["memory"], step + 1)
+        for name in ("parameter.x", "parameter.log_scale", "parameter.opacity"):
+            moved = np.linalg.norm(true[name] - before[name])
+            assert np.linalg.norm(found[name] - true[name]) < 3e-2 * moved, name
+            assert np.linalg.norm(free[name] - true[name]) > 0.1 * moved, name
 
 
 def test_steps_go_on_from_a_checkpoint_as_if_nothing_had_happened() -> None:
