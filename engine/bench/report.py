@@ -85,7 +85,7 @@ def one_case(sprites: int, size: int, half_size: float, mix: float, threads: Seq
         Case(backend, count, sprites, size, half_size, mix)
         for backend in available_devices()
         for count in (threads if not is_gpu(backend) else thread_counts(backend))
-        if backend != "reference" or sprites * size**2 <= REFERENCE_LIMIT
+        if backend != TINY.backend or sprites * size**2 <= REFERENCE_LIMIT
     ]
 
 
@@ -95,7 +95,7 @@ def all_cases() -> list[Case]:
     cases = [
         Case(backend, threads, n, size, HALF_SIZE, 0.0)
         for backend in available_devices()
-        if backend != "reference"
+        if backend != TINY.backend
         for threads in thread_counts(backend)
         for n, size in scenes
     ]
@@ -103,7 +103,7 @@ def all_cases() -> list[Case]:
     growth = dict.fromkeys(scene for scene in (*MORE_SPRITES, *MORE_PIXELS, *MORE_DEPTH) if scene not in scenes)
     return [
         *cases,
-        *([TINY] if "reference" in available_devices() else []),
+        *([TINY] if TINY.backend in available_devices() else []),
         *(Case(backend, threads, n, size, HALF_SIZE, 0.0) for n, size in growth),
     ]
 

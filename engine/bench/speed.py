@@ -6,13 +6,15 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from smalti.bridge.choices import DEVICES, everyday
 
 from ..arrays import Float64Array
 from ..cpu import threads_to_kernels
@@ -128,10 +130,8 @@ def on_threads(case: Case) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(case.threads)
     try:
-        if case.backend == "cpu":
-            with threads_to_kernels():
-                yield
-        else:
+        # The reference alone computes in torch itself, and keeps torch's threads.
+        with threads_to_kernels() if case.backend in everyday(DEVICES) else nullcontext():
             yield
     finally:
         torch.set_num_threads(before)
