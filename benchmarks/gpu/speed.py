@@ -19,9 +19,9 @@ FLOAT32_PER_CORE = 2
 CORES = {7: 64, 8: 128, 9: 128, 10: 128, 12: 128}
 """Float32 cores of a multiprocessor, by the major number of the compute capability (8.0 has 64)."""
 OPERATIONS = {"tint": 100, "mixed": 207}
-"""Floating-point operations of a step for a pixel and a sprite that covers it, counted in tile.cuh for one mip level:
-39 (75 with the bitmap's colours) on the way down, 61 (132) on the way up. A fused multiply-add counts as two;
-conversions, comparisons, shuffles and the sums over a block do not count."""
+"""Floating-point operations of a step for a pixel and a sprite that covers it, counted in engine/cuda/tile_*.cuh for
+one mip level: 39 (75 with the bitmap's colors) front to back, 61 (132) back to front. A fused multiply-add counts as
+two; conversions, comparisons, shuffles and the sums over a block do not count."""
 
 
 def steps(options: argparse.Namespace) -> list[Line]:

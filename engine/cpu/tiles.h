@@ -32,8 +32,8 @@ struct Goal {
     const float* image = nullptr;
     float scale = 1.0f;
     bool absolute = false;
-    bool encoded =
-        false;  // the picture is in linear light and display-encoded before it is compared; `image` is encoded
+    // Whether the picture is in linear light, and display-encoded before it is compared; `image` is encoded then.
+    bool encoded = false;
     // Instead of over the scene's background, picture and `image` (transparent, and not encoded then) are both
     // composited over the noise of this key, see display.h.
     bool on_noise = false;
