@@ -23,6 +23,11 @@ from smalti.bridge.job import JobSpec
 Floats = NDArray[np.floating[Any]]
 
 
+def slow(*values: Any) -> Any:
+    """A row of `pytest.mark.parametrize` that belongs to the slow tests."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 def ramp(width: int = 96, height: int = 64) -> NDArray[np.uint8]:
     """[height, width, 3]: colours that change smoothly from corner to corner."""
     y, x = np.mgrid[0:height, 0:width]

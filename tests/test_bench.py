@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +84,10 @@ def test_a_sprite_of_whole_pixels_covers_just_these() -> None:
     assert covered_pairs(affine, 10, 32) == 4 * 6
 
 
-def test_one_case_writes_every_number(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_one_case_writes_every_number(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "time_case", partial(time_case, seconds=0.05))
     threads = torch.get_num_threads()
     case = "--sprites", 30, "--size", 24, "--half-size", 3.5, "--mix", 0.25, "--threads", 1
     assert smalti("bench", *case, "--json", tmp_path / "numbers.json") == 0

@@ -101,7 +101,7 @@ def test_on_a_terminal_there_is_a_bar_and_it_goes_away(here: Path) -> None:
     pty, fcntl, termios = (pytest.importorskip(name) for name in ("pty", "fcntl", "termios"))
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    fitted = command("fit", "target.png", "--primitives", "marks", "--out", "out", "--count", 12, "--steps", 5000)
+    fitted = command("fit", "target.png", "--primitives", "marks", "--out", "out", "--count", 12, "--steps", 2000)
     with subprocess.Popen(fitted, stdout=subprocess.PIPE, stderr=slave) as process:
         os.close(slave)
         shown = b""
@@ -110,9 +110,9 @@ def test_on_a_terminal_there_is_a_bar_and_it_goes_away(here: Path) -> None:
                 shown += chunk
         assert process.wait(60) == 0
         assert process.stdout is not None
-        assert b"12 sprites, 5000 steps" in process.stdout.read()
+        assert b"12 sprites, 2000 steps" in process.stdout.read()
     os.close(master)
-    assert re.search(rb"fit: +\d+%.*\d+/5000 .*loss=0\.\d+", shown)
+    assert re.search(rb"fit: +\d+%.*\d+/2000 .*loss=0\.\d+", shown)
     assert shown.count(b"\r") > 1
     # What remains on the line is blank.
     assert shown.split(b"\r")[-2].strip() in (b"", b"\x1b[A")

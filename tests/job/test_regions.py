@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jobs import Floats, bitmaps, contents, film, save, small_job
+from jobs import Floats, bitmaps, contents, film, save, slow, small_job
 from numpy.typing import NDArray
 from PIL import Image
 from psd_tools import PSDImage
@@ -91,7 +91,7 @@ def test_each_region_has_its_count_its_place_and_its_sizes(pictures: Path, templ
 @pytest.mark.parametrize(
     "settings",
     [
-        {"blend_space": "linear", "colour_mix": 0.5},
+        slow({"blend_space": "linear", "colour_mix": 0.5}),
         {"lock_rotation": True, "lock_scale": True},
         {"min_visibility": 0.2, "max_overlap": 2.0},
         {"palette": list(PALETTE), "rotation_steps": 4},
@@ -119,7 +119,12 @@ def test_groups_stay_apart_with_any_other_setting(
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"count": 0}, {"min_visibility": 0.2}, {"palette": list(PALETTE), "rotation_steps": 3}, {"steps": 1}],
+    [
+        {"count": 0},
+        slow({"min_visibility": 0.2}),
+        slow({"palette": list(PALETTE), "rotation_steps": 3}),
+        {"steps": 1},
+    ],
     ids=str,
 )
 def test_a_confined_region_draws_nowhere_outside(
@@ -164,7 +169,14 @@ def test_keep_out_holds_for_a_confined_region_too(pictures: Path, templates: lis
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"confine": True}, {"min_visibility": 0.2}, {"lock_scale": True}, {"steps": 1}, {"target": "frames"}],
+    [
+        slow({}),
+        {"confine": True},
+        slow({"min_visibility": 0.2}),
+        {"lock_scale": True},
+        {"steps": 1},
+        slow({"target": "frames"}),
+    ],
     ids=str,
 )
 def test_centres_stay_in_what_keep_in_leaves_of_a_region(
@@ -285,7 +297,7 @@ def test_frames_of_a_film_keep_to_the_regions(tmp_path: Path, pictures: Path, te
         assert 255 * alone(composition, confined, frame)[~sky].max() < 0.5
 
 
-@pytest.mark.parametrize("stop", [3, 33, 49])
+@pytest.mark.parametrize("stop", [slow(3), 33, slow(49)])
 def test_a_stopped_job_with_regions_is_resumed_to_the_same_end(tmp_path: Path, pictures: Path, stop: int) -> None:
     """Without the region's folder, whose bitmaps are in the job."""
     heard: list[int] = []

@@ -18,6 +18,7 @@ import pytest
 from jobs import (
     contents,
     film,
+    slow,
     small_job,
 )
 from runs import FINISHED, Recorder, refused, refused_and_unchanged, same_result, stopped
@@ -43,9 +44,9 @@ def test_a_stopped_job_is_a_valid_one_with_the_best_so_far(tmp_path: Path) -> No
     ("after", "settings"),
     [
         (0, {"background": "transparent"}),
-        (1, {"lock_scale": True, "colour_mix": 1.0}),
-        (7, {}),
+        slow(1, {"lock_scale": True, "colour_mix": 1.0}),
         (7, {"lock_scale": True, "colour_mix": 1.0}),
+        slow(7, {}),
         (11, {"background": "transparent"}),
     ],
     ids=str,

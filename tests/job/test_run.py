@@ -22,6 +22,7 @@ from jobs import (
     ramp,
     resized,
     save,
+    slow,
     small_job,
 )
 from PIL import Image
@@ -221,7 +222,7 @@ def test_the_reported_psnr_of_a_film_is_the_mean_over_its_frames(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"blend_space": "linear", "colour_mix": 0.5}, {"background": "transparent"}], ids=str
+    "settings", [{}, slow({"blend_space": "linear", "colour_mix": 0.5}), {"background": "transparent"}], ids=str
 )
 def test_the_same_seed_gives_the_same_result_bit_for_bit_and_another_another(
     tmp_path: Path, settings: dict[str, Any]
