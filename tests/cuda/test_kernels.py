@@ -349,6 +349,7 @@ def test_a_whole_fit_runs_on_the_kernels(kernels: HostKernels, monkeypatch: pyte
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # each of its tests has a limit of its own
 @pytest.mark.skipif(SANITIZED in os.environ, reason="is run by itself")
 def test_no_kernel_reads_or_writes_outside_its_arrays() -> None:
     """The tests above once more, under AddressSanitizer and UndefinedBehaviorSanitizer."""
