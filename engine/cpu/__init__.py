@@ -15,7 +15,7 @@ import numpy as np
 from ..arrays import AnyArray, Float32Array, Float64Array, Int32Array, UInt64Array
 from ..raster.atlas import Atlas
 from ..raster.candidates import COEFFICIENTS, Candidates, CandidateScores, merged_stack
-from ..raster.scene import STOP, Gradients, Scene
+from ..raster.scene import STOP, Gradients, Scene, loss_scale
 from ..raster.step import PARAMETERS, Step
 from . import _native as _native
 from .thread_count import threads, threads_to_kernels, threads_to_torch
@@ -59,7 +59,7 @@ def loss_and_gradients(
     """See `smalti.engine.raster.backends.Operations`. One pass over the tiles samples every sprite once, not twice."""
     native = _native_scene(scene)
     gradients = _empty_gradients(native.sprites)
-    scale = 1 / goal.size
+    scale = loss_scale(scene.size)
     total = _native.loss_and_gradients(
         native,
         _picture(goal),
@@ -85,15 +85,15 @@ def evaluate_candidates(
         native = _native_scene(scene)
         removal, coefficients = np.empty(native.sprites), np.empty((0, COEFFICIENTS))
         _native.evaluate_candidates(native, _picture(goal), None, removal, coefficients, threads())
-        return CandidateScores(removal / goal.size, coefficients)
+        return CandidateScores(removal * loss_scale(scene.size), coefficients)
     stack = merged_stack(scene, candidates)
     native = _native_scene(stack.scene)
     removal, coefficients = np.empty(native.sprites), np.empty((native.sprites, COEFFICIENTS))
     _native.evaluate_candidates(native, _picture(goal), stack.entries, removal, coefficients, threads())
     count = len(scene)
     return CandidateScores(
-        removal[stack.index[:count]] / goal.size,
-        coefficients[stack.index[count:]] / goal.size,
+        removal[stack.index[:count]] * loss_scale(scene.size),
+        coefficients[stack.index[count:]] * loss_scale(scene.size),
     )
 
 
@@ -144,8 +144,7 @@ class FusedStep:
             step.lod_bias,
             STOP,
         )
-        # The mean over three of the four channels: over an opaque background alpha differs nowhere.
-        scale = 1 / (3 * height * width)
+        scale = loss_scale((height, width))
         of_affine, of_opacity = (None, None) if step.penalty is None else map(_doubles, step.penalty)
         total = _native.optimise(
             self._workspace,

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from ..raster.candidates import COEFFICIENTS, Candidates, CandidateScores, merged_stack
-from ..raster.scene import Gradients, Scene
+from ..raster.scene import Gradients, Scene, loss_scale
 from .binning import GRADIENT_SUMS, Argument, Launcher, PreparedScene, sum_losses, to_device, to_tensor
 from .driver import memory_errors, why_not
 from .fused_step import FusedStep, StepLoss
@@ -62,7 +62,7 @@ def loss_and_gradients(scene: Scene[Any], goal: Any, absolute: bool, encoded: bo
     sums = bins.partial_sums(GRADIENT_SUMS)
     losses = torch.empty(bins.tiles, dtype=torch.float32, device=launcher.device)
     loss = torch.empty((), dtype=torch.float64, device=launcher.device)
-    scale = 1 / _values(scene)
+    scale = loss_scale(scene.size)
     prepared.run("step", to_device(goal, launcher.device), scale, int(absolute), int(encoded), 0, None, sums, losses)
     sum_losses(launcher, losses, scale, bins, None, loss)
     return _returned(loss, on_host), _gradients(prepared, sums, on_host)
@@ -70,7 +70,7 @@ def loss_and_gradients(scene: Scene[Any], goal: Any, absolute: bool, encoded: bo
 
 def evaluate_candidates(scene: Scene[Any], goal: Any, candidates: Candidates[Any] | None) -> CandidateScores[Any]:
     """See `smalti.engine.raster.backends.Operations`."""
-    on_host, values = _is_on_host(scene), _values(scene)
+    on_host, scale = _is_on_host(scene), loss_scale(scene.size)
     if candidates is None:
         errors = _scores(PreparedScene(scene), goal, "removal", 1)[:, 0]
         coefficients = errors.new_empty(0, COEFFICIENTS)
@@ -81,7 +81,7 @@ def evaluate_candidates(scene: Scene[Any], goal: Any, candidates: Candidates[Any
         scores = _scores(prepared, goal, "candidates", 1 + COEFFICIENTS, entries)
         scores = scores[torch.from_numpy(stack.index).to(scores.device)]
         errors, coefficients = scores[: len(scene), 0], scores[len(scene) :, 1:]
-    return CandidateScores(_returned(errors / values, on_host), _returned(coefficients / values, on_host))
+    return CandidateScores(_returned(errors * scale, on_host), _returned(coefficients * scale, on_host))
 
 
 def _gradients(prepared: PreparedScene, partial_sums: Tensor, on_host: bool) -> Gradients[Any]:
@@ -101,11 +101,6 @@ def _scores(prepared: PreparedScene, goal: Any, name: str, each: int, *arguments
     prepared.run(name, to_device(goal, device), *arguments, sums)
     prepared.reduce(f"reduce_{name}", bins.pair_start, bins.status, sums, scores)
     return scores
-
-
-def _values(scene: Scene[Any]) -> int:
-    """Number of values of the scene's image."""
-    return 4 * scene.size[0] * scene.size[1]
 
 
 def _is_on_host(scene: Scene[Any]) -> bool:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..arrays import AnyArray, Float32Array, Float64Array
 from ..raster.atlas import Atlas
-from ..raster.scene import STOP
+from ..raster.scene import STOP, loss_scale
 from ..raster.step import PARAMETERS, Step
 from . import binning
 from .binning import GRADIENT_SUMS, MAX_PAIRS, THREADS, TOO_MANY, WARP, Bins, blocks, to_device, to_tensor
@@ -216,8 +216,7 @@ class FusedStep:
     def _launch_all(self) -> None:
         bins, launcher = self._bins, self._launcher
         mix, encoded, on_noise = self._mode
-        # The mean over three of the four channels: over an opaque background alpha differs nowhere.
-        scale = 1 / (3 * bins.size[0] * bins.size[1])
+        scale = loss_scale(bins.size)
         self._project()
         bins.count_pairs()
         bins.fill()

@@ -36,7 +36,7 @@ class Operations(Protocol):
     def loss_and_gradients(
         self, scene: Scene[Any], goal: Array, absolute: bool, encoded: bool
     ) -> tuple[Any, Gradients[Any]]:
-        """The mean difference from a goal [height, width, 4] and its gradients, see `smalti.engine.raster.image_loss`.
+        """The loss against a goal [height, width, 4] and its gradients, see `smalti.engine.raster.image_loss`.
 
         Args:
             absolute: the difference is absolute (l1), otherwise squared (mse).

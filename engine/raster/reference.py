@@ -17,7 +17,7 @@ from ..arrays import AnyArray
 from ..colour import encoded as display_encoded
 from .atlas import LOD_OFFSET, MARGIN, TEXEL_ONE
 from .candidates import COEFFICIENTS, Candidates, CandidateScores, StackPosition
-from .scene import Gradients, Scene
+from .scene import Gradients, Scene, loss_scale
 
 
 def forward(scene: Scene[AnyArray]) -> tuple[AnyArray, Scene[AnyArray]]:
@@ -163,7 +163,7 @@ def _image_loss(scene: Scene[Tensor], goal: Tensor, absolute: bool, encoded: boo
     if encoded:
         image = torch.cat([display_encoded(image[..., :3], "linear"), image[..., 3:]], dim=-1)
     difference = image - goal.to(image.dtype)
-    return (difference.abs() if absolute else difference.square()).mean()
+    return (difference.abs() if absolute else difference.square()).sum() * loss_scale(scene.size)
 
 
 def _removal_errors(scene: Scene[Tensor], goal: Tensor) -> Tensor:

@@ -93,6 +93,15 @@ def check_goal(scene: Scene[Any], goal: Array) -> None:
         raise ValueError(f"the goal must have shape {(*scene.size, 4)}, not {tuple(goal.shape)}")
 
 
+def loss_scale(size: tuple[int, int]) -> float:
+    """What a sum over the pixels of a canvas (height, width) and their four channels is multiplied by to be a loss.
+
+    It makes the mean over the three channels of color, for over an opaque background alpha is equal. Where alpha
+    differs, its difference is added to theirs.
+    """
+    return 1 / (3 * size[0] * size[1])
+
+
 @dataclass(frozen=True, eq=False)
 class Gradients(Generic[ArrayT]):
     """Gradients of a scalar by the numbers of N sprites.

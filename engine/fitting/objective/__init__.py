@@ -19,9 +19,6 @@ from .canvas import display_encode, over, reduced_canvas
 from .losses import Loss, Needs, Objective
 from .noise import key_of, noise_picture
 
-LOSS = 4 / 3
-"""The rasteriser's mean is over four channels; over opaque backgrounds alpha is equal, and three count."""
-
 
 class ImageObjective:
     """The objective of one target: its canvas at some pyramid level, its background, the loss.
@@ -116,7 +113,6 @@ class ImageObjective:
             back_end,
             encoded=self.space == "linear",
         )
-        loss = loss * LOSS
         loss.backward()
         return float(loss.detach())
 

@@ -13,7 +13,6 @@ from ... import raster
 from ...arrays import Float32Array, Float64Array, Int64Array
 from ...raster import Candidates, Scene, draw, evaluate_candidates, optimal_opacity_and_tint
 from ...sprites import Sprites
-from ..objective import LOSS
 from ..objective.canvas import display_encode
 from ..optimiser import Optimiser
 
@@ -45,7 +44,7 @@ def removal_errors(optimiser: Optimiser, shown: Float64Array | float = 1.0) -> F
             raster.removal_errors(replace(scene, background=background), goal, optimiser.settings.back_end)
             for background, goal in optimiser.objective.antithetic_backgrounds(optimiser.done)
         ]
-    result: Float64Array = LOSS * _mean(errors).numpy()
+    result: Float64Array = _mean(errors).numpy()
     return result
 
 
@@ -145,7 +144,7 @@ def evaluate(
     opacity, tint, change = optimal_opacity_and_tint(coefficients, settings.alpha_max, alpha_min)
     removal = _mean([each.removal_errors for each in scores]).numpy()
     without = np.where(replaces < 0, 0.0, removal[np.maximum(replaces, 0)])
-    return OptimalCandidates(LOSS * (-without - change), opacity, tint)
+    return OptimalCandidates(-without - change, opacity, tint)
 
 
 def pruned_sprites(optimiser: Optimiser, rounds: int) -> Sprites:
