@@ -96,7 +96,7 @@ def test_frames_come_in_with_keys_and_render_as_the_engine_drew_them(blender: Bl
 
 
 def test_cancelled_job_is_kept_resumed_to_its_end_and_exported(blender: Blender, tmp_path: Path) -> None:
-    settings = _settings(tmp_path, count=400, size=256, steps=3000)
+    settings = _settings(tmp_path, count=400, size=256, steps=1500)
     result = blender.run("cancel_and_resume", settings=settings, kill=False)
     assert result["acknowledged"] < 0.5
     assert result["after_cancel"]["text"] == "Cancelled: the best so far is kept."
@@ -110,7 +110,7 @@ def test_cancelled_job_is_kept_resumed_to_its_end_and_exported(blender: Blender,
 
 
 def test_killed_engine_is_told_with_its_log_and_the_job_resumes(blender: Blender, tmp_path: Path) -> None:
-    settings = _settings(tmp_path, count=400, size=256, steps=3000)
+    settings = _settings(tmp_path, count=400, size=256, steps=1500)
     result = blender.run("cancel_and_resume", settings=settings, kill=True)
     assert result["after_cancel"]["failed"]
     assert "SIGKILL" in result["after_cancel"]["text"]
