@@ -113,19 +113,10 @@ RULES: tuple[Callable[[], list[str]], ...] = (
     everything_public_has_a_docstring,
 )
 
-NOT_YET = {"tuned_numbers_are_fields"}
-"""Rules that the sources do not follow yet. A rule that holds must be taken off."""
-
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_the_sources_follow_the_rule(rule: Callable[[], list[str]]) -> None:
-    findings = rule()
-    if rule.__name__ not in NOT_YET:
-        assert findings == [], rule.__doc__
-    else:
-        assert findings, f"{rule.__name__} holds: take it off NOT_YET"
-        print(*findings, sep="\n")
-        pytest.xfail(f"{len(findings)} findings")
+    assert rule() == [], rule.__doc__
 
 
 # The readers themselves.
