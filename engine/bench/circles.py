@@ -180,7 +180,7 @@ def fit(target: Float32Array, steps: int, seed: int, device: str = "cpu") -> tup
 
 
 def picture(sprites: Sprites) -> Float32Array:
-    """[256, 256, 4]: the circles over white."""
+    """The circles over white, [256, 256, 4] float32, premultiplied, sRGB-encoded, 0 to 1."""
     affine = sprites.affine(np.full((1, 2), float(TEXELS))).numpy()
     exact, white = sprites.double(), np.ones((SIDE, SIDE, 4), np.float32)
     scene = Scene(affine, exact.opacity, exact.tint, exact.template, build_atlas([disc()]), (SIDE, SIDE), white)
