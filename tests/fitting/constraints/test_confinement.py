@@ -34,7 +34,7 @@ def refusal(target: Path, templates: list[Template], **settings: Any) -> SmaltiE
         {"rotation_steps": 3, "palette": list(PALETTE)},
         {"preset": "published"},
         {"steps": 1},
-        {"size": 250, "count": 20},
+        {"size": 250, "count": 20, "steps": 15},
     ],
     ids=str,
 )
@@ -57,7 +57,7 @@ def test_nothing_is_drawn_inside_keep_out(ramp_file: Path, crescent_file: Path, 
 def test_a_region_reaches_its_edge(ramp_file: Path, crescent_file: Path, templates: list[Template]) -> None:
     """A margin all round would be safe, and seen: nearly all of what is two pixels inside is covered."""
     composition = quick(
-        ramp_file, templates, keep_in=crescent_file, background="transparent", size=192, count=300, steps=120
+        ramp_file, templates, keep_in=crescent_file, background="transparent", size=144, count=250, steps=80
     )
     shown = render(composition)[..., 3]
     inside = resized(np.stack([gray(crescent_file)] * 4, axis=-1), shown.shape[1], shown.shape[0])[..., 0] > 0.5

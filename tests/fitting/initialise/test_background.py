@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from smalti.engine.arrays import Float64Array
-from smalti.engine.fitting.initialise.background import background_color, hull_distance
+from smalti.engine.fitting.initialise.background import BackgroundSettings, background_color, hull_distance
 
 
 def plain(*color: float) -> Float64Array:
@@ -43,7 +43,9 @@ def test_a_palette_wants_a_background_that_makes_up_for_it(ramp: Float64Array, m
 
 
 def test_the_background_is_a_colour_and_always_the_same(ramp: Float64Array) -> None:
-    one, other = (background_color(ramp, [plain(0.9, 0.1, 0.3), plain(0, 0, 0.5)], 0.8) for _ in range(2))
+    settings = BackgroundSettings(samples=200, hull_steps=20)
+    bitmaps = [plain(0.9, 0.1, 0.3), plain(0, 0, 0.5)]
+    one, other = (background_color(ramp, bitmaps, 0.8, settings=settings) for _ in range(2))
     assert np.array_equal(one, other)
     assert 0 <= one.min() <= one.max() <= 1
 

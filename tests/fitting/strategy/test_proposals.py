@@ -102,7 +102,14 @@ def test_a_fit_finds_the_bitmaps_that_the_target_was_made_of(tmp_path: Path) -> 
 
     def error(strategy: Adaptive) -> float:
         composition = fit(
-            tmp_path / "target.png", discs, strategy=strategy, count=64, steps=120, colour_mix=1.0, seed=1
+            tmp_path / "target.png",
+            discs,
+            strategy=strategy,
+            count=64,
+            steps=120,
+            colour_mix=1.0,
+            seed=1,
+            background="#808080",
         )
         return float(np.square(picture(composition)[..., :3] / 255.0 - target / 255.0).mean())
 
@@ -110,7 +117,13 @@ def test_a_fit_finds_the_bitmaps_that_the_target_was_made_of(tmp_path: Path) -> 
 
 
 def test_a_long_fit_has_no_more_rounds_than_it_needs() -> None:
-    for steps in (40, 500, 12_000, 1_000_000):
-        rounds = sum(ProposalSettings().is_due(done, steps) for done in range(steps))
+    chosen = ProposalSettings()
+    for steps in (40, 500, 12_000):
+        rounds = sum(chosen.is_due(done, steps) for done in range(steps))
         assert min(steps / 10, 150) < rounds <= 260
+    steps, interval = 1_000_000, chosen.interval_of(1_000_000)
+    assert 150 < sum(chosen.is_due(done, steps) for done in range(0, steps, interval)) <= 260
+    assert not any(
+        chosen.is_due(done, steps) for done in range(steps // 4, steps // 4 + 3 * interval) if done % interval
+    )
     assert not any(ProposalSettings(candidates=0).is_due(done, 500) for done in range(500))
