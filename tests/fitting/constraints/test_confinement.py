@@ -55,7 +55,7 @@ def test_nothing_is_drawn_inside_keep_out(ramp_file: Path, crescent_file: Path, 
 
 
 def test_a_region_reaches_its_edge(ramp_file: Path, crescent_file: Path, templates: list[Template]) -> None:
-    """A margin all round would be safe, and seen: nearly all of what is two pixels inside is covered."""
+    """A margin all round would be safe but visible: nearly all pixels two pixels inside the edge are covered."""
     composition = quick(
         ramp_file, templates, keep_in=crescent_file, background="transparent", size=144, count=250, steps=80
     )
@@ -92,7 +92,7 @@ def test_the_outline_of_a_film_moves(tmp_path: Path, templates: list[Template]) 
         assert render(composition, frame)[..., 3][outline > 0.5].mean() > 0.3
 
 
-def test_a_bitmap_that_fits_in_nowhere_is_left_out(tmp_path: Path, ramp_file: Path) -> None:
+def test_a_bitmap_that_fits_nowhere_is_left_out(tmp_path: Path, ramp_file: Path) -> None:
     """A stroke 20 pixels long fits into a slit, a disc of that size does not."""
     y, x = np.mgrid[-1:1:64j, -1:1:64j]
     for name, alpha in (("disc", np.hypot(x, y) < 0.95), ("stroke", (abs(y) < 0.05) & (abs(x) < 0.95))):
