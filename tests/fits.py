@@ -39,13 +39,13 @@ def gray(path: Path) -> Floats:
 
 def alpha_outside(composition: Composition, inside: Floats, frame: int = 0) -> tuple[float, float]:
     """The highest alpha, in levels of 255, where `inside` [H, W] is below a half, at the fit's size and at twice it."""
-    found = []
+    highest = []
     for zoom in (1, 2):
         width, height = zoom * composition.header.width, zoom * composition.header.height
         plane = Image.fromarray(inside.astype(np.float32)).resize((width, height), Image.Resampling.LANCZOS)
         alpha = render(composition, frame, max(width, height))[..., 3]
-        found.append(255 * float(alpha[np.asarray(plane) < 0.5].max()))
-    return found[0], found[1]
+        highest.append(255 * float(alpha[np.asarray(plane) < 0.5].max()))
+    return highest[0], highest[1]
 
 
 def colors_of(palette: tuple[str, ...]) -> set[tuple[int, ...]]:

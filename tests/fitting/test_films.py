@@ -20,11 +20,11 @@ def test_frames_are_fitted_with_one_set_of_sprites(templates: list[Template], tm
     assert composition.x.shape == (4, 60)
     for frame in range(4):
         target = pixels_of(folder / f"{frame + 1:02d}.png")
-        found = decibels(drawn(composition, frame), target)
-        assert found > (15 if frame else 25)
+        psnr = decibels(drawn(composition, frame), target)
+        assert psnr > (15 if frame else 25)
         # Closer to its own frame than the one before is.
         if frame:
-            assert found > decibels(drawn(composition, frame - 1), target)
+            assert psnr > decibels(drawn(composition, frame - 1), target)
 
 
 def test_where_nothing_changes_nothing_moves(templates: list[Template], tmp_path: Path) -> None:

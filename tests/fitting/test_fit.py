@@ -36,7 +36,7 @@ def test_more_sprites_come_closer(ramp_file: Path, templates: list[Template]) ->
 @pytest.mark.parametrize("space", ["srgb", "linear"])
 @pytest.mark.parametrize("mix", [0.0, 0.5, 1.0])
 def test_every_number_is_in_its_range(ramp_file: Path, templates: list[Template], space: str, mix: float) -> None:
-    composition = quick(ramp_file, templates, steps=30, blend_space=space, colour_mix=mix)
+    composition = quick(ramp_file, templates, steps=30, blend_space=space, colour_mix=mix, background="#808080")
     assert composition.header.colour_mix == mix
     assert composition.header.blend_space == space
     for name in ("x", "y", "scale", "aspect", "theta", "opacity", "tint"):
@@ -54,7 +54,7 @@ def test_linear_blending_fits_as_well_as_srgb(ramp_file: Path, templates: list[T
     goal = pixels_of(ramp_file)
 
     def quality(space: str) -> float:
-        fits = (quick(ramp_file, templates, count=40, steps=150, blend_space=space, seed=seed) for seed in range(3))
+        fits = (quick(ramp_file, templates, count=40, steps=80, blend_space=space, seed=seed) for seed in range(3))
         return float(np.mean([decibels(drawn(composition), goal) for composition in fits]))
 
     assert quality("linear") > quality("srgb") - 2

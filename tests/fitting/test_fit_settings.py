@@ -17,7 +17,8 @@ from smalti.engine.templates import Template
 
 def changed(target: Path, templates: list[Template], name: str, **settings: Any) -> tuple[Floats, Floats]:
     """A parameter [N] after one step and after 11, before any sprite is moved elsewhere in the stack."""
-    one, many = (getattr(quick(target, templates, steps=steps, **settings), name)[0] for steps in (1, 11))
+    composed = (quick(target, templates, steps=steps, background="#808080", **settings) for steps in (1, 11))
+    one, many = (getattr(composition, name)[0] for composition in composed)
     return one, many
 
 

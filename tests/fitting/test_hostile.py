@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from optimisers import settings
 from pairwise import pairwise
 from PIL import Image
+from runs import same_result, stopped
 
 from smalti.bridge.composition import PER_FRAME
 from smalti.engine.api import fit
@@ -130,8 +131,8 @@ def flowers(tmp_path_factory: pytest.TempPathFactory) -> list[Template]:
 def fitted(target: Path, templates: list[Template], **changes: Any) -> Composition:
     """A short fit, all of whose numbers are within bounds."""
     losses: list[float] = []
-    asked = {"count": 60, "steps": 60, **changes}
-    composition = fit(target, templates, progress=lambda done, total, loss: losses.append(loss), **asked)
+    given = {"count": 60, "steps": 40, **changes}
+    composition = fit(target, templates, progress=lambda done, total, loss: losses.append(loss), **given)
     assert np.isfinite(losses).all()
     check_numbers({name: getattr(composition, name) for name in PER_FRAME})
     return composition
@@ -279,7 +280,7 @@ def test_a_bitmap_may_be_almost_nothing(tmp_path: Path, bitmap: str, draw: Calla
 @pytest.mark.parametrize("preset", PRESETS)
 def test_one_sprite_is_enough(tmp_path: Path, flowers: list[Template], draw: Callable[[], Pixels], preset: Any) -> None:
     target = save(tmp_path / "target.png", draw())
-    assert gain(fitted(target, flowers, count=1, preset=preset), target) >= 0
+    assert gain(fitted(target, flowers, count=1, steps=60, preset=preset), target) >= 0
 
 
 @pytest.mark.parametrize(("side", "count", "least"), [(16, 2000, 16.0), (32, 4096, 19.0)])
@@ -289,7 +290,7 @@ def test_far_more_sprites_than_pixels_leave_holes_open(
 ) -> None:
     small = np.asarray(Image.fromarray(holed()).resize((side, side), Image.Resampling.NEAREST))
     target = save(tmp_path / "target.png", small)
-    composition = fitted(target, flowers, count=count, size=side, steps=50, blend_space=space)
+    composition = fitted(target, flowers, count=count, size=side, steps=30, blend_space=space)
     assert decibels(shown(composition), pixels_of(target)) > least
 
 
@@ -316,8 +317,7 @@ def test_settings_at_their_ends_leave_a_whole_job(
 ) -> None:
     target = save(tmp_path / "picture.png", draw())
     job = small_job(tmp_path, target=str(target), **changes)
-    asked = iter([job.steps == 1, True])
-    run_job(job, tmp_path / "job", should_stop=lambda: next(asked))
+    stopped(job, tmp_path / "job", after=0 if job.steps == 1 else 1)
     with np.load(tmp_path / "job" / "checkpoint.npz", allow_pickle=False) as checkpoint:
         assert all(np.isfinite(checkpoint[n]).all() for n in checkpoint.files if checkpoint[n].dtype.kind == "f")
     resume_job(tmp_path / "job")
@@ -366,12 +366,9 @@ def test_a_fit_goes_on_behind_a_cut_as_if_it_had_not_stopped(tmp_path: Path) -> 
         save(tmp_path / "film" / f"{i}.png", frame)
     job = small_job(tmp_path, target=str(tmp_path / "film"))
     run_job(job, tmp_path / "whole")
-    asked = iter(range(100))
-    run_job(job, tmp_path / "parts", should_stop=lambda: next(asked) == 14)  # in the second frame
+    stopped(job, tmp_path / "parts", after=14)  # in the second frame
     resume_job(tmp_path / "parts")
-    whole, parts = arrays_of(tmp_path / "whole"), arrays_of(tmp_path / "parts")
-    for name, values in whole.items():
-        np.testing.assert_array_equal(parts[name], values)
+    assert same_result(tmp_path / "whole", tmp_path / "parts")
 
 
 def test_a_new_scene_is_told_from_motion_and_from_light() -> None:

@@ -31,7 +31,7 @@ from smalti.engine.templates import Template
 def test_every_tint_is_a_color_of_the_palette(
     ramp_file: Path, templates: list[Template], settings: dict[str, Any]
 ) -> None:
-    composition = quick(ramp_file, templates, palette=list(PALETTE), **settings)
+    composition = quick(ramp_file, templates, palette=list(PALETTE), **{"background": "#808080", **settings})
     found = {tuple(levels) for levels in levels_of(composition)[0].tolist()}
     assert found <= colors_of(PALETTE)
     assert len(found) > 2
@@ -40,7 +40,9 @@ def test_every_tint_is_a_color_of_the_palette(
 @pytest.mark.parametrize("space", ["srgb", "linear"])
 def test_each_of_256_levels_comes_out_as_it_went_in(ramp_file: Path, templates: list[Template], space: str) -> None:
     grays = [f"#{level:02x}{level:02x}{level:02x}" for level in range(256)]
-    composition = quick(ramp_file, templates, palette=grays, blend_space=space, count=300, steps=6)
+    composition = quick(
+        ramp_file, templates, palette=grays, blend_space=space, background="#808080", count=300, steps=6
+    )
     levels = levels_of(composition)[0]
     assert (levels == levels[:, :1]).all()
     assert len(np.unique(levels)) > 60
@@ -58,7 +60,7 @@ def test_the_fit_makes_up_for_its_palette(ramp_file: Path, templates: list[Templ
 
 
 def test_a_psds_layers_have_the_palettes_colors(ramp_file: Path, templates: list[Template]) -> None:
-    composition = quick(ramp_file, templates, palette=list(PALETTE))
+    composition = quick(ramp_file, templates, palette=list(PALETTE), background="#808080")
     for sprite in sprite_bitmaps(composition):
         pixels = straight_from_premultiplied(sprite.rgba)
         assert {tuple(color) for color in pixels[pixels[..., 3] > 0][:, :3].tolist()} <= colors_of(PALETTE)

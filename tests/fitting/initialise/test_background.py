@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The background that a job leaves open."""
+"""The color of a background that a job leaves open."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from smalti.engine.arrays import Float64Array
-from smalti.engine.fitting.initialise.background import background_color, hull_distance
+from smalti.engine.fitting.initialise.background import BackgroundSettings, background_color, hull_distance
 
 
 def plain(*color: float) -> Float64Array:
@@ -16,7 +16,7 @@ def plain(*color: float) -> Float64Array:
 
 @pytest.fixture
 def ramp() -> Float64Array:
-    """Greys from 0.2 to 0.8."""
+    """Grays from 0.2 to 0.8."""
     target = np.ones((20, 31, 4))
     target[..., :3] = np.linspace(0.2, 0.8, 31)[:, None]
     return target
@@ -27,14 +27,14 @@ def test_black_ink_wants_light_paper_and_white_ink_wants_dark(ramp: Float64Array
     assert background_color(ramp, [plain(1, 1, 1)], 1.0).max() < 0.3
 
 
-def test_colours_that_reach_all_leave_the_background_at_the_mean(ramp: Float64Array) -> None:
+def test_colors_that_reach_all_leave_the_background_at_the_mean(ramp: Float64Array) -> None:
     for bitmaps, mix in (([plain(0, 0, 0), plain(1, 1, 1)], 1.0), ([plain(1, 0, 0)], 0.0)):
         np.testing.assert_allclose(background_color(ramp, bitmaps, mix), 0.5, atol=0.03)
 
 
 @pytest.mark.parametrize("mix", [0.0, 0.5])
 def test_a_palette_wants_a_background_that_makes_up_for_it(ramp: Float64Array, mix: float) -> None:
-    """Whatever the bitmaps' colours are: black tints darken, and white ones lighten."""
+    """Whatever the bitmaps' colors are: black tints darken, and white ones lighten."""
     dark, light = ([plain(each, each, each)] for each in (0.0, 1.0))
     assert background_color(ramp, dark, mix, np.zeros((1, 3))).min() > 0.7
     assert background_color(ramp, light, mix, np.ones((1, 3))).max() < 0.3
@@ -42,8 +42,10 @@ def test_a_palette_wants_a_background_that_makes_up_for_it(ramp: Float64Array, m
     np.testing.assert_allclose(both, 0.5, atol=0.03)
 
 
-def test_the_background_is_a_colour_and_always_the_same(ramp: Float64Array) -> None:
-    one, other = (background_color(ramp, [plain(0.9, 0.1, 0.3), plain(0, 0, 0.5)], 0.8) for _ in range(2))
+def test_the_background_is_a_color_and_always_the_same(ramp: Float64Array) -> None:
+    settings = BackgroundSettings(samples=200, hull_steps=20)
+    bitmaps = [plain(0.9, 0.1, 0.3), plain(0, 0, 0.5)]
+    one, other = (background_color(ramp, bitmaps, 0.8, settings=settings) for _ in range(2))
     assert np.array_equal(one, other)
     assert 0 <= one.min() <= one.max() <= 1
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from jobs import arrays_of, badge, bitmaps, decibels, film, pixels_of, ramp, save, small_job
+from jobs import badge, decibels, film, pixels_of, ramp, save, small_job
 from numpy.typing import NDArray
 from optimisers import SIZE, optimiser, settings
 from pairwise import pairwise
 from PIL import Image
+from runs import same_result, stopped
 from torch import Tensor
 
 from smalti.bridge.loss import parse_loss
@@ -24,14 +25,9 @@ from smalti.engine.composition.render import render
 from smalti.engine.fitting.objective.losses import MSE, TERMS, Loss, Objective, Term
 from smalti.engine.fitting.strategy.importance import squared_error
 from smalti.engine.job.run import resume_job, run_job
-from smalti.engine.templates import Template, load_templates
+from smalti.engine.templates import Template
 
 COLOR_TERMS = tuple(name for name, term in TERMS.items() if not term.needs)
-
-
-@pytest.fixture(scope="module")
-def templates(tmp_path_factory: pytest.TempPathFactory) -> list[Template]:
-    return load_templates(bitmaps(tmp_path_factory.mktemp("bitmaps")))
 
 
 # Weights of pixels.
@@ -200,10 +196,10 @@ def test_a_fit_is_better_where_the_weight_map_is_white(loss: str, tmp_path: Path
     white = np.s_[:, 48:72]
 
     def psnr(seed: int, chosen: Path | None) -> float:
-        result = fit(target, templates, count=30, steps=60, loss=loss, weight_map=chosen, seed=seed)
+        result = fit(target, templates, count=30, steps=40, loss=loss, weight_map=chosen, seed=seed)
         return decibels(rendered(result).numpy()[..., :3][white], goal[white])
 
-    # The gain is 1.5 dB on average, and differs by 0.7 dB from seed to seed (standard deviation).
+    # The gain is 1 dB on average, and differs by 0.6 dB from seed to seed (standard deviation).
     assert np.mean([psnr(seed, weight_map) - psnr(seed, None) for seed in range(3)]) > 0.3
 
 
@@ -222,9 +218,7 @@ def test_a_resumed_job_ends_as_if_it_had_not_been_stopped(tmp_path: Path, change
     job = small_job(tmp_path, target=str(film(tmp_path / "film", 2)), **changes)
     run_job(job, tmp_path / "whole")
     for after in (5, (job.steps or 0) + 2):  # in the first frame and in the second
-        asked = iter(range(1000))
         out = tmp_path / f"part{after}"
-        assert run_job(job, out, should_stop=lambda asked=asked, after=after: next(asked) >= after).cancelled  # type: ignore[misc]
+        stopped(job, out, after)
         assert not resume_job(out).cancelled
-        whole, part = arrays_of(tmp_path / "whole"), arrays_of(out)
-        assert all(np.array_equal(whole[name], part[name]) for name in whole)
+        assert same_result(tmp_path / "whole", out)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from jobs import arrays_of, bitmaps, pixels_of, ramp, save, small_job
+from jobs import bitmaps, pixels_of, ramp, save, small_job
+from runs import same_result, stopped
 from torch import Tensor
 from vgg import random_weights
 
@@ -154,8 +155,6 @@ def test_a_job_with_features_keeps_the_whole_path_and_can_be_resumed(
     job = small_job(tmp_path, size=24, steps=4, loss="mse+0.1*vgg", loss_weights_file=weights_file.name)
     run_job(job, tmp_path / "whole")
     assert read_job(tmp_path / "whole" / "job.json").loss_weights_file == str(weights_file)
-    asked = iter(range(1000))
-    assert run_job(job, tmp_path / "part", should_stop=lambda: next(asked) >= 2).cancelled
+    stopped(job, tmp_path / "part", after=2)
     assert not resume_job(tmp_path / "part").cancelled
-    whole, part = arrays_of(tmp_path / "whole"), arrays_of(tmp_path / "part")
-    assert all(np.array_equal(whole[name], part[name]) for name in whole)
+    assert same_result(tmp_path / "whole", tmp_path / "part")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exchanging bitmaps: what is promised for a change is what it brings, and the right bitmap is found."""
+"""Proposals: each brings the gain that was predicted, and fits find the right templates."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def sampler_for(o: Optimiser, mix: float) -> SpriteSampler:
 
 @pytest.mark.parametrize(("to_top", "to_bottom"), [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.3, 0.3)])
 @pytest.mark.parametrize("mix", [0.0, 0.5, 1.0])
-def test_changes_that_do_not_touch_bring_what_they_promise(
+def test_proposals_that_do_not_touch_bring_the_gain_that_was_predicted(
     mix: float, to_top: float, to_bottom: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Apart beyond every corner, so that nothing that is changed overlaps.
+    # Apart beyond every corner, so that no two sprites that change overlap.
     number = {0.0: 8, 0.5: 5, 1.0: 4}[mix]  # four each, whatever the mix
     apart = ProposalSettings(candidates=number, to_top=to_top, to_bottom=to_bottom, spacing=2.0, alpha_max=1.0)
     gains = []
@@ -63,13 +63,13 @@ def test_changes_that_do_not_touch_bring_what_they_promise(
     o = optimiser(True, settings(colour_mix=mix))
     before = loss_of(o)
     assert propose(o, [sampler_for(o, mix)], apart, np.random.default_rng(5)) == len(accepted[0]) >= 2
-    promised = gains[0][accepted[0]].sum()
-    assert promised > 0.005 * before
+    predicted = gains[0][accepted[0]].sum()
+    assert predicted > 0.005 * before
     # Single precision, and logits that stop short of 0 and 1.
-    assert before - loss_of(o) == pytest.approx(promised, rel=5e-3)
+    assert before - loss_of(o) == pytest.approx(predicted, rel=5e-3)
 
 
-def test_those_at_the_top_go_up_those_at_the_bottom_down_and_the_others_stay() -> None:
+def test_substituted_sprites_move_within_the_stack_and_the_others_keep_their_order() -> None:
     o = optimiser(True, settings())
     before = o.sprites()
     which = np.array([3, 7, 9, 20, 31])
@@ -91,18 +91,25 @@ def test_those_at_the_top_go_up_those_at_the_bottom_down_and_the_others_stay() -
 
 
 def test_a_fit_finds_the_bitmaps_that_the_target_was_made_of(tmp_path: Path) -> None:
-    """Discs of 16 colours: gradients alone cannot make one of another."""
+    """Discs of 16 colors: gradients alone cannot make one of another."""
     y, x = np.mgrid[0:40, 0:40] - 19.5
     alpha = (np.clip(18 - np.hypot(x, y), 0, 1) * 255).astype(np.uint8)
     rng = np.random.default_rng(3)
-    colours = rng.integers(0, 256, (16, 3)).astype(np.uint8)
-    discs = [Template(f"disc{i}", np.dstack([np.full((40, 40, 3), c, np.uint8), alpha])) for i, c in enumerate(colours)]
-    target = colours[rng.integers(0, 16, (4, 4))].repeat(24, axis=0).repeat(24, axis=1)
+    colors = rng.integers(0, 256, (16, 3)).astype(np.uint8)
+    discs = [Template(f"disc{i}", np.dstack([np.full((40, 40, 3), c, np.uint8), alpha])) for i, c in enumerate(colors)]
+    target = colors[rng.integers(0, 16, (4, 4))].repeat(24, axis=0).repeat(24, axis=1)
     Image.fromarray(target).save(tmp_path / "target.png")
 
     def error(strategy: Adaptive) -> float:
         composition = fit(
-            tmp_path / "target.png", discs, strategy=strategy, count=64, steps=120, colour_mix=1.0, seed=1
+            tmp_path / "target.png",
+            discs,
+            strategy=strategy,
+            count=64,
+            steps=120,
+            colour_mix=1.0,
+            seed=1,
+            background="#808080",
         )
         return float(np.square(picture(composition)[..., :3] / 255.0 - target / 255.0).mean())
 
@@ -110,7 +117,13 @@ def test_a_fit_finds_the_bitmaps_that_the_target_was_made_of(tmp_path: Path) -> 
 
 
 def test_a_long_fit_has_no_more_rounds_than_it_needs() -> None:
-    for steps in (40, 500, 12_000, 1_000_000):
-        rounds = sum(ProposalSettings().is_due(done, steps) for done in range(steps))
+    chosen = ProposalSettings()
+    for steps in (40, 500, 12_000):
+        rounds = sum(chosen.is_due(done, steps) for done in range(steps))
         assert min(steps / 10, 150) < rounds <= 260
+    steps, interval = 1_000_000, chosen.interval_of(1_000_000)
+    assert 150 < sum(chosen.is_due(done, steps) for done in range(0, steps, interval)) <= 260
+    assert not any(
+        chosen.is_due(done, steps) for done in range(steps // 4, steps // 4 + 3 * interval) if done % interval
+    )
     assert not any(ProposalSettings(candidates=0).is_due(done, 500) for done in range(500))
