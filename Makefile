@@ -59,8 +59,9 @@ demo: $(READY)
 	@echo "  layers.psd        one layer for each leaf"
 	@echo "For Blender: make extension, then install dist/smalti-*.zip and import the folder demo."
 
+# Two workers, since most tests keep one core busy; a worker that is done takes over tests of the other.
 test: $(READY) blenders
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist worksteal --durations 15
 
 packages:
 	@rm -rf $(PACKAGES) && mkdir -p $(PACKAGES)/smalti $(PACKAGES)/smalti_addon

@@ -16,11 +16,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     found = environments()
     skip = pytest.mark.skip("no Blender: name folders of environments with bpy in SMALTI_BLENDER_ENVS")
-    # One worker of pytest-xdist for each Blender, which installs the extension once.
-    of_one_blender = [pytest.param(f, marks=pytest.mark.xdist_group(f.name)) for f in found]
     metafunc.parametrize(
         "environment",
-        of_one_blender or [pytest.param(None, marks=skip)],
+        found or [pytest.param(None, marks=skip)],
         ids=[f.name for f in found] or ["none"],
         scope="session",
     )
