@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 from ..arrays import Float32Array, UInt8Array
 from ..colour import out_of_space
 from ..files.images import straight_from_premultiplied
-from ..raster import Scene, draw
+from ..raster import FINISHED_BACK_END, Scene, draw
 from ..raster.atlas import texels_for
 from . import Composition
 
 MAX_SIZE = 32_768
 """Longest side of a rendered picture, pixels."""
-FINISHED_BACK_END = "cpu"
-"""The back end that renders finished pictures unless another is given: every machine has it."""
 
 
 def scene_of(composition: Composition, frame: int, zoom: float, size: tuple[int, int]) -> Scene[NDArray[Any]]:

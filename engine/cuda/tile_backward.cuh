@@ -66,7 +66,6 @@ __device__ void differentiate_tile(const Canvas& canvas, const Lists& lists, con
     __shared__ WarpSums<kGradientSums> of_warp;
     if (lists.status->overflow) return;
     const Batch batch{staged, pairs};
-    const int lane = lane_of_warp(), warp = static_cast<int>(threadIdx.x) / kWarp;
     const TilePixel pixel = pixel_of_thread(canvas, lists);
     const FrontToBack front = front_to_back<kind, compares>(canvas, lists, pixel, nullptr, batch);
     const float bitmap_share = kind == Colour::tint ? 0.0f : canvas.mix;
@@ -104,12 +103,7 @@ __device__ void differentiate_tile(const Canvas& canvas, const Lists& lists, con
                 transmittance = transmittance_above(front, from + i, transmittance, attenuation(s.opacity, c.a.value));
                 differentiate_pixel<kind>(s, c, at, transmittance, bitmap_share, gradient, behind, sums);
             }
-            if (!__any_sync(kAllLanes, touched)) {
-                if (lane < kGradientSums) of_warp[warp][i][lane] = 0.0f;
-            } else {
-                const float sum = warp_sums(sums);
-                if (lane % 2 == 0 && lane / 2 < kGradientSums) of_warp[warp][i][lane / 2] = sum;
-            }
+            store_warp_sums<kGradientSums>(touched, sums, i, of_warp);
         }
         __syncthreads();
         store_pairs<kGradientSums>(of_warp, batch, count, pair_sums);

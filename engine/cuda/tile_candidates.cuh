@@ -150,7 +150,6 @@ __device__ void candidates_tile(const Canvas& canvas, const Lists& lists, const 
     __shared__ WarpSums<kCandidateSums> of_warp;
     if (lists.status->overflow) return;
     const Batch batch{staged, pairs};
-    const int lane = lane_of_warp(), warp = static_cast<int>(threadIdx.x) / kWarp;
     const TilePixel pixel = pixel_of_thread(canvas, lists);
     const FrontToBack front = front_to_back<kind, true>(canvas, lists, pixel, entries, batch);
     const float bitmap_share = kind == Colour::tint ? 0.0f : canvas.mix;
@@ -188,12 +187,7 @@ __device__ void candidates_tile(const Canvas& canvas, const Lists& lists, const 
                 sums[0] = remove_from_pixel<kind>(s, c, bitmap_share, transmittance, e.behind, e.difference, e.added);
                 for (int channel = 0; channel < 4; ++channel) e.part[channel] = transmittance * e.added[channel];
             }
-            if (!__any_sync(kAllLanes, touched)) {
-                if (lane < kCandidateSums) of_warp[warp][i][lane] = 0.0f;
-            } else {
-                const float sum = warp_sums(sums);
-                if (lane % 2 == 0 && lane / 2 < kCandidateSums) of_warp[warp][i][lane / 2] = sum;
-            }
+            store_warp_sums<kCandidateSums>(touched, sums, i, of_warp);
         }
         __syncthreads();
         store_pairs<kCandidateSums>(of_warp, batch, count, pair_sums);

@@ -205,6 +205,18 @@ __device__ void clear_pairs(const Lists& lists, int first, int end, float* pair_
 template <int sums>
 using WarpSums = float[kTileWarps][kBatch][sums];
 
+// The sums over a warp of the numbers that the lanes which touch a sprite have, at its place in the batch.
+template <int sums>
+__device__ void store_warp_sums(bool touched, float (&numbers)[kReduced], int place, WarpSums<sums>& of_warp) {
+    const int lane = lane_of_warp(), warp = static_cast<int>(threadIdx.x) / kWarp;
+    if (!__any_sync(kAllLanes, touched)) {
+        if (lane < sums) of_warp[warp][place][lane] = 0.0f;
+        return;
+    }
+    const float sum = warp_sums(numbers);
+    if (lane % 2 == 0 && lane / 2 < sums) of_warp[warp][place][lane / 2] = sum;
+}
+
 // The sums of a batch over the block, always added in the same order, into each pair's place.
 template <int sums>
 __device__ void store_pairs(const WarpSums<sums>& of_warp, const Batch& batch, int count, float* pair_sums) {

@@ -61,6 +61,8 @@ class Fit:
             pyramid=(),
         )
         self._done: list[Sprites] = []
+        self._reports: list[dict[str, float]] = []
+        self._finished: Sprites | None = None
         self._atlas_of = lru_cache(maxsize=3 * len(plan.groups))(partial(build_atlas, plan.bitmaps))
         self._atlas = self._atlas_of(texels_for(plan.settings.size_range[1]))
         self._shapes = np.array([[b.shape[1], b.shape[0]] for b in plan.bitmaps], np.float64)
@@ -101,6 +103,8 @@ class Fit:
         """Make one gradient step, of the next frame where this one is finished. Returns as `Optimiser.step`."""
         if self.optimiser.finished:
             self._done.append(self._sprites())
+            if self._constraints is not None:
+                self._reports.append(self._report_of(self._done[-1]))
             self.frame += 1
             # Sprites that are pruned there may be of use in the next frame, which begins with all of them.
             self._begin_frame(self._done[-1] if self._constraints is not None else self.optimiser.sprites())
@@ -125,6 +129,13 @@ class Fit:
 
     def _sprites(self) -> Sprites:
         """The sprites of the frame of now, as they may be shown, float32."""
+        if not self.optimiser.finished:
+            return self._shown()
+        if self._finished is None:  # pruning and repairs draw many pictures
+            self._finished = self._shown()
+        return self._finished
+
+    def _shown(self) -> Sprites:
         if self._constraints is None:
             rounds = self._plan.strategy.pruning_rounds if self.optimiser.finished else 0
             return pruned_sprites(self.optimiser, rounds) if rounds else self.optimiser.sprites()
@@ -134,10 +145,17 @@ class Fit:
         return sprites
 
     @threads_to_kernels()
-    def result(self) -> dict[str, NDArray[Any]]:
-        """The arrays of `smalti.bridge.composition` for all frames up to the one of now."""
-        frames = [*self._done, self._sprites()]
-        per_frame = {name: np.stack([getattr(frame, name) for frame in frames]) for name in PER_FRAME}
+    def result(self, frame: int | None = None) -> dict[str, NDArray[Any]]:
+        """The arrays of `smalti.bridge.composition`.
+
+        Args:
+            frame: the one frame (from 0, up to the one of now) that they are to have; None for all of them.
+        """
+        if frame is None:
+            frames = [*self._done, self._sprites()]
+        else:
+            frames = [self._done[frame] if frame < len(self._done) else self._sprites()]
+        per_frame = {name: np.stack([getattr(each, name) for each in frames]) for name in PER_FRAME}
         return {"template": frames[0].template, **per_frame}
 
     @threads_to_kernels()
@@ -145,14 +163,20 @@ class Fit:
         """For each frame so far, what constraints that are no guarantee have come to (see `Constraint.report`)."""
         if self._constraints is None:
             return []
-        frames = [*self._done, self._sprites()]
-        return [self._constraints.report(sprites, self._plan.target(frame)) for frame, sprites in enumerate(frames)]
+        return [*self._reports, self._report_of(self._sprites())]
+
+    def _report_of(self, sprites: Sprites) -> dict[str, float]:
+        """That of the frame of now."""
+        assert self._constraints is not None
+        return self._constraints.report(sprites, self._plan.target(self.frame))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that a later `restore` needs to go on as if nothing had happened."""
         state = {"frame": np.array(self.frame)}
         if self._done:
             state |= {f"done.{name}": np.stack([getattr(f, name) for f in self._done]) for name in PER_FRAME}
+        for name in self._reports[0] if self._reports else ():
+            state[f"report.{name}"] = np.array([report[name] for report in self._reports])
         return state | self.optimiser.state()
 
     @threads_to_kernels()
@@ -165,8 +189,14 @@ class Fit:
         self._done = [
             Sprites(template, **{name: state[f"done.{name}"][i] for name in PER_FRAME}) for i in range(self.frame)
         ]
+        names = [key.removeprefix("report.") for key in state if key.startswith("report.")]
+        self._reports = [{name: state[f"report.{name}"][i].item() for name in names} for i in range(self.frame)]
+        self._finished = None
         if self._done:
             self._begin_frame(self._done[-1])
+        if self._constraints is not None and not names:  # a state of an earlier version, which kept no reports
+            done = enumerate(self._done)
+            self._reports = [self._constraints.report(sprites, self._plan.target(i)) for i, sprites in done]
         self.optimiser.restore(state)
 
     def _begin_frame(self, sprites: Sprites) -> None:
@@ -184,6 +214,7 @@ class Fit:
         if self._constraints is not None:
             sprites = self._constraints.start(sprites)
         self.optimiser = self._optimiser_of(target, sprites, settings)
+        self._finished = None
         objective = self.optimiser.objective
         if objective.loss is not None and Needs.PREVIOUS in objective.loss.needs and not is_new:
             objective.previous = self._drawn(self._done[-1]), torch.from_numpy(before)

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from smalti.bridge.choices import PRESETS, Preset, everyday
 from smalti.bridge.job import JobSpec
 
-from ..composition.render import FINISHED_BACK_END, picture
+from ..composition.render import picture
 from ..fitting.fit import Fit
+from ..raster import FINISHED_BACK_END
 from .inputs import Inputs, read_inputs
 from .result import compose
 from .run import PREVIEW_SECONDS

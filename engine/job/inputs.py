@@ -102,12 +102,9 @@ class Inputs:
         """
         return self.frames[frame].target
 
+    @cached_property
     def background_pixels(self) -> Float32Array | None:
         """[height, width, 4] premultiplied, in the blend space; None where it is transparent."""
-        return self._background_pixels
-
-    @cached_property
-    def _background_pixels(self) -> Float32Array | None:
         return background_pixels(self.background, self.background_image, self.width, self.height, self.job.blend_space)
 
     @cached_property
@@ -120,7 +117,7 @@ class Inputs:
 
         That is the target over the background; the target counts only where sprites may draw.
         """
-        target, background = self.target(frame), self.background_pixels()
+        target, background = self.target(frame), self.background_pixels
         if self._has_outside:
             target = target * whole_pixels(self.inside(frame))[..., None]
         if background is not None:
@@ -146,7 +143,7 @@ class Inputs:
             job,
             self.target,
             len(self.frames),
-            None if alone else self.background_pixels(),
+            None if alone else self.background_pixels,
             [into_space(premultiply(t.rgba), job.blend_space) for t in self.templates],
             self.groups,
             self.inside if self._has_outside else None,

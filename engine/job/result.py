@@ -16,15 +16,8 @@ from ..composition import Composition
 from .inputs import Inputs
 
 
-def compose(inputs: Inputs, arrays: Mapping[str, NDArray[Any]], frame: int | None = None) -> Composition:
-    """The composition of fitted sprites.
-
-    Args:
-        arrays: those of `smalti.bridge.composition` by name, for all frames so far.
-        frame: the one frame (from 0) that the composition is to have; None for all of them.
-    """
-    if frame is not None:
-        arrays = {name: a if name == "template" else a[frame : frame + 1] for name, a in arrays.items()}
+def compose(inputs: Inputs, arrays: Mapping[str, NDArray[Any]]) -> Composition:
+    """The composition of fitted sprites. `arrays`: those of `smalti.bridge.composition` by name."""
     header = Header(
         width=inputs.width,
         height=inputs.height,

@@ -6,14 +6,13 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, SupportsFloat
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.folder import (
@@ -253,7 +252,7 @@ class _Run:
         loss = self.fitting.step()
         self.fingerprints.add_frames(self.fitting.frame)
         if self.fitting.frame != frame:  # rendered now, while its target is in memory
-            self._render(frame, self.fitting.result())
+            self._render(frame)
         return loss
 
     def _report_step(self, loss: float, pace: float) -> None:
@@ -275,17 +274,17 @@ class _Run:
 
     def _write_preview(self) -> None:
         path = self.out / PREVIEW
-        composition = compose(self.inputs, self.fitting.result(), self.fitting.frame)
+        composition = compose(self.inputs, self.fitting.result(self.fitting.frame))
         write_png(path, picture(composition, back_end=self.inputs.device))
         self.listener.preview(path)
 
     def _write_checkpoint(self, seconds: float) -> None:
         write_checkpoint(self.out / CHECKPOINT, self.inputs, self.fitting, self.fingerprints, seconds)
 
-    def _render(self, frame: int, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Write the picture of a frame, and measure its quality. `arrays`: those of the fit's result."""
+    def _render(self, frame: int) -> None:
+        """Write the picture of a frame, and measure its quality."""
         # On the CPU, whatever the job's device: as when the finished job is rendered again.
-        rendered = picture(compose(self.inputs, arrays, frame))
+        rendered = picture(compose(self.inputs, self.fitting.result(frame)))
         path = self.out / picture_file(frame, self.fitting.frames)
         make_folder(path.parent)
         write_png(path, rendered)
@@ -296,12 +295,12 @@ class _Run:
         fitting, out = self.fitting, self.out
         if cancelled:
             self._write_checkpoint(self.seconds)
-        arrays, frames = fitting.result(), fitting.frame + 1
+        frames = fitting.frame + 1
         for frame in range(frames):
             if frame not in self.psnrs:
-                self._render(frame, arrays)
+                self._render(frame)
             self.listener.progress("render", frame + 1, frames, None, None)
-        save_composition(out, compose(self.inputs, arrays))
+        save_composition(out, compose(self.inputs, fitting.result()))
         constraints = fitting.report()
         report = job_report(
             self.inputs,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ..devices import BACK_ENDS
 from .atlas import Atlas, build_atlas
-from .backends import fused_step
+from .backends import FINISHED_BACK_END, fused_step
 from .candidates import Candidates, CandidateScores, StackPosition, optimal_opacity_and_tint
 from .operations import draw, evaluate_candidates, image_loss, removal_errors
 from .scene import STOP, ArrayT, Gradients, Scene
@@ -17,6 +17,7 @@ from .step import FusedStep, Step
 
 __all__ = [
     "BACK_ENDS",
+    "FINISHED_BACK_END",
     "STOP",
     "Atlas",
     "CandidateScores",
@@ -48,7 +49,7 @@ def composite(
     mix: float = 0.0,
     lod_bias: float = 0.0,
     stop: float = STOP,
-    back_end: str = "cpu",
+    back_end: str = FINISHED_BACK_END,
 ) -> ArrayT:
     """`draw` with the fields of a `Scene` as arguments. Raises ValueError as both."""
     return draw(Scene(affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop), back_end)

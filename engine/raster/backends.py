@@ -12,6 +12,9 @@ from .candidates import Candidates, CandidateScores
 from .scene import Array, Gradients, Scene
 from .step import FusedStep
 
+FINISHED_BACK_END = "cpu"
+"""What draws finished pictures, whatever computed them: every machine has it."""
+
 
 class Operations(Protocol):
     """The functions of a back end's module. They take and return plain arrays and know nothing of autograd.

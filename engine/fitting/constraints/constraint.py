@@ -18,6 +18,7 @@ from ...sprites import Sprites
 from ..groups import Group
 from ..initialise import SpriteSampler
 from ..optimiser import Optimiser, OptimiserSettings
+from .visible_fraction import FinishedCanvas
 
 if TYPE_CHECKING:
     from . import Constraints
@@ -49,6 +50,11 @@ class ConstraintContext:
     shapes: Float64Array
     coverage: Float64Array
     inside: Callable[[int], BoolArray] | None
+
+    @property
+    def canvas(self) -> FinishedCanvas:
+        """What finished pictures of the sprites are drawn with."""
+        return FinishedCanvas(self.size, self.atlas_of, self.shapes, self.coverage, self.settings.back_end)
 
     @property
     def is_later_frame(self) -> bool:

@@ -65,10 +65,7 @@ class Overdraw(Constraint):
         job = context.job
         if job.max_overlap is None and not job.even_coverage:
             return None
-        canvas = FinishedCanvas(
-            context.size, context.atlas_of, context.shapes, context.coverage, context.settings.back_end
-        )
-        return cls(job.max_overlap, job.even_coverage, canvas, context.settings.steps)
+        return cls(job.max_overlap, job.even_coverage, context.canvas, context.settings.steps)
 
     def layers(self, scene: Scene[Tensor]) -> Tensor:
         """[h, w] float64: the sum of the alphas of all sprites over each pixel, occluded ones too; differentiable."""

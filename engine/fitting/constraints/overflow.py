@@ -14,15 +14,13 @@ import numpy as np
 import torch
 
 from ...arrays import BoolArray, Float64Array
-from ...raster import Atlas, Scene, draw
+from ...raster import FINISHED_BACK_END, Atlas, Scene, draw
 from ...raster.atlas import texels_for
 from ...raster.geometry import affine_maps
 from ...sprites import Sprites
 
 FINER = 2
 """How many times larger a side than the canvas the picture is in which nothing may be outside either."""
-BACK_END = "cpu"
-"""What draws finished pictures."""
 
 
 def whole_pixels(fine: BoolArray) -> BoolArray:
@@ -104,7 +102,7 @@ class Overflow:
             outside = self._outside[zoom]
             affine = affine_maps(zoom * x, zoom * y, zoom * scale, aspect, theta, shape)
             size = outside.shape[0], outside.shape[1]
-            image = draw(Scene(affine, opacity, no_tint, template, atlas, size, stop=0.0), BACK_END)
+            image = draw(Scene(affine, opacity, no_tint, template, atlas, size, stop=0.0), FINISHED_BACK_END)
             total = total + (image[..., 3].double() * outside).sum()
         gradients = torch.autograd.grad(total, [opacity, *leaves.values()])
         amount, *by_place = (gradient.numpy() for gradient in gradients)

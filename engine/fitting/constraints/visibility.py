@@ -21,7 +21,7 @@ from ..picture_statistics import box_mean
 from ..strategy.importance import blending_weights_of, squared_error
 from .constraint import Constraint, ConstraintContext, Refinement
 from .repair import RepairSettings, VisibilityRepair
-from .visible_fraction import FinishedCanvas, reds
+from .visible_fraction import reds
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,7 @@ class VisibilityConstraint(Constraint):
         self._steps = context.settings.steps
         self._is_later_frame = context.is_later_frame
         self.min_opacity = min(settings.headroom * min_visibility, 0.999 * alpha_max)
-        self._canvas = FinishedCanvas(
-            context.size, context.atlas_of, context.shapes, context.coverage, context.settings.back_end
-        )
+        self._canvas = context.canvas
         smallest = [np.full(len(g.templates), 0.5 * g.size_range[0]) for g in context.groups]
         self._repair = VisibilityRepair(
             min_visibility, self._canvas, np.concatenate(smallest), context.settings.lock_scale, alpha_max, repair
