@@ -59,9 +59,8 @@ demo: $(READY)
 	@echo "  layers.psd        one layer for each leaf"
 	@echo "For Blender: make extension, then install dist/smalti-*.zip and import the folder demo."
 
-# Two workers, since most tests keep one core busy; a worker that is done takes over tests of the other.
 test: $(READY) blenders
-	$(BIN)/pytest -n 2 --dist worksteal --durations 15
+	$(BIN)/pytest --durations 15
 
 packages:
 	@rm -rf $(PACKAGES) && mkdir -p $(PACKAGES)/smalti $(PACKAGES)/smalti_addon
@@ -80,7 +79,7 @@ lint: $(READY) packages
 	MYPYPATH=$(PACKAGES):tests/blender:tests/blender/scripts $(BIN)/mypy tests/blender
 	PYTHONPATH=$(PACKAGES):$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
 		$(BIN)/python -S -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
-	$(BIN)/pytest -q tests/test_house_rules.py
+	$(BIN)/pytest -n 0 -q tests/test_house_rules.py
 
 docs: $(READY) packages
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt sphinx
@@ -98,10 +97,10 @@ pictures: $(READY)
 	$(BIN)/python docs/make_pictures.py
 
 cuda: $(READY)
-	$(BIN)/pytest -s tests/cuda/test_compiler.py -k 'kernels_compile or kernels_take'
+	$(BIN)/pytest -n 0 -s tests/cuda/test_compiler.py -k 'kernels_compile or kernels_take'
 
 sanitize: $(READY)
-	$(BIN)/pytest -s tests/cpu
+	$(BIN)/pytest -n 0 -s tests/cpu
 
 blenders: $(BLENDERS:%=$(BLENDER_ENVS)/%/.ready)
 	@for version in $(MORE_BLENDERS); do \

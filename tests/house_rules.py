@@ -66,7 +66,7 @@ def long_functions() -> dict[str, str]:
     """Functions of more than `MAX_FUNCTION_LINES` lines, by ``"path:function"``. Nested ones count in the outer one."""
     found = {}
     for path in sources((".py",)):
-        for name, function in functions_of(tree_of(path)):
+        for name, function in functions_in(path):
             found[f"{name_of(path)}:{name}"] = (function.end_lineno or 0) - function.lineno + 1
     for path in sources(NATIVE_SUFFIXES):
         for native in native_functions(path.read_text("utf-8")):
@@ -79,7 +79,7 @@ def long_parameter_lists() -> dict[str, str]:
     """Python functions of more than `MAX_PARAMETERS` parameters, by ``"path:function"``; self and cls do not count."""
     found = {}
     for path in sources((".py",)):
-        for name, function in functions_of(tree_of(path)):
+        for name, function in functions_in(path):
             a = function.args
             given = [each.arg for each in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg) if each]
             count = len([each for each in given if each not in ("self", "cls")])
@@ -88,9 +88,17 @@ def long_parameter_lists() -> dict[str, str]:
     return found
 
 
+@functools.cache
+def functions_in(path: Path) -> tuple[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef], ...]:
+    """`functions_of` a Python file."""
+    return tuple(functions_of(tree_of(path)))
+
+
 def functions_of(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
     """All functions and methods, nested ones too, with their names: ``"Class.method"``, ``"outer.inner"``."""
     for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.expr):  # holds no definition
+            continue
         inner = prefix
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             inner = f"{prefix}{node.name}."

@@ -56,6 +56,7 @@ def documented() -> str:
     return example
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", ["", "import smalti.engine.job.run, smalti.engine.worker\n"], ids=["first", "later"])
 def test_the_documented_example_works_as_written(tmp_path: Path, before: str) -> None:
     save(tmp_path / "portrait.jpg", ramp(96, 64))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from engines import PATIENCE, ScriptedEngine, at_work, fit, of, wait_for, worker
+from jobs import slow
 
 from smalti.bridge.pipes import read_lines
 from smalti.bridge.protocol import (
@@ -104,6 +105,7 @@ def test_a_job_is_resumed_on_request(engine: ScriptedEngine, tmp_path: Path) -> 
     assert wait_for(engine, of(Result))[-1] == Result("1", str(tmp_path / "job"), {"resumed": True})
 
 
+@pytest.mark.slow
 def test_an_export_of_no_job_is_an_error_and_the_worker_goes_on(engine: ScriptedEngine, tmp_path: Path) -> None:
     engine.send(Export("1", str(tmp_path / "nothing"), "psd"))
     error = wait_for(engine, of(Error))[-1]
@@ -137,6 +139,7 @@ def test_a_cancel_is_acknowledged_within_half_a_second_and_keeps_the_best_so_far
     assert (tmp_path / "1" / "checkpoint.npz").exists()
 
 
+@pytest.mark.slow
 def test_a_cancel_is_acknowledged_while_the_job_does_not_listen(engine: ScriptedEngine, tmp_path: Path) -> None:
     engine.send(fit("1", tmp_path, "stubborn"))
     wait_for(engine, at_work)
@@ -344,6 +347,7 @@ def test_a_closed_stdin_ends_the_worker_and_the_job_keeps_its_checkpoint(pipes: 
     assert not (tmp_path / "2").exists()
 
 
+@pytest.mark.slow
 def test_a_closed_stdin_ends_the_worker_within_two_seconds_although_the_job_does_not_listen(
     pipes: Pipes, tmp_path: Path
 ) -> None:
@@ -377,7 +381,7 @@ def test_a_broken_stdout_ends_the_worker(pipes: Pipes, tmp_path: Path) -> None:
 
 
 @posix
-@pytest.mark.parametrize("target", ["polite", "stubborn"])
+@pytest.mark.parametrize("target", ["polite", slow("stubborn")])
 def test_sigterm_ends_the_worker_within_two_seconds(pipes: Pipes, tmp_path: Path, target: str) -> None:
     pipes.stdin.write(encode(fit("1", tmp_path, target)))
     pipes.next(at_work)

@@ -209,6 +209,7 @@ def test_an_engine_of_another_protocol_is_told_and_ended(
     assert "same version" in error.hint
 
 
+@pytest.mark.slow
 def test_an_engine_that_closes_its_output_and_lives_on_is_told_and_ended(
     scripted: Callable[[str], ScriptedEngine],
 ) -> None:
@@ -217,6 +218,7 @@ def test_an_engine_that_closes_its_output_and_lives_on_is_told_and_ended(
 
 
 @posix
+@pytest.mark.slow
 def test_an_end_is_told_although_a_child_of_the_engine_holds_its_output(
     scripted: Callable[[str], ScriptedEngine],
 ) -> None:

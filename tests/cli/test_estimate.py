@@ -49,6 +49,7 @@ def test_an_estimate_for_a_film_tells_the_steps_that_the_fit_takes(
     assert total == steps > first
 
 
+@pytest.mark.slow
 def test_an_estimate_is_about_what_the_fit_then_takes(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     settings = ["target.png", "--primitives", "marks", "--count", "200", "--size", "128", "--steps", "200"]
     assert cli.main(["estimate", *settings]) == 0

@@ -61,6 +61,7 @@ def buffered() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 
 
+@pytest.mark.slow
 def test_in_a_pipe_there_is_no_bar_and_a_reader_that_left_is_no_fault(here: Path) -> None:
     fitted = command("fit", "target.png", "--primitives", "marks", "--out", "out", *QUICK)
     read_end, write_end = os.pipe()
@@ -71,6 +72,7 @@ def test_in_a_pipe_there_is_no_bar_and_a_reader_that_left_is_no_fault(here: Path
     assert (here / "out" / "report.json").exists()
 
 
+@pytest.mark.slow
 def test_a_closed_stderr_and_a_narrow_encoding_are_no_fault(here: Path) -> None:
     fitted = command("fit", "target.png", "--primitives", "marks", "--out", "wäld", *QUICK)
     closed = ["sh", "-c", 'exec 2>&-; exec "$@"', "sh", *fitted]
@@ -97,6 +99,7 @@ def test_a_full_disk_behind_stdout_is_told(job: Path) -> None:
     assert ended.stderr.count(b"\n") == 1
 
 
+@pytest.mark.slow
 def test_on_a_terminal_there_is_a_bar_and_it_goes_away(here: Path) -> None:
     pty, fcntl, termios = (pytest.importorskip(name) for name in ("pty", "fcntl", "termios"))
     master, slave = pty.openpty()
@@ -130,6 +133,7 @@ def running(out: Path, *arguments: object) -> subprocess.Popen[bytes]:
     return process
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
 def test_ctrl_c_keeps_the_best_so_far_and_the_job_goes_on_later(here: Path) -> None:
     process = running(here / "out", 800)
@@ -148,6 +152,7 @@ def test_ctrl_c_keeps_the_best_so_far_and_the_job_goes_on_later(here: Path) -> N
     assert (here / "out" / "frames.npz").read_bytes() == (here / "whole" / "frames.npz").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGTERM")
 def test_a_process_at_work_keeps_others_out_and_lets_go_when_it_ends(here: Path, complaint: Complaint) -> None:
     process = running(here / "out", 1_000_000)

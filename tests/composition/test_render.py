@@ -175,6 +175,7 @@ def sharpness(image: Floats) -> float:
     )
 
 
+@pytest.mark.slow
 def test_a_small_job_at_a_large_size_shows_the_detail_of_the_original_bitmaps(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
     textured = rng.integers(0, 256, (400, 400, 3), dtype=np.uint8)

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from fake_gpu import forget, machine_maker
 from small_kernels import SMALL
+
+OF_ALL_TESTS = os.environ["SMALTI_CACHE"]
+"""The cache that the tests use but for those of this folder."""
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +23,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield tmp_path / "cache" / "cuda"
     monkeypatch.undo()
     forget()
+
+
+@pytest.fixture
+def kept_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache of all tests, for what needs the real kernels but not to compile them once more."""
+    monkeypatch.setenv("SMALTI_CACHE", OF_ALL_TESTS)
 
 
 @pytest.fixture

@@ -52,6 +52,7 @@ def table(found: dict[str, dict[str, compiler.Resources]]) -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", compiler.ARCHITECTURES)
 def test_the_kernels_compile_for_each_architecture(architecture: str) -> None:
     found = compiler.resources(built(architecture).log)
@@ -59,9 +60,10 @@ def test_the_kernels_compile_for_each_architecture(architecture: str) -> None:
     assert all(r.registers > 0 for r in found.values())
 
 
+@pytest.mark.slow
 def test_what_the_kernels_take(capsys: pytest.CaptureFixture[str]) -> None:
     found = {architecture: compiler.resources(built(architecture).log) for architecture in compiler.ARCHITECTURES}
-    with capsys.disabled():  # to be read in every log
+    with capsys.disabled():  # for `make cuda`
         print(f"\nRegisters of a thread, + bytes spilled; bytes of shared memory of a block\n{table(found)}")
     assert len({tuple(kernels) for kernels in found.values()}) == 1
 
@@ -149,6 +151,7 @@ def test_a_missing_nvrtc_is_one_sentence(source: Path, monkeypatch: pytest.Monke
     assert caught.value.code == "cuda_missing"
 
 
+@pytest.mark.slow
 def test_no_kernel_of_the_tiles_keeps_numbers_in_local_memory() -> None:
     """An array that is indexed at run time would be; the resource report does not tell, the PTX does."""
     nvrtc = pytest.importorskip("cuda.bindings.nvrtc")

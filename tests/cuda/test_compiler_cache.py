@@ -104,6 +104,7 @@ def test_the_oldest_files_of_an_architecture_go(source: Path, cache: Path, monke
     assert len(list(cache.glob("sm_80-*"))) == 1
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(source: Path, cache: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from smalti.engine.cuda import compiler;"

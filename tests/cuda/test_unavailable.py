@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -154,6 +155,7 @@ def cuda_checks() -> dict[str, doctor.Check]:
     return {check.name: check for check in doctor._cuda()}
 
 
+@pytest.mark.usefixtures("kept_cache")
 def test_doctor_is_calm_about_a_machine_without_a_gpu(
     machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,7 +165,8 @@ def test_doctor_is_calm_about_a_machine_without_a_gpu(
     assert all(check.good for check in found.values())
     assert found["GPU"].found == "not used: No NVIDIA driver was found on this machine."
     assert "nvidia-cuda-nvrtc" in found["CUDA packages"].found
-    assert found["CUDA kernels"].found.startswith("compiled for sm_75 by NVRTC ")
+    assert re.match(r"(compiled|cached) for sm_75 by NVRTC \d", found["CUDA kernels"].found)
+    assert cuda_checks()["CUDA kernels"].found.startswith("cached for sm_75 by NVRTC ")
     monkeypatch.setattr(doctor, "_version", lambda package: "")
     found = cuda_checks()
     assert list(found) == ["GPU", "CUDA packages"]
@@ -171,12 +174,13 @@ def test_doctor_is_calm_about_a_machine_without_a_gpu(
     assert found["CUDA packages"].found.endswith("only a GPU needs them")
 
 
+@pytest.mark.usefixtures("kept_cache")
 def test_doctor_tells_of_a_gpu_and_what_it_lacks(machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     machine(torch_cuda=None)
     found = cuda_checks()
     assert found["NVIDIA driver"].found == "for CUDA 13.0"
     assert found["GPU"].found == "Test RTX, 8,192 MB, compute capability 8.6"
-    assert found["CUDA kernels"].found.startswith("compiled for sm_86")
+    assert " for sm_86 by NVRTC " in found["CUDA kernels"].found
     assert not found["GPU drawing"].good
     assert "built without CUDA" in found["GPU drawing"].found
     monkeypatch.setattr(doctor, "_version", lambda package: "")
@@ -185,6 +189,7 @@ def test_doctor_tells_of_a_gpu_and_what_it_lacks(machine: Callable[..., None], m
     assert packages.hint == 'Install them: pip install "smalti[cuda]"'
 
 
+@pytest.mark.usefixtures("kept_cache")
 def test_doctor_draws_with_a_gpu_that_works(machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     machine()
     monkeypatch.setattr(self_check, "matches_reference", lambda back_end: back_end == "cuda")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from imagemagick import ImageMagick, imagemagick_or_skip
+from jobs import slow
 from numpy.typing import NDArray
 from PIL import Image
 from psd_tools import PSDImage
@@ -107,7 +108,8 @@ def layers_of(path: Path) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("background", "opacity"), [("transparent", (0, 1)), ("#3070a0", (0.5, 1)), ("#3070a0", (0, 0.1))]
+    ("background", "opacity"),
+    [("transparent", (0, 1)), slow("#3070a0", (0.5, 1)), slow("#3070a0", (0, 0.1))],
 )
 def test_imagemagicks_flattening_of_1000_sprites_is_the_render(
     tmp_path: Path, background: str, opacity: tuple[float, float], imagemagick: ImageMagick

@@ -116,6 +116,7 @@ def test_imagemagick_reads_back_count_names_places_and_opacities(tmp_path: Path,
         np.testing.assert_allclose(alpha, layer.rgba[..., 3] * (layer.opacity / 255), atol=1)
 
 
+@pytest.mark.slow
 def test_imagemagicks_flattening_of_1000_layers_is_the_composite(tmp_path: Path, imagemagick: ImageMagick) -> None:
     layers = list(blobs(1000, 256, seed=2))
     path = save(tmp_path / "a.psd", layers, size=(256, 256))
@@ -277,6 +278,7 @@ def test_the_same_layers_give_the_same_file(tmp_path: Path) -> None:
     assert one == two
 
 
+@pytest.mark.slow
 def test_layers_are_not_held_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psd_file, "_MEMORY_BYTES", 100_000)
     rng = np.random.default_rng(0)

@@ -49,6 +49,7 @@ def test_every_number_is_in_its_range(ramp_file: Path, templates: list[Template]
     assert set(composition.template.tolist()) <= {0, 1}
 
 
+@pytest.mark.slow
 def test_linear_blending_fits_as_well_as_srgb(ramp_file: Path, templates: list[Template]) -> None:
     """Over three seeds: one alone is off by a decibel either way."""
     goal = pixels_of(ramp_file)

@@ -48,6 +48,7 @@ def test_regions_that_leave_nothing_are_reported(pictures: Path, templates: list
     assert "count to 0" in fault.hint
 
 
+@pytest.mark.slow
 def test_a_confined_region_without_room_is_named(pictures: Path, templates: list[Template]) -> None:
     fault = refusal(pictures, templates, {"mask": "face", "count": 5, "min_size": 70, "confine": True})
     assert fault.code == "region_too_small"

@@ -92,12 +92,12 @@ def test_each_region_has_its_count_its_place_and_its_sizes(pictures: Path, templ
     "settings",
     [
         slow({"blend_space": "linear", "colour_mix": 0.5}),
-        {"lock_rotation": True, "lock_scale": True},
+        slow({"lock_rotation": True, "lock_scale": True}),
         {"min_visibility": 0.2, "max_overlap": 2.0},
         {"palette": list(PALETTE), "rotation_steps": 4},
-        {"target": "badge.png"},
-        {"loss": "mse+0.3*ssim"},
-        {"size": 300},
+        slow({"target": "badge.png"}),
+        slow({"loss": "mse+0.3*ssim"}),
+        slow({"size": 300}),
         {"steps": 1},
     ],
     ids=str,
@@ -150,6 +150,7 @@ def test_a_region_that_is_not_confined_reaches_over_its_edge(pictures: Path, tem
     assert alpha[~white(pictures, "face", composition)].max() > 0.5
 
 
+@pytest.mark.slow
 def test_keep_out_holds_for_a_confined_region_too(pictures: Path, templates: list[Template]) -> None:
     half = np.zeros((64, 96), np.uint8)
     half[:, :30] = 255
@@ -173,7 +174,7 @@ def test_keep_out_holds_for_a_confined_region_too(pictures: Path, templates: lis
         slow({}),
         {"confine": True},
         slow({"min_visibility": 0.2}),
-        {"lock_scale": True},
+        slow({"lock_scale": True}),
         {"steps": 1},
         slow({"target": "frames"}),
     ],
@@ -262,6 +263,7 @@ def test_without_other_sprites_the_regions_alone_are_rebuilt(pictures: Path, tem
     assert alpha[~mask].mean() < 0.06
 
 
+@pytest.mark.slow
 def test_a_region_makes_its_part_finer(pictures: Path, tmp_path: Path, templates: list[Template]) -> None:
     rng = np.random.default_rng(2)
     noisy = rng.integers(0, 256, (16, 24, 3)).astype(np.uint8).repeat(4, axis=0).repeat(4, axis=1)

@@ -118,6 +118,7 @@ def kill(job: JobSpec, out: Path, step: int, do: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@pytest.mark.slow
 def test_a_job_killed_between_two_steps_is_resumed_to_the_same_end(tmp_path: Path) -> None:
     job = small_job(tmp_path)
     run_job(job, tmp_path / "whole")
@@ -129,6 +130,7 @@ def test_a_job_killed_between_two_steps_is_resumed_to_the_same_end(tmp_path: Pat
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@pytest.mark.slow
 def test_a_film_killed_while_it_wrote_its_checkpoint_is_resumed_to_the_same_end(tmp_path: Path) -> None:
     job = small_job(tmp_path, target=str(film(tmp_path / "film")))
     run_job(job, tmp_path / "whole")

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
+from pairwise import pairwise
 from torch import Tensor
 
 from scenes import (
@@ -61,11 +62,10 @@ def central_difference(scene: Scene[Tensor], name: str, step: float = 1e-6) -> T
     return out.reshape(values.shape)
 
 
-@pytest.mark.parametrize("mix", MIXES)
-@pytest.mark.parametrize("lod_bias", [0.0, 2.0])
+@pytest.mark.parametrize(("mix", "lod_bias"), [(0.0, 0.0), (0.5, 2.0), (1.0, 0.0), (1.0, 2.0)])
 def test_reference_gradients_are_those_of_central_differences(mix: float, lod_bias: float) -> None:
     # 1e-7 of a pixel: small enough that no pixel crosses a texel's border, where the slope jumps.
-    scene = random_scene(11, n=10, size=(13, 17), mix=mix, lod_bias=lod_bias, half_size=(1.0, 20.0))
+    scene = random_scene(11, n=8, size=(9, 12), mix=mix, lod_bias=lod_bias, half_size=(1.0, 20.0))
     _, grads = with_gradients(scene, "reference")
     for name, found in zip(("affine", "opacity", "tint"), grads):
         true = central_difference(scene, name)
@@ -78,16 +78,15 @@ def test_reference_gradients_are_those_of_central_differences(mix: float, lod_bi
 SCENES: dict[str, tuple[Callable[..., Scene[Tensor]], dict[str, Any]]] = {
     **{
         f"mixed bag, mix {m}, bias {b}": (random_scene, {"seed": 1, "mix": m, "lod_bias": b})
-        for m in MIXES
-        for b in (0.0, 2.0)
+        for m, b in ((0.0, 0.0), (0.0, 2.0), (0.5, 2.0), (1.0, 0.0))
     },
-    **{f"300 deep, mix {m}": (stacked_scene, {"seed": 2, "mix": m}) for m in MIXES},
-    "below a pixel": (random_scene, {"seed": 3, "n": 200, "half_size": (0.05, 0.8), "lod_bias": 1.0}),
+    "300 deep": (stacked_scene, {"seed": 2, "mix": 0.5}),
+    "below a pixel": (random_scene, {"seed": 3, "n": 80, "half_size": (0.05, 0.8), "lod_bias": 1.0}),
     "larger than the canvas": (random_scene, {"seed": 4, "half_size": (80, 4000), "mix": 0.5}),
     "all opaque": (random_scene, {"seed": 5, "n": 25, "opaque": 1.0, "mix": 0.5}),
     "transparent background": (random_scene, {"seed": 6, "background": False, "mix": 0.5}),
     "one pixel wide": (random_scene, {"seed": 7, "size": (40, 1)}),
-    "several tiles": (random_scene, {"seed": 8, "n": 60, "size": (70, 90), "half_size": (3, 40), "mix": 0.3}),
+    "several tiles": (random_scene, {"seed": 8, "n": 40, "size": (40, 70), "half_size": (3, 40), "mix": 0.3}),
 }
 
 
@@ -207,15 +206,14 @@ def test_scenes_hold_what_they_promise() -> None:
     assert len({(w, h) for _, w, h in make_atlas(np.random.default_rng(0)).levels}) > 10
 
 
-@pytest.mark.parametrize("kind", ["mse", "l1"])
-@pytest.mark.parametrize("mix", MIXES)
-@pytest.mark.parametrize("background", [True, False])
-@pytest.mark.parametrize("as_seen", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "mix", "background", "as_seen"), pairwise(["mse", "l1"], MIXES, [True, False], [False, True])
+)
 def test_fused_loss_equals_the_loss_of_the_picture(
     kind: Literal["mse", "l1"], mix: float, background: bool, as_seen: bool
 ) -> None:
-    scene = random_scene(31, n=60, size=(45, 61), mix=mix, background=background, half_size=(2, 30))
-    goal = torch.rand(45, 61, 4, generator=torch.Generator().manual_seed(0))
+    scene = random_scene(31, n=30, size=(25, 41), mix=mix, background=background, half_size=(2, 30))
+    goal = torch.rand(25, 41, 4, generator=torch.Generator().manual_seed(0))
     results = {}
     for back_end in ("cpu", "reference"):
         leaves = [t.detach().clone().requires_grad_() for t in (scene.affine, scene.opacity, scene.tint)]
@@ -229,7 +227,7 @@ def test_fused_loss_equals_the_loss_of_the_picture(
         image = torch.cat([encoded(image[..., :3], "linear"), image[..., 3:]], dim=-1)
     difference = image - goal
     # The mean over the three channels of color, with what alpha adds.
-    ((difference.square() if kind == "mse" else difference.abs()).sum() / (45 * 61)).backward()
+    ((difference.square() if kind == "mse" else difference.abs()).sum() / (25 * 41)).backward()
     loss, grads = results["cpu"]
     assert float(loss) == pytest.approx(float(results["reference"][0]), rel=1e-5)
     for found, true, unfused in zip(grads, results["reference"][1], (leaf.grad for leaf in apart)):
@@ -241,9 +239,9 @@ def test_fused_loss_equals_the_loss_of_the_picture(
 
 @pytest.mark.parametrize("back_end", ["cpu", "reference"])
 def test_numpy_gives_numpy_with_the_numbers_of_tensors(back_end: str) -> None:
-    scene = random_scene(51, n=9, size=(20, 17), mix=0.4)
-    goal = torch.rand(20, 17, 4, generator=torch.Generator().manual_seed(1))
-    candidates = random_candidates(52, scene, 5)
+    scene = random_scene(51, n=6, size=(12, 17), mix=0.4)
+    goal = torch.rand(12, 17, 4, generator=torch.Generator().manual_seed(1))
+    candidates = random_candidates(52, scene, 3)
     plain: Scene[AnyArray] = Scene(
         scene.affine.numpy(),
         scene.opacity.numpy(),

@@ -359,6 +359,7 @@ def test_a_drawing_of_hardly_anything_in_too_few_texels_is_refused(tmp_path: Pat
         found.pixels(3)
 
 
+@pytest.mark.slow
 def test_a_job_of_drawings_goes_on_without_them(tmp_path: Path) -> None:
     marks = tmp_path / "marks"
     marks.mkdir()

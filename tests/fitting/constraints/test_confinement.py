@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fits import PALETTE, alpha_outside, gray, quick
-from jobs import decibels, pixels_of, resized, save, small_job
+from jobs import decibels, pixels_of, resized, save, slow, small_job
 
 from smalti.bridge.errors import SmaltiError
 from smalti.engine.composition.render import render
@@ -28,13 +28,13 @@ def refusal(target: Path, templates: list[Template], **settings: Any) -> SmaltiE
     "settings",
     [
         {},
-        {"count": 200, "min_size": 4, "steps": 25},
+        slow({"count": 200, "min_size": 4, "steps": 25}),
         {"blend_space": "linear", "colour_mix": 0.5},
-        {"lock_rotation": True, "lock_scale": True},
+        slow({"lock_rotation": True, "lock_scale": True}),
         {"rotation_steps": 3, "palette": list(PALETTE)},
-        {"preset": "published"},
+        slow({"preset": "published"}),
         {"steps": 1},
-        {"size": 250, "count": 20, "steps": 15},
+        slow({"size": 250, "count": 20, "steps": 15}),
     ],
     ids=str,
 )
@@ -54,6 +54,7 @@ def test_nothing_is_drawn_inside_keep_out(ramp_file: Path, crescent_file: Path, 
     assert render(composition)[..., 3].mean() > 0.2
 
 
+@pytest.mark.slow
 def test_a_region_reaches_its_edge(ramp_file: Path, crescent_file: Path, templates: list[Template]) -> None:
     """A margin all round would be safe but visible: nearly all pixels two pixels inside the edge are covered."""
     composition = quick(
@@ -68,7 +69,7 @@ def test_a_region_reaches_its_edge(ramp_file: Path, crescent_file: Path, templat
     assert (shown[within & ~np.roll(within, 2, 1)] > 0.5).mean() > 0.85
 
 
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("masked", [False, slow(True)])
 def test_sprites_keep_within_the_outline(
     ramp_file: Path, badge_file: Path, crescent_file: Path, templates: list[Template], masked: bool
 ) -> None:
@@ -79,6 +80,7 @@ def test_sprites_keep_within_the_outline(
     assert render(composition)[..., 3].mean() > 0.2
 
 
+@pytest.mark.slow
 def test_the_outline_of_a_film_moves(tmp_path: Path, templates: list[Template]) -> None:
     outlines = []
     for frame in range(3):
@@ -92,6 +94,7 @@ def test_the_outline_of_a_film_moves(tmp_path: Path, templates: list[Template]) 
         assert render(composition, frame)[..., 3][outline > 0.5].mean() > 0.3
 
 
+@pytest.mark.slow
 def test_a_bitmap_that_fits_nowhere_is_left_out(tmp_path: Path, ramp_file: Path) -> None:
     """A stroke 20 pixels long fits into a slit, a disc of that size does not."""
     y, x = np.mgrid[-1:1:64j, -1:1:64j]
@@ -109,6 +112,7 @@ def test_a_bitmap_that_fits_nowhere_is_left_out(tmp_path: Path, ramp_file: Path)
     assert set(composition.template[composition.opacity[0] > 0].tolist()) == {1}
 
 
+@pytest.mark.slow
 def test_what_may_not_be_drawn_does_not_count_against_the_picture(tmp_path: Path, crescent_file: Path) -> None:
     job = small_job(tmp_path, keep_in=str(crescent_file), background="transparent", count=60, steps=80)
     report = run_job(job, tmp_path / "job").report

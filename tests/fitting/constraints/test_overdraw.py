@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fits import quick
-from jobs import small_job
+from jobs import slow, small_job
 
 from smalti.engine.composition import Composition, load_composition
 from smalti.engine.composition.render import sprite_bitmaps
@@ -39,7 +39,7 @@ def free(ramp_file: Path, templates: list[Template]) -> tuple[float, float]:
     return layers(quick(ramp_file, templates, **DENSE))
 
 
-@pytest.mark.parametrize("most", [0.8, 1.2])
+@pytest.mark.parametrize("most", [0.8, slow(1.2)])
 def test_layers_are_no_more_than_allowed(
     ramp_file: Path, templates: list[Template], free: tuple[float, float], most: float
 ) -> None:
@@ -47,6 +47,7 @@ def test_layers_are_no_more_than_allowed(
     assert layers(quick(ramp_file, templates, max_overlap=most, **DENSE))[0] < 1.1 * most
 
 
+@pytest.mark.slow
 def test_layers_are_as_even_as_required(ramp_file: Path, templates: list[Template], free: tuple[float, float]) -> None:
     spreads = [layers(quick(ramp_file, templates, even_coverage=even, **DENSE))[1] for even in (0.3, 1.0)]
     assert free[1] > 1.3 * spreads[0] > 1.3 * spreads[1]

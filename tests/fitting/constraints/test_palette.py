@@ -48,6 +48,7 @@ def test_each_of_256_levels_comes_out_as_it_went_in(ramp_file: Path, templates: 
     assert len(np.unique(levels)) > 60
 
 
+@pytest.mark.slow
 def test_the_fit_makes_up_for_its_palette(ramp_file: Path, templates: list[Template]) -> None:
     """Better than to fit freely and to take the nearest colors at the end."""
     target = pixels_of(ramp_file)

@@ -43,6 +43,7 @@ def whole(job: JobSpec, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("after", [3, 22, 33, 49, 57])
+@pytest.mark.slow
 def test_a_stopped_job_with_constraints_is_resumed_to_the_same_end(
     job: JobSpec, whole: Path, tmp_path: Path, after: int
 ) -> None:
@@ -51,6 +52,7 @@ def test_a_stopped_job_with_constraints_is_resumed_to_the_same_end(
     assert same_result(whole, tmp_path / "job")
 
 
+@pytest.mark.slow
 def test_a_stopped_job_on_a_coarse_canvas_is_resumed_to_the_same_end(tmp_path: Path) -> None:
     """Sprites that are relocated before a step were chosen on the canvas of the step before."""
     target = save(tmp_path / "large.png", ramp(256, 192))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fits import PALETTE, alpha_outside, drawn, gray, quick
-from jobs import Floats, decibels, film, pixels_of, small_job
+from jobs import Floats, decibels, film, pixels_of, slow, small_job
 
 from smalti.engine.composition import Composition, load_composition
 from smalti.engine.composition.render import sprite_bitmaps
@@ -42,12 +42,12 @@ def visible(composition: Composition, frame: int = 0) -> Floats:
     "settings",
     [
         {},
-        {"count": 250, "size": 64},
+        slow({"count": 250, "size": 64}),
         {"steps": 1},
-        {"steps": 7},
-        {"blend_space": "linear", "colour_mix": 1.0},
-        {"alpha_max": 0.5},
-        {"preset": "published"},
+        slow({"steps": 7}),
+        slow({"blend_space": "linear", "colour_mix": 1.0}),
+        slow({"alpha_max": 0.5}),
+        slow({"preset": "published"}),
         {"palette": list(PALETTE), "rotation_steps": 4},
     ],
     ids=str,
@@ -63,6 +63,7 @@ def test_every_sprite_is_as_visible_as_required(
         assert composition.header.sprites == settings.get("count", 60)
 
 
+@pytest.mark.slow
 def test_sprites_are_visible_inside_masks_and_outlines(
     ramp_file: Path, badge_file: Path, crescent_file: Path, templates: list[Template]
 ) -> None:

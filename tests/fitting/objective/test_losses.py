@@ -319,6 +319,7 @@ def test_ms_ssim_is_its_formula() -> None:
     assert float(ms_ssim(compared(rendered, goal))) == pytest.approx(1 - expected)
 
 
+@pytest.mark.slow
 def test_ms_ssim_is_nearly_that_of_torchmetrics() -> None:
     """Which leaves the border out, where ours repeats the edge."""
     image = pytest.importorskip("torchmetrics.functional.image")

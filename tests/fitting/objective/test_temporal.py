@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from fits import drawn, quick
-from jobs import Floats, pixels_of, ramp, save, small_job
+from jobs import Floats, pixels_of, ramp, save, slow, small_job
 from runs import same_result, stopped
 from torch import Tensor
 
@@ -116,7 +116,7 @@ def test_a_temporal_term_lowers_the_change_from_frame_to_frame(
     assert 0 < steady < 0.7 * free
 
 
-@pytest.mark.parametrize("after", [24, 40, 64])
+@pytest.mark.parametrize("after", [slow(24), 40, slow(64)])
 def test_a_resumed_job_has_the_same_frame_before(
     stillness: type[Stillness], grainy_film: Path, tmp_path: Path, after: int
 ) -> None:

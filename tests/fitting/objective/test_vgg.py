@@ -134,6 +134,7 @@ def test_a_truncated_file_of_weights_is_named(tmp_path: Path, weights_file: Path
         read_features(path)
 
 
+@pytest.mark.slow
 def test_a_fit_with_features_brings_them_closer_than_one_with_mse(tmp_path: Path, weights_file: Path) -> None:
     pixels = ramp(64, 64) // 3
     pixels[np.random.default_rng(0).uniform(size=(64, 64)) < 0.15] = 255

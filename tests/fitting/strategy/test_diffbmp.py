@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fits import drawn, quick
-from jobs import decibels, pixels_of
+from jobs import decibels, pixels_of, slow
 
 from smalti.engine.fitting.groups import Group
 from smalti.engine.fitting.initialise import SamplerSettings, SpriteSampler, measure_template
@@ -34,7 +34,7 @@ def test_the_baseline_begins_gray_faint_in_turn_and_denser_where_there_is_detail
     assert len(DiffBMP().initialise(sampler, 10_000, rng)) == 10_000
 
 
-@pytest.mark.parametrize("mix", [0.0, 1.0])
+@pytest.mark.parametrize("mix", [0.0, slow(1.0)])
 def test_ours_comes_closer_than_the_baseline(ramp_file: Path, templates: list[Template], mix: float) -> None:
     goal = pixels_of(ramp_file)
     ours, theirs = (

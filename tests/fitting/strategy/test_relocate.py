@@ -51,6 +51,7 @@ def test_relocated_sprites_keep_locked_sizes_and_the_numbers_of_each_bitmap(
     assert many.header.sprites == few.header.sprites == len(many.template)
 
 
+@pytest.mark.slow
 def test_relocation_brings_the_picture_closer(tmp_path: Path) -> None:
     """Much detail in one corner, where uniform coverage has too few sprites."""
     rng = np.random.default_rng(3)
@@ -65,7 +66,8 @@ def test_relocation_brings_the_picture_closer(tmp_path: Path) -> None:
     assert with_it > without + 0.3
 
 
-@pytest.mark.parametrize("preset", ["balanced", pytest.param("best", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("preset", ["balanced", "best"])
+@pytest.mark.slow
 def test_hardly_any_sprite_is_lost(ramp_file: Path, templates: list[Template], preset: Preset) -> None:
     """Two colors that the ramp does not have: most sprites can only raise the error, and would shrink away."""
     settings: dict[str, Any] = {
