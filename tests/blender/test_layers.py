@@ -16,33 +16,29 @@ from smalti.bridge.job import BlendSpace
 pytestmark = [pytest.mark.blender, pytest.mark.slow]
 
 
-@pytest.mark.parametrize(
-    ("space", "mix", "background", "least"),
-    [
-        ("srgb", 0.5, "#d0c0a0", 50),
-        ("srgb", 1.0, "transparent", 50),
-        ("srgb", 0.0, "image", 50),
-        ("linear", 0.0, "#d0c0a0", 50),
-        ("linear", 0.5, "transparent", 44),
-        ("linear", 0.0, "image", 44),
-    ],
+COLOR_CASES: tuple[tuple[BlendSpace, float, str, float], ...] = (
+    ("srgb", 0.5, "#d0c0a0", 50),
+    ("srgb", 1.0, "transparent", 50),
+    ("srgb", 0.0, "image", 50),
+    ("linear", 0.0, "#d0c0a0", 50),
+    ("linear", 0.5, "transparent", 44),
+    ("linear", 0.0, "image", 44),
 )
-def test_cycles_shows_the_exact_colours(
-    blender: Blender,
-    tmp_path: Path,
-    space: BlendSpace,
-    mix: float,
-    background: str,
-    least: float,
-) -> None:
-    write_job(tmp_path / "Kräuter", space=space, mix=mix, background=background, width=72, height=96, count=40)
-    result = blender.run("import_job", job=tmp_path / "Kräuter", renders=[(1, tmp_path / "out.png")])
-    found = psnr(tmp_path / "out.png", tmp_path / "Kräuter" / "render.png")
-    print(f"{blender.python.parents[1].name} {space} mix {mix} {background}: {found:.1f} dB")
-    assert found > least
-    assert result["depth"] > 8, "the case needs more layers than Cycles shows by default"
-    assert "View transform" in result["differing"][0]
-    assert result["differing"][1] == []
+"""Blend space, color mix, background; and the least PSNR in dB of Cycles' picture against the engine's."""
+
+
+def test_cycles_shows_the_exact_colors(blender: Blender, tmp_path: Path) -> None:
+    jobs = [tmp_path / f"Kräuter {number}" for number in range(len(COLOR_CASES))]
+    for job, (space, mix, background, _) in zip(jobs, COLOR_CASES, strict=True):
+        write_job(job, space=space, mix=mix, background=background, width=72, height=96, count=40)
+    result = blender.run("show_colors", jobs=[(job, job / "cycles.png") for job in jobs])
+    for job, case, told in zip(jobs, COLOR_CASES, result["jobs"], strict=True):
+        found = psnr(job / "cycles.png", job / "render.png")
+        print(f"{blender.python.parents[1].name} {case[:3]}: {found:.1f} dB")
+        assert found > case[3], case
+        assert told["depth"] > 8, "the case needs more layers than Cycles shows by default"
+        assert "View transform" in told["before"]
+        assert told["after"] == []
 
 
 def test_one_object_per_sprite_on_a_shared_quad(blender: Blender, tmp_path: Path) -> None:
@@ -156,21 +152,18 @@ def _damaged(folder: Path, case: str) -> None:
         (folder / "templates" / "ring.png").write_bytes(b"not a picture")
 
 
-@pytest.mark.parametrize(
-    ("case", "said"),
-    [
-        ("no composition", "holds no finished job"),
-        ("newer version", "version 99"),
-        ("truncated arrays", "frames.npz"),
-        ("wrong shape", "'x' has shape"),
-        ("bitmap missing", "ring.png"),
-        ("bitmap broken", "ring.png"),
-    ],
-)
-def test_bad_job_folder_is_told_and_leaves_the_scene_alone(
-    blender: Blender, tmp_path: Path, case: str, said: str
-) -> None:
-    _damaged(tmp_path / "job", case)
-    result = blender.run("import_bad", job=tmp_path / "job")
-    assert said in result["message"]
-    assert result["left"] == []
+def test_bad_job_folder_is_told_and_leaves_the_scene_alone(blender: Blender, tmp_path: Path) -> None:
+    expected = {
+        "no composition": "holds no finished job",
+        "newer version": "version 99",
+        "truncated arrays": "frames.npz",
+        "wrong shape": "'x' has shape",
+        "bitmap missing": "ring.png",
+        "bitmap broken": "ring.png",
+    }
+    for case in expected:
+        _damaged(tmp_path / case, case)
+    result = blender.run("import_bad", jobs=[tmp_path / case for case in expected])
+    for (case, said), told in zip(expected.items(), result["told"], strict=True):
+        assert said in told["message"], case
+        assert told["left"] == [], case

@@ -25,9 +25,9 @@ def fake_python(tmp_path: Path) -> Path:
     return path
 
 
-def _told(blender: Blender, tmp_path: Path, python: Path, **settings: Any) -> Any:
+def _told(blender: Blender, tmp_path: Path, python: Path, until_timer_ends: bool = False, **settings: Any) -> Any:
     settings = {"target": tmp_path / "a.png", "primitives": tmp_path, "output": tmp_path / "job", **settings}
-    return blender.run("tell", python=python, settings=settings)
+    return blender.run("tell", python=python, settings=settings, until_timer_ends=until_timer_ends)
 
 
 def test_grey_buttons_say_why(blender: Blender, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_fault_names_a_setting_as_the_panel_does(blender: Blender, tmp_path: Pat
 
 
 def test_engine_that_dies_is_told_with_the_tail_of_its_log(blender: Blender, tmp_path: Path, fake_python: Path) -> None:
-    result = _told(blender, tmp_path, fake_python, seed=3)
+    result = _told(blender, tmp_path, fake_python, until_timer_ends=True, seed=3)
     assert result["failed"]
     assert "exit status 7" in result["text"]
     assert "the last words" in result["hint"]

@@ -349,9 +349,17 @@ def test_a_whole_fit_runs_on_the_kernels(kernels: HostKernels, monkeypatch: pyte
 @pytest.mark.timeout(1800)  # each of its tests has a limit of its own
 @pytest.mark.skipif(SANITIZED in os.environ, reason="is run by itself")
 def test_no_kernel_reads_or_writes_outside_its_arrays() -> None:
-    """The tests above once more, under AddressSanitizer and UndefinedBehaviorSanitizer."""
-    chosen = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", __file__]
-    done = subprocess.run(chosen, env=sanitized_environment(), capture_output=True, text=True, check=False)
+    """Those tests above that launch each kernel in each way once more, under AddressSanitizer and UBSan."""
+    # Left out, as they launch no other kernels: they take half of the time.
+    others = "not each_step_has and not moved_from_outside and not go_on_from_a_checkpoint"
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", __file__]
+    done = subprocess.run(
+        [*command, "-m", "not slow", "-k", others],
+        env=sanitized_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Import a damaged job; say what Blender reports and what was left in the file."""
+"""Import damaged jobs, one after another; say for each what Blender reports and what was left in the file."""
 
 from typing import Any
 
@@ -15,10 +15,13 @@ def held() -> Any:
 
 inside.enable()
 before = held()
-message = ""
-try:
-    bpy.context.scene.smalti.output = inside.arguments()["job"]
-    bpy.ops.smalti.import_layers()
-except RuntimeError as fault:
-    message = str(fault)
-inside.finish(message=message, left=sorted(held() - before))
+told = []
+for job in inside.arguments()["jobs"]:
+    message = ""
+    try:
+        bpy.context.scene.smalti.output = job
+        bpy.ops.smalti.import_layers()
+    except RuntimeError as fault:
+        message = str(fault)
+    told.append({"message": message, "left": sorted(held() - before)})
+inside.finish(told=told)

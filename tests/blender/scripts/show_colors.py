@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Import job folders one after another, each into an empty scene, and render them; say what would have differed."""
+
+from pathlib import Path
+
+import bpy
+import inside
+
+given = inside.arguments()
+inside.enable()
+layers, view = inside.module("layers"), inside.module("view")
+told = []
+for job, picture in given["jobs"]:
+    bpy.ops.wm.read_homefile(use_empty=True)
+    scene = bpy.context.scene
+    scene.smalti.output = job
+    bpy.ops.smalti.import_layers(camera=True)
+    collection = layers.find_collection(scene, Path(job))
+    before = view.differing(scene, collection)
+    inside.render(picture, 1, samples=32)
+    told.append({"before": before, "after": view.differing(scene, collection), "depth": collection[layers.DEPTH]})
+inside.finish(jobs=told)
