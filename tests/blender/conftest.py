@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every test that takes a `blender` runs once in each Blender of `blenders.environments`."""
+"""Every test that takes a `blender` runs once in each Blender of `blenders.environments`.
+
+One that shows the engine's doing more than Blender's is marked ``oldest_and_newest`` and runs in these two alone.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "environment" not in metafunc.fixturenames:
         return
     found = environments()
+    if metafunc.definition.get_closest_marker("oldest_and_newest"):
+        found = [*dict.fromkeys(found[:1] + found[-1:])]
     skip = pytest.mark.skip("no Blender: name folders of environments with bpy in SMALTI_BLENDER_ENVS")
     metafunc.parametrize(
         "environment",

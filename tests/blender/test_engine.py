@@ -56,6 +56,7 @@ def test_letters_become_layers_with_their_names(blender: Blender, tmp_path: Path
     assert job.font == str(tmp_path / "plain.ttf")
 
 
+@pytest.mark.oldest_and_newest
 def test_layers_of_a_region_have_the_name_of_its_mask(blender: Blender, tmp_path: Path) -> None:
     Image.fromarray(np.tile(np.repeat(np.array([0, 255], np.uint8), 64), (96, 1))).save(tmp_path / "right half.png")
     region = {"mask": tmp_path / "right half.png", "count": 30, "max_size": 12, "confine": True}
@@ -106,6 +107,7 @@ def test_cancelled_job_is_kept_resumed_to_its_end_and_exported(blender: Blender,
     assert (tmp_path / "job" / "layers.psd").read_bytes().startswith(b"8BPS")
 
 
+@pytest.mark.oldest_and_newest
 def test_killed_engine_is_told_with_its_log_and_the_job_resumes(blender: Blender, tmp_path: Path) -> None:
     settings = _settings(tmp_path, count=400, size=256, steps=400)
     result = blender.run("cancel_and_resume", settings=settings, kill=True)
@@ -116,6 +118,7 @@ def test_killed_engine_is_told_with_its_log_and_the_job_resumes(blender: Blender
     assert result["after_resume"]["failed"] is False
 
 
+@pytest.mark.oldest_and_newest
 def test_faults_of_the_input_are_shown_with_a_hint(blender: Blender, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     settings = _settings(tmp_path, primitives=tmp_path / "empty")
@@ -125,6 +128,7 @@ def test_faults_of_the_input_are_shown_with_a_hint(blender: Blender, tmp_path: P
     assert result["outcome"]["hint"]
 
 
+@pytest.mark.oldest_and_newest
 def test_second_fit_into_a_job_folder_asks_before_it_replaces(blender: Blender, tmp_path: Path) -> None:
     settings = _settings(tmp_path, count=20, steps=5)
     result = blender.run("fit_twice", settings=settings)

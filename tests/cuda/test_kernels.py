@@ -140,7 +140,7 @@ def test_removal_errors_agree_with_the_reference(mix: float) -> None:
 def test_candidates_agree_with_the_cpu(mix: float, background: bool) -> None:
     scene = random_scene(43, n=20, size=(35, 50), mix=mix, half_size=(2, 30), background=background)
     goal = torch.rand(35, 50, 4, generator=torch.Generator().manual_seed(1))
-    candidates = random_candidates(44, scene, 80)
+    candidates = random_candidates(44, scene, 40)
     for stop in (0.0, 1e-4, 0.2):
         found, true = (
             evaluate_candidates(replace(scene, stop=stop), goal, candidates, name) for name in ("cuda", "cpu")
