@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reading a finished job, and what it becomes in Blender's coordinates. Knows no Blender, only NumPy.
 
-The canvas lies in the XY plane with its centre at the origin, x to the right and y up, seen from above. Its longer side
+The canvas lies in the XY plane with its center at the origin, x to the right and y up, seen from above. Its longer side
 is `longer_side` units. Sprite k lies at height ``(k + 1) * DEPTH_STEP * longer_side``, the background at height 0.
 """
 
@@ -88,7 +88,7 @@ def _half_sizes(composition: Composition) -> tuple[Any, Any]:
 
 
 def layers(composition: Composition, longer_side: float) -> Layers:
-    """The composition as objects' transforms and colours."""
+    """The composition as objects' transforms and colors."""
     header, arrays = composition.header, composition.arrays
     size = unit(header, longer_side)
     width, height = _half_sizes(composition)
@@ -135,7 +135,7 @@ def deepest_stack(composition: Composition) -> int:
 
 
 def numbers(colour: str, space: BlendSpace) -> tuple[float, float, float]:
-    """A colour ``#rrggbb`` (sRGB) in the numbers of the blend space, 0 to 1."""
+    """A color ``#rrggbb`` (sRGB) in the numbers of the blend space, 0 to 1."""
     encoded = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     if space == "linear":
         encoded = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in encoded]

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The shading of a composition: what makes Blender's picture equal the engine's.
 
-A sprite's straight colour is ``(1 - mix) * tint + mix * bitmap`` and its alpha ``opacity * bitmap alpha``, in the
+A sprite's straight color is ``(1 - mix) * tint + mix * bitmap`` and its alpha ``opacity * bitmap alpha``, in the
 numbers of the composition's blend space. So in a job composed in sRGB the bitmaps are read as plain numbers
 (Non-Color) and the scene is viewed Raw; in a job composed in linear light they are read as sRGB and the scene is viewed
 Standard.
 
 One node group per job holds the formula; each bitmap has a material that feeds its pixels to the group. Tint and
-opacity come from the object's colour.
+opacity come from the object's color.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ def load_image(path: Path, space: BlendSpace) -> Any:
         bpy.data.images.remove(image)
         raise RuntimeError(f"{path} is not a picture")
     image.colorspace_settings.name = COLOUR_SPACE[space]
-    # The files carry colour on under their transparent texels, so it may be interpolated apart from the alpha; other
+    # The files carry color on under their transparent texels, so it may be interpolated apart from the alpha; other
     # modes would let Blender premultiply in 8 bits first.
     image.alpha_mode = 'CHANNEL_PACKED'
     return image
 
 
 def sprite_group(name: str, mix: float) -> Any:
-    """The node group that turns a bitmap's colour and alpha into a surface with the object's tint and opacity."""
+    """The node group that turns a bitmap's color and alpha into a surface with the object's tint and opacity."""
     group = bpy.data.node_groups.new(name, 'ShaderNodeTree')
     group.interface.new_socket("Color", in_out='INPUT', socket_type='NodeSocketColor')
     group.interface.new_socket("Alpha", in_out='INPUT', socket_type='NodeSocketFloat').default_value = 1.0
@@ -116,7 +116,7 @@ def sprite_material(name: str, image: Any, group: Any) -> Any:
 
 
 def background_material(name: str, image: Any | None) -> Any:
-    """The material of the background: `image` stretched over the plane, or where there is none the object's colour."""
+    """The material of the background: `image` stretched over the plane, or where there is none the object's color."""
     material = bpy.data.materials.new(name)
     tree = _empty_tree(material)
     glow = tree.nodes.new('ShaderNodeEmission')

@@ -61,7 +61,7 @@ class Header:
         width, height: canvas in pixels.
         sprites, frames: N and F of the arrays.
         blend_space: the space in which layers are composited.
-        colour_mix: 0 tint .. 1 the bitmap's own colours.
+        colour_mix: 0 tint .. 1 the bitmap's own colors.
         background: ``"transparent"``, ``"#rrggbb"`` (sRGB), or the name of an image file in the job folder.
         frame_rate: frames per second (meaningful where frames > 1).
         templates: the bitmaps, in the order of the array ``template``.

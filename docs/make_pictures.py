@@ -193,7 +193,7 @@ def sheet_limits() -> Image.Image:
             ("--min-visibility 0.3", LIGHTHOUSE, leaves(), {"min_visibility": 0.3}),
             ("--max-overlap 1", LIGHTHOUSE, leaves(), {"max_overlap": 1.0}),
             ("--loss mse+ms_ssim", LIGHTHOUSE, leaves(), {"loss": "mse+ms_ssim"}),
-            ("--palette, six colours", LIGHTHOUSE, leaves(), {"palette": palette}),
+            ("--palette, six colors", LIGHTHOUSE, leaves(), {"palette": palette}),
             ("--rotation-steps 4", LIGHTHOUSE, text_templates("LIGHTHOUSE"), {"rotation_steps": 4}),
             ("--keep-in, a word", LIGHTHOUSE, leaves(), {"keep_in": word, "background": "#ffffff"}),
             ("--inside-outline", badge, leaves(), {"inside_outline": True}),

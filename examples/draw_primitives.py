@@ -50,13 +50,13 @@ class Sheet:
         return np.asarray(mask) / 255.0
 
     def save(self, path: Path, rgb: Array, alpha: Array) -> None:
-        """Reduce, with colours weighted by alpha, and write a PNG."""
+        """Reduce, with colors weighted by alpha, and write a PNG."""
         alpha = np.clip(alpha, 0, 1)[..., None]
         whole = np.concatenate([np.clip(rgb, 0, 1) * alpha, alpha], -1)
         size = self.height // OVERSAMPLING, OVERSAMPLING, self.width // OVERSAMPLING, OVERSAMPLING, 4
         small = whole.reshape(size).mean((1, 3))
         colour = np.divide(small[..., :3], small[..., 3:], out=np.zeros_like(small[..., :3]), where=small[..., 3:] > 0)
-        # Steps of 1/64 in colour are invisible here and halve the file.
+        # Steps of 1/64 in color are invisible here and halve the file.
         pixels = np.concatenate([np.round(colour * 63) / 63, small[..., 3:]], -1)
         Image.fromarray(np.round(pixels * 255).astype(np.uint8)).save(path, optimize=True)
 
@@ -73,7 +73,7 @@ def ridge(distance: Array, width: Array | float) -> Array:
 
 
 def ramp(value: Array, *colours: tuple[float, float, float]) -> Array:
-    """`value` 0 to 1 as a colour between the given ones, evenly spaced: [..., 3]."""
+    """`value` 0 to 1 as a color between the given ones, evenly spaced: [..., 3]."""
     places = np.linspace(0, 1, len(colours))
     return np.stack([np.interp(value, places, [c[i] for c in colours]) for i in range(3)], -1)
 

@@ -30,7 +30,7 @@ def step(low: float, high: float, value: Array) -> Array:
 
 
 def ramp(value: Array, *stops: tuple[float, str]) -> Array:
-    """`value` as a colour between the given (place, #rrggbb): [..., 3]."""
+    """`value` as a color between the given (place, #rrggbb): [..., 3]."""
     rgb = [[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for _, colour in stops]
     return np.stack([np.interp(value, [place for place, _ in stops], [c[i] for c in rgb]) for i in range(3)], -1)
 

@@ -29,7 +29,7 @@ def slow(*values: Any) -> Any:
 
 
 def ramp(width: int = 96, height: int = 64) -> NDArray[np.uint8]:
-    """[height, width, 3]: colours that change smoothly from corner to corner."""
+    """[height, width, 3]: colors that change smoothly from corner to corner."""
     y, x = np.mgrid[0:height, 0:width]
     x, y = x / max(width - 1, 1), y / max(height - 1, 1)
     return np.asarray(np.rint(255 * np.stack([x, y, 1 - x], axis=-1)), np.uint8)

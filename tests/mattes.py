@@ -31,7 +31,7 @@ def over(coverage: NDArray[np.float64], colour: ArrayLike, background: ArrayLike
 
 
 def petals(size: int) -> NDArray[np.float64]:
-    """[size, size, 3] colours, 0 to 255, that vary smoothly and lie on no line."""
+    """[size, size, 3] colors, 0 to 255, that vary smoothly and lie on no line."""
     y, x = np.mgrid[:size, :size] / size
     return np.stack([120 + 100 * np.sin(3 * x), 60 + 50 * np.cos(4 * y), 40 + 90 * x * y], axis=-1)
 

@@ -32,7 +32,7 @@ def strokes() -> list[UInt8Array]:
 
 
 def many_colors(count: int) -> list[tuple[int, int, int]]:
-    """Colours of all hues, light and dark, and greys."""
+    """Colors of all hues, light and dark, and grays."""
     rng = np.random.default_rng(1)
     colors = [(20, 20, 24), (128, 128, 128), (240, 240, 236)]
     while len(colors) < count:
@@ -42,7 +42,7 @@ def many_colors(count: int) -> list[tuple[int, int, int]]:
 
 
 def letters() -> list[UInt8Array]:
-    """Letters in Pillow's own typeface, in many colours."""
+    """Letters in Pillow's own typeface, in many colors."""
     font = ImageFont.load_default(160)
     bitmaps = []
     for letter, colour in zip("SMALTIMOSAICGLAS", many_colors(16)):
@@ -54,7 +54,7 @@ def letters() -> list[UInt8Array]:
 
 
 def discs() -> list[UInt8Array]:
-    """Soft discs in many colours."""
+    """Soft discs in many colors."""
     y, x = np.mgrid[0:128, 0:128] - 63.5
     alpha = (np.clip((64 - np.hypot(x, y)) / 4, 0, 1) * 255).astype(np.uint8)
     colours = [np.broadcast_to(np.array(colour, np.uint8), (128, 128, 3)) for colour in many_colors(16)]

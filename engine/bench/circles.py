@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`smalti bench circles`: a published task, solved again.
 
-The task: paint a picture of 256 x 256 pixels with 2,048 discs, each of one colour, on white. The error is the mean
+The task: paint a picture of 256 x 256 pixels with 2,048 discs, each of one color, on white. The error is the mean
 squared difference of values from -1 to 1, which is four times that of values from 0 to 1.
 """
 

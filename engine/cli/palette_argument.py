@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Palettes as the command line takes them: a list of colours, or a file of one of the usual kinds."""
+"""Palettes as the command line takes them: a list of colors, or a file of one of the usual kinds."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _GIMP_ROW = re.compile(r"(\d{1,3})\s+(\d{1,3})\s+(\d{1,3})(\s.*)?")
 
 
 def read_palette(given: str) -> tuple[str, ...]:
-    """The colours, ``"#rrggbb"``, of a list with commas (``"#112233,#abc"``) or of a file.
+    """The colors, ``"#rrggbb"``, of a list with commas (``"#112233,#abc"``) or of a file.
 
     A file is a palette of GIMP's (.gpl: a first line "GIMP Palette", then rows of red, green, blue from 0 to 255), or a
-    text with one colour a line, as six hexadecimal digits with or without "#", or three with it. Empty lines, and in
+    text with one color a line, as six hexadecimal digits with or without "#", or three with it. Empty lines, and in
     texts whatever comes after ";" or "//", are left out.
 
     Raises:
         SmaltiError: there is no such file (code ``"palette_missing"``), it cannot be read, or it holds a line that is
-            no colour or no colour at all (code ``"bad_palette"``).
+            no color or no color at all (code ``"bad_palette"``).
     """
     entries = [entry.strip() for entry in given.strip().removesuffix(",").split(",")]
     colours = [_colour(entry) for entry in entries]
@@ -37,7 +37,7 @@ def read_palette(given: str) -> tuple[str, ...]:
 
 
 def _colour(text: str) -> str | None:
-    """A colour as ``"#rrggbb"``, or None where the text is none."""
+    """A color as ``"#rrggbb"``, or None where the text is none."""
     found = _HEX.fullmatch(text)
     if found is None:
         return None
@@ -80,7 +80,7 @@ def _read(path: Path) -> tuple[str, ...]:
 
 
 def _hex_colour(line: str) -> str | None:
-    """A line of a text: a colour, or None for nothing. Raises ValueError."""
+    """A line of a text: a color, or None for nothing. Raises ValueError."""
     line = re.split(";|//", line)[0].strip()
     if not line:
         return None
@@ -91,7 +91,7 @@ def _hex_colour(line: str) -> str | None:
 
 
 def _gimp_colour(line: str) -> str | None:
-    """A line of a palette of GIMP's: a colour, or None for a comment or a property. Raises ValueError."""
+    """A line of a palette of GIMP's: a color, or None for a comment or a property. Raises ValueError."""
     if not line or line.startswith(("#", "Name:", "Columns:")):
         return None
     row = _GIMP_ROW.fullmatch(line)

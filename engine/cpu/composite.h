@@ -38,7 +38,7 @@ void backward(const Scene& scene, const Plan& plan, int threads, const float* gr
 double step(const Scene& scene, int threads, const Goal& goal, const Gradients& out);
 
 // The same up to the gradients of pairs, which stay in the workspace; `reduce_gradient` adds up those of sprite k, by a
-// map whose constants c and f are held constant instead of its centre (see `about_centre`).
+// map whose constants c and f are held constant instead of its center (see `about_centre`).
 double differentiate(const Scene& scene, int threads, const Goal& goal, Workspace& work);
 
 RasterGradient<double> reduce_gradient(const Workspace& work, std::int64_t k);

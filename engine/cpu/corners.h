@@ -91,7 +91,7 @@ SMALTI_ISA_INLINE void fetch_alphas(const std::uint64_t* quads, const std::int32
 #endif
 }
 
-// Two neighbouring texels of each lookup: red, green, blue and alpha of the left one, then of the right one.
+// Two neighboring texels of each lookup: red, green, blue and alpha of the left one, then of the right one.
 SMALTI_ISA_INLINE void fetch_texels(const std::uint64_t* texels, const std::int32_t* index, Reals (&corners)[8]) {
 #if defined(__AVX512BW__)
     __m512i x[4];

@@ -23,7 +23,7 @@ ProjectedSprite project(const Scene& scene, std::int64_t k) {
     return s;
 }
 
-// Calls visit(tile) for each tile that holds the centre of a pixel inside the sprite's rotated rectangle.
+// Calls visit(tile) for each tile that holds the center of a pixel inside the sprite's rotated rectangle.
 template <class Visit>
 void for_each_tile(const ProjectedSprite& s, const Scene& scene, const Plan& plan, Visit visit) {
     if (!s.drawn) return;

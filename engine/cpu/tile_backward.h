@@ -12,7 +12,7 @@ namespace smalti {
 namespace SMALTI_ISA {
 namespace {
 
-// What is stored of a row: T, then for alpha, and for red, green and blue where the bitmap's colours show, the sampled
+// What is stored of a row: T, then for alpha, and for red, green and blue where the bitmap's colors show, the sampled
 // value and its derivatives by u, v and level of detail.
 constexpr int kTransmittance = 0, kAlpha = 1, kColours = 5;
 constexpr int stored_rows(Colour kind) { return kind == Colour::tint ? kColours : kColours + 12; }
@@ -29,7 +29,7 @@ SMALTI_ISA_INLINE void store_sample(float* out, int at, Reals scale, const Sampl
     if constexpr (levels > 1) (scale * s.dlod).store(out + (at + 3) * kTile);
 }
 
-// `draw` adds up the picture's colours too, into `colour`.
+// `draw` adds up the picture's colors too, into `colour`.
 template <Colour kind, int levels, bool draw>
 void front_to_back_rows(const Scene& scene, const Local& s, unsigned rows, State& state, Row (*colour)[kTile],
                         float* stored) {

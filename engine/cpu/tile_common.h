@@ -74,7 +74,7 @@ struct TexelFootprint {
     Footprint<Reals, Ints> at[levels];
 };
 
-// Pixels outside sample the template's centre, which is always a valid place to read.
+// Pixels outside sample the template's center, which is always a valid place to read.
 template <int levels>
 SMALTI_ISA_INLINE TexelFootprint<levels> texel_footprint(const Local& s, int i, Reals t, float stop) {
     const float u_row = s.c + s.b * static_cast<float>(i), v_row = s.f + s.e * static_cast<float>(i);
@@ -169,7 +169,7 @@ SMALTI_ISA_INLINE void reset(State& state, const TileArea& area) {
     state.active_rows = area.rows == kTile ? 0xffffu : (1u << area.rows) - 1u;
 }
 
-// The weight of the bitmap's own colours, a constant where it can be one.
+// The weight of the bitmap's own colors, a constant where it can be one.
 template <Colour kind>
 SMALTI_ISA_INLINE float bitmap_share_of(const Scene& scene) {
     return kind == Colour::tint ? 0.0f : kind == Colour::bitmap ? 1.0f : scene.mix;

@@ -10,7 +10,7 @@
 namespace smalti {
 
 // Gradients of one (sprite, tile) pair. Those of the map are taken over the tile's own pixel coordinates (column, row),
-// counted from its first pixel's centre, which keeps single precision exact enough on any canvas.
+// counted from its first pixel's center, which keeps single precision exact enough on any canvas.
 struct PairGradient {
     float du, du_column, du_row;
     float dv, dv_column, dv_row;

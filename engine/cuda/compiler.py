@@ -88,7 +88,7 @@ class Resources:
 def compile_kernels(architecture: str, source: Path = SOURCE, options: Mapping[str, Any] = OPTIONS) -> Compiled:
     """Compile a source for one architecture, or take what an earlier call has left in the cache.
 
-    Headers are looked for in the source's folder and in its neighbour ``kernels``.
+    Headers are looked for in the source's folder and in its neighbor ``kernels``.
 
     Raises:
         SmaltiError: code ``"cuda_missing"``, a package is not installed or NVRTC cannot be loaded; ``"cuda_compile"``,

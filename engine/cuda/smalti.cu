@@ -109,7 +109,7 @@ extern "C" __global__ void reduce_gradients(int count, const ProjectedSprite* sp
     if (lane_of_warp() != 0) return;
     const PlacementGradient<float>& p = g.placement;
     double* const affine = grad_affine + 6 * k;
-    // From about the centre to the origin; nothing may be multiplied by the centre of a sprite that is not drawn.
+    // From about the center to the origin; nothing may be multiplied by the center of a sprite that is not drawn.
     const double x = s.drawn ? s.placement.x : 0.0f, y = s.drawn ? s.placement.y : 0.0f;
     affine[0] = p.a + x * p.u, affine[1] = p.b + y * p.u, affine[2] = p.u;
     affine[3] = p.d + x * p.v, affine[4] = p.e + y * p.v, affine[5] = p.v;

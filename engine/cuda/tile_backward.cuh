@@ -84,7 +84,7 @@ __device__ void differentiate_tile(const Canvas& canvas, const Lists& lists, con
     // Occluded sprites get zero gradient.
     clear_pairs<kGradientSums>(lists, pixel.first, front.top, pair_sums);
 
-    // Back to front. `behind` is the colour behind, weighted by the gradient.
+    // Back to front. `behind` is the color behind, weighted by the gradient.
     float transmittance = front.transmittance;
     float behind = gradient[0] * background[0] + gradient[1] * background[1] + gradient[2] * background[2] +
                    gradient[3] * background[3];

@@ -15,7 +15,7 @@ SMALTI_INLINE void difference_from(const float* goal, long long index, const Fro
     }
 }
 
-// A sprite's colour at opacity 1, by channel; channel 3 is alpha.
+// A sprite's color at opacity 1, by channel; channel 3 is alpha.
 template <Colour kind>
 SMALTI_INLINE float colour_of(const ProjectedSprite& s, const ColourSample& c, float bitmap_share, int channel) {
     const float q = kTexelScale * c.a.value;
@@ -26,7 +26,7 @@ SMALTI_INLINE float colour_of(const ProjectedSprite& s, const ColourSample& c, f
     return colour;
 }
 
-// A sprite that is removed from one pixel, by channel: what it added to the colour behind it. Returns the change of the
+// A sprite that is removed from one pixel, by channel: what it added to the color behind it. Returns the change of the
 // squared error. `t`: transmittance above it.
 template <Colour kind>
 SMALTI_INLINE float remove_from_pixel(const ProjectedSprite& s, const ColourSample& c, float bitmap_share, float t,
@@ -61,7 +61,7 @@ __device__ void removal_tile(const Canvas& canvas, const Lists& lists, const flo
     // Removing an occluded sprite changes nothing.
     clear_pairs<kRemovalSums>(lists, pixel.first, front.top, pair_errors);
 
-    // Back to front. `behind` is the colour behind.
+    // Back to front. `behind` is the color behind.
     float transmittance = front.transmittance;
     for (int from = front.top; from < pixel.last; from += kBatch) {
         const int count = pixel.last - from < kBatch ? pixel.last - from : kBatch;

@@ -44,7 +44,7 @@ struct Lists {
 struct TilePixel {
     int tile, column, row;
     bool within;  // whether it is on the canvas
-    float x, y;   // its centre
+    float x, y;   // its center
     int first, last;
 };
 
@@ -66,7 +66,7 @@ SMALTI_INLINE long long index_of(const Canvas& canvas, const TilePixel& pixel) {
     return static_cast<long long>(pixel.row) * canvas.width + pixel.column;
 }
 
-// A pixel's position relative to a sprite's centre, and in template coordinates.
+// A pixel's position relative to a sprite's center, and in template coordinates.
 struct Local {
     float x, y, u, v;
 };

@@ -16,7 +16,7 @@ __device__ void reduce_pairs(int first, int last, const float* pair_sums, float 
     for (int i = 0; i < sums; ++i) sum[i] = __shfl_sync(kAllLanes, mine, 2 * i);
 }
 
-// One sprite's gradient about its centre.
+// One sprite's gradient about its center.
 __device__ inline RasterGradient<float> reduce_gradient(const ProjectedSprite& s, int first, int last,
                                                         const float* pair_sums) {
     float sum[kReduced];
@@ -49,7 +49,7 @@ struct PenaltyGradient {
     const double* opacity;
 };
 
-// Adds it to a gradient about the sprite's centre.
+// Adds it to a gradient about the sprite's center.
 __device__ inline void add_penalty(const PenaltyGradient& penalty, int k, const Placement<float>& placement,
                                    RasterGradient<float>& to) {
     const double* const g = penalty.affine + 6 * k;

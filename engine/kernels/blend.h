@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // One pixel under one sprite: what the sprite adds to it, the gradient, and how a picture is compared with its goal.
 //
-// With g the gradient of the loss by a pixel's premultiplied colour, q the template's alpha, p its colour, o the
+// With g the gradient of the loss by a pixel's premultiplied color, q the template's alpha, p its color, o the
 // opacity, m the mix, T the transmittance above: a = o q, g.c = o ((1 - m) (g.tint) q + m (g.p)) + g_a a, and
 //   dL/dq = o T X, X = (1 - m) g.tint + g_a - behind       dL/d(g.p) = o m T
 //   behind <- g.c + (1 - a) behind = behind + a X + o m (g.p)
-// where `behind` is the colour behind the sprite weighted by g, accumulated back to front. It is built by adding, not
+// where `behind` is the color behind the sprite weighted by g, accumulated back to front. It is built by adding, not
 // by dividing transmittances, so that an opaque sprite gets a gradient from what it hides.
 //
 // R is float or a vector of floats; numbers of the sprite itself are float.
@@ -15,7 +15,7 @@
 
 namespace smalti {
 
-// What a sprite shows: its tint, its bitmap's colours, or some of each.
+// What a sprite shows: its tint, its bitmap's colors, or some of each.
 enum class Colour { tint, mixed, bitmap };
 
 template <Colour kind>
@@ -25,7 +25,7 @@ constexpr bool kShowsBitmap = kind != Colour::tint;
 
 SMALTI_INLINE float choose(bool condition, float a, float b) { return condition ? a : b; }
 
-// A sprite's contribution to one channel: its tint times `weight` = o q T, its bitmap's colour times `through` = o T.
+// A sprite's contribution to one channel: its tint times `weight` = o q T, its bitmap's color times `through` = o T.
 template <Colour kind, class R>
 SMALTI_INLINE R contribution(R weight, float shared_tint, R through, float bitmap_share, R bitmap) {
     if constexpr (!kShowsBitmap<kind>) return weight * shared_tint;

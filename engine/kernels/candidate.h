@@ -25,8 +25,8 @@ struct StackEntry {
 static_assert(sizeof(StackEntry) == 2 * sizeof(std::int32_t), "engine/raster/candidates.py: entries: int32 [N + M, 2]");
 
 // By how much the squared error of one channel grows if a sprite is removed, exactly: a picture is linear in each
-// opacity alone, so without the sprite a pixel's colour is less by d = o T (c' - q behind), c' the colour at opacity 1,
-// and its squared error changes by d (d - 2 e). Here `behind` is the true colour behind, which grows by `added`.
+// opacity alone, so without the sprite a pixel's color is less by d = o T (c' - q behind), c' the color at opacity 1,
+// and its squared error changes by d (d - 2 e). Here `behind` is the true color behind, which grows by `added`.
 template <class R>
 struct Removal {
     R error, added;

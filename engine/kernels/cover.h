@@ -41,7 +41,7 @@ SMALTI_ONE_COPY Outline<R> outline_of(const Placement<R>& p, float extent_u, flo
     return o;
 }
 
-// The tiles of one row that hold the centre of a pixel inside the rectangle, which is clipped to the centres of the
+// The tiles of one row that hold the center of a pixel inside the rectangle, which is clipped to the centers of the
 // row's pixels; none where first > last.
 struct Span {
     int first, last;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// From the parameters that are optimised to what the rasteriser takes, back again by the chain rule, and Adam: one
+// From the parameters that are optimized to what the rasteriser takes, back again by the chain rule, and Adam: one
 // sprite, for every back end. R is float or double.
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The mathematics of one sprite at one pixel, once, for every back end.
 //
-// Canvas: x right, y down, the centre of pixel (row i, column j) at (j + 0.5, i + 0.5). A sprite's affine map takes the
+// Canvas: x right, y down, the center of pixel (row i, column j) at (j + 0.5, i + 0.5). A sprite's affine map takes the
 // canvas to template coordinates (u, v); the template's bitmap fills [-1, 1]^2. Texels are premultiplied 16-bit values
 // (65535 is 1). Every mip level covers [-1, 1]^2 exactly and is stored with a transparent margin of kMargin texels, so
 // that bilinear interpolation fades an edge out over one texel and needs no test of bounds: a sprite reaches half a
@@ -55,14 +55,14 @@ SMALTI_INLINE Sampler sampler_of(const Level& level) {
     s.stride = level.width + 2 * kMargin;
     s.half_width = 0.5f * static_cast<float>(level.width);
     s.half_height = 0.5f * static_cast<float>(level.height);
-    // The centre of texel 0 lies at half a texel, and the stored texels begin kMargin before it.
+    // The center of texel 0 lies at half a texel, and the stored texels begin kMargin before it.
     s.offset_x = s.half_width - 0.5f + kMargin;
     s.offset_y = s.half_height - 0.5f + kMargin;
     return s;
 }
 
 // Where a sprite is: u = a (px - x) + b (py - y), v = d (px - x) + e (py - y), in pixels that are drawn. About the
-// centre, single precision is enough on any canvas.
+// center, single precision is enough on any canvas.
 template <class R>
 struct Placement {
     R a, b, d, e, x, y;
@@ -111,7 +111,7 @@ SMALTI_INLINE View view_of(const Placement<R>& p, const Level* levels, int count
     return v;
 }
 
-// The gradient by a placement's a, b, d and e, with the centre held constant, and by u and v, summed over all pixels.
+// The gradient by a placement's a, b, d and e, with the center held constant, and by u and v, summed over all pixels.
 template <class R>
 struct PlacementGradient {
     R a, b, d, e, u, v;

@@ -28,7 +28,7 @@ def affine_maps(x: Tensor, y: Tensor, scale: Tensor, aspect: Tensor, theta: Tens
     u = a x + b y + c runs along the template's width, v = d x + e y + f down its height; both go from -1 to 1 over it.
 
     Args:
-        x, y: [N] centre, canvas pixels, x right, y down.
+        x, y: [N] center, canvas pixels, x right, y down.
         scale, aspect, shape: see `half_sizes`.
         theta: [N] radians, positive turns +x towards +y.
     """

@@ -52,7 +52,7 @@ def image_loss(
         kind: ``"mse"``, the squared difference, or ``"l1"``, the absolute one (whose slope at 0 is 0). Both are the
             mean over the pixels and the three channels of color, to whose differences that of alpha is added: over an
             opaque background it is 0.
-        encoded: the picture is in linear light, but compared as a display shows it: its premultiplied colours go
+        encoded: the picture is in linear light, but compared as a display shows it: its premultiplied colors go
             through the sRGB curve first. The goal's have done so already.
 
     Returns:

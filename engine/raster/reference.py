@@ -191,7 +191,7 @@ def _coefficients(scene: Scene[Tensor], goal: Tensor, candidates: Candidates[Any
         tint = premultiplied / opacity if opacity else premultiplied
         return _image_loss(_inserted(without, candidates, j, opacity, tint), goal, False, False) - before
 
-    # A tint above 1 is no colour, but the formula does not mind.
+    # A tint above 1 is no color, but the formula does not mind.
     half, whole = change(0.5, black), change(1.0, black)
     own, match = 2 * (whole - 2 * half), 0.5 * (whole - 4 * half)
     cross, tint, squares = [], [], scene.tint.new_zeros(())

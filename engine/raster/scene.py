@@ -39,14 +39,14 @@ class Scene(Generic[ArrayT]):
 
     Attributes:
         affine: [N, 6] float, rows (a, b, c, d, e, f): u = a x + b y + c, v = d x + e y + f maps canvas pixels (x right,
-            y down, pixel centres at halves) to template coordinates, in which the bitmap fills [-1, 1]^2.
+            y down, pixel centers at halves) to template coordinates, in which the bitmap fills [-1, 1]^2.
         opacity: [N] float, 0 to 1.
         tint: [N, 3] float, RGB in the blend space, 0 to 1, straight.
         template: [N] integer, index into the atlas.
         atlas: the templates' mip pyramids, in the same blend space.
         size: (height, width) of the canvas in pixels.
         background: [height, width, 4] float, premultiplied, in the blend space; None is transparent.
-        mix: 0 shows templates in their tint, 1 in their own colours.
+        mix: 0 shows templates in their tint, 1 in their own colors.
         lod_bias: added to the level of detail; above 0 it blurs every template (soft rasterisation).
         stop: transmittance below which a pixel ignores all sprites further down; 0 for never.
 

@@ -21,7 +21,7 @@ class Step:
         learning_rates: by the names in `PARAMETERS`; a parameter with 0 is left exactly as it is.
         adam: both decay rates, and 1 minus their powers by the number of steps.
         goal: [height, width, 4] float32, see `smalti.engine.raster.image_loss`; with a noise key the target alone,
-            transparent and not encoded. Goal and background are recognised by their memory: a back end may keep copies.
+            transparent and not encoded. Goal and background are recognized by their memory: a back end may keep copies.
         background: [height, width, 4] float32, or None.
         noise_key: lays sprites and goal on the noise of this key (see `smalti.engine.fitting.objective.noise`) instead
             of a background.

@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 
 def _bitmaps() -> dict[str, Array]:
-    """Straight RGBA, 0 to 1, with a transparent margin of one texel and colours that go on under it."""
+    """Straight RGBA, 0 to 1, with a transparent margin of one texel and colors that go on under it."""
     drawn = {}
     for name, width, height in (("leaf", 64, 28), ("ring", 41, 41), ("tile", 20, 32)):
         y, x = np.mgrid[0:height, 0:width]
@@ -52,7 +52,7 @@ def encode(linear: Array) -> Array:
 
 
 def _bilinear(texels: Array, x: Array, y: Array) -> Array:
-    """Values of `texels` [h, w, 4] at texel coordinates (centres at whole numbers); 0 outside."""
+    """Values of `texels` [h, w, 4] at texel coordinates (centers at whole numbers); 0 outside."""
     padded = np.pad(texels, ((1, 1), (1, 1), (0, 0)))
     x, y = np.clip(x + 1, 0, padded.shape[1] - 1.001), np.clip(y + 1, 0, padded.shape[0] - 1.001)
     column, row = x.astype(int), y.astype(int)
@@ -83,7 +83,7 @@ def _template_coordinates(
 
 
 def covered(header: Header, arrays: dict[str, Array], frame: int) -> Array:
-    """How many sprites' rectangles lie over the centre of each pixel."""
+    """How many sprites' rectangles lie over the center of each pixel."""
     y, x = np.mgrid[0 : header.height, 0 : header.width] + 0.5
     count = np.zeros(x.shape, int)
     for k in range(header.sprites):

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.blender, pytest.mark.slow]
 
 
 def _target(path: Path, shift: float = 0.0) -> Path:
-    """A soft picture, 128 x 96: a bright disc on a slope of colours."""
+    """A soft picture, 128 x 96: a bright disc on a slope of colors."""
     y, x = np.mgrid[0:96, 0:128] / 96
     disc = np.clip((0.3 - np.hypot(x - 0.6 - shift, y - 0.5)) * 20, 0, 1)[..., None]
     rgb = disc * (0.95, 0.8, 0.2) + (1 - disc) * np.stack((0.2 + 0.3 * y, 0.3 + 0.1 * x, 0.8 - 0.5 * y), -1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Import Layers against job folders made without the engine: exact colours, keys, replacement, speed, bad folders."""
+"""Import Layers against job folders made without the engine: exact colors, keys, replacement, speed, bad folders."""
 
 from __future__ import annotations
 

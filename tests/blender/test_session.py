@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the artist is told: grey buttons, progress, warnings, faults; and a job that outlives a change of file."""
+"""What the artist is told: gray buttons, progress, warnings, faults; and a job that outlives a change of file."""
 
 from __future__ import annotations
 

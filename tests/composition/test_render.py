@@ -168,7 +168,7 @@ def test_a_frame_that_does_not_exist_is_refused(frame: int) -> None:
 
 
 def sharpness(image: Floats) -> float:
-    """Mean square of what neighbours do not predict."""
+    """Mean square of what neighbors do not predict."""
     grey = image[..., :3].mean(axis=2)
     return float(
         np.mean((4 * grey[1:-1, 1:-1] - grey[2:, 1:-1] - grey[:-2, 1:-1] - grey[1:-1, 2:] - grey[1:-1, :-2]) ** 2)

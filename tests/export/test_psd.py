@@ -39,7 +39,7 @@ def imagemagick() -> ImageMagick:
 
 
 def bitmaps() -> dict[str, NDArray[np.uint8]]:
-    """A soft spot, and an opaque tile of two colours; straight alpha."""
+    """A soft spot, and an opaque tile of two colors; straight alpha."""
     y, x = np.mgrid[-1:1:41j, -1:1:33j]
     spot = np.full((41, 33, 4), 255.0)
     spot[..., :3] = (255, 160, 40)

@@ -32,7 +32,7 @@ def imagemagick() -> ImageMagick:
 
 
 def blob(rng: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
-    """A soft, grainy spot of one colour, straight alpha."""
+    """A soft, grainy spot of one color, straight alpha."""
     y, x = (np.linspace(-1, 1, n).reshape(shape) for n, shape in ((height, (-1, 1)), (width, (1, -1))))
     alpha = np.clip(1.2 - np.hypot(x, y), 0, 1)[..., None]
     colour = rng.uniform(0, 1, 3) * rng.uniform(0.7, 1, (height, width, 1))
@@ -247,7 +247,7 @@ def test_every_layer_carries_what_photoshop_asks_for(tmp_path: Path) -> None:
 def test_sections_of_the_file_have_the_lengths_that_they_state(tmp_path: Path, width: int) -> None:
     data = save(tmp_path / "a.psd", [Layer("x" * width, 0, 0, blob(np.random.default_rng(0), 1, width))]).read_bytes()
     start = 26
-    for _ in range(2):  # colour mode, resources
+    for _ in range(2):  # color mode, resources
         start += 4 + int.from_bytes(data[start : start + 4])
     section, layers = (int.from_bytes(data[i : i + 4]) for i in (start, start + 4))
     assert layers % 4 == 0

@@ -26,7 +26,7 @@ from smalti.engine.files.images import (
 
 
 def linear_profile(space: bytes) -> bytes:
-    """A minimal ICC profile, matrix (sRGB primaries) or grey, whose values are linear light."""
+    """A minimal ICC profile, matrix (sRGB primaries) or gray, whose values are linear light."""
 
     def xyz(*values: float) -> bytes:
         return b"XYZ \0\0\0\0" + b"".join(struct.pack(">i", round(v * 65536)) for v in values)
@@ -69,7 +69,7 @@ def linear_to_srgb(level: int) -> int:
 @pytest.mark.parametrize("name", ["a.png", "a.webp", "a.tiff", "a.TIF"])
 def test_lossless_rgba_files_come_back_level_for_level(tmp_path: Path, name: str) -> None:
     rgba = noise(13, 17, 4)
-    rgba[..., 3] |= 1  # WebP does not keep the colour of what is fully transparent
+    rgba[..., 3] |= 1  # WebP does not keep the color of what is fully transparent
     options: dict[str, Any] = {"lossless": True} if name.endswith("webp") else {}
     Image.fromarray(rgba).save(tmp_path / name, **options)
     np.testing.assert_array_equal(read_image(tmp_path / name), rgba)

@@ -47,7 +47,7 @@ def of_region(composition: Composition, name: str) -> NDArray[np.bool_]:
 
 
 def centred(composition: Composition, which: NDArray[np.bool_], mask: NDArray[np.bool_], frame: int = 0) -> int:
-    """How many of the sprites `which` have their centre in a mask, which reaches beyond the canvas as at its edge."""
+    """How many of the sprites `which` have their center in a mask, which reaches beyond the canvas as at its edge."""
     height, width = mask.shape
     row, column = (
         np.clip(np.floor(places[frame][which]).astype(int), 0, side - 1)

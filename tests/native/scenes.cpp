@@ -83,7 +83,7 @@ void damage(OwnedScene& s, std::int64_t k, Random& random) {
     const double value = values[random() % (sizeof values / sizeof *values)];
     const int place = static_cast<int>(random() % 10);
     double* map = &s.affine[6 * k];
-    if (place == 9) {  // on the centre of a pixel, and so small that single precision cannot hold the map
+    if (place == 9) {  // on the center of a pixel, and so small that single precision cannot hold the map
         const double size = std::pow(10.0, uniform(random, -150, -40));
         const double x = 0.5 + static_cast<double>(random() % s.width);
         const double y = 0.5 + static_cast<double>(random() % s.height);

@@ -26,7 +26,7 @@ def test_every_mip_level_covers_the_same_square() -> None:
         ramp_x.append((mass * (np.arange(width) + 0.5) / width).sum() / mass.sum())
         ramp_y.append(((np.arange(height) + 0.5) / height * mass.T).sum() / mass.sum())
     assert (width, height) == (1, 1)
-    # The centre of gravity may only move by what blurring to coarse texels does to it.
+    # The center of gravity may only move by what blurring to coarse texels does to it.
     assert np.abs(np.diff(ramp_x[:4])).max() < 2e-3
     assert np.abs(np.diff(ramp_y[:4])).max() < 2e-3
 

@@ -42,7 +42,7 @@ def test_a_disc_comes_back_with_its_true_coverage_and_no_fringe(
     expected = trimmed(np.rint(coverage * 255).astype(np.uint8))
     assert alpha.shape == expected.shape
     assert np.abs(alpha.astype(int) - expected).max() <= 4
-    # Colours of faint texels are uncertain by rounding: compare what they add to a picture, premultiplied.
+    # Colors of faint texels are uncertain by rounding: compare what they add to a picture, premultiplied.
     off = np.abs(template.rgba[..., :3].astype(float) - colour) * template.rgba[..., 3:] / 255
     assert off.max() <= 2
 

@@ -81,7 +81,7 @@ def test_a_circle_is_round_and_has_its_area_and_colour(tmp_path: Path) -> None:
     distance = np.hypot(x - alpha.shape[1] / 2, y - alpha.shape[0] / 2)
     assert (alpha[distance < radius - 1.5] == 1).all()
     assert (alpha[distance > radius + 1.5] == 0).all()
-    # Colours of faint texels are uncertain by rounding: compare what they add to a picture, premultiplied.
+    # Colors of faint texels are uncertain by rounding: compare what they add to a picture, premultiplied.
     off = np.abs(template.rgba[..., :3].astype(float) - (0x30, 0x60, 0xC0)) * template.rgba[..., 3:] / 255
     assert off.max() <= 1
 

@@ -55,7 +55,7 @@ def background_color(
     Args:
         target: [H, W, 4] premultiplied, in the blend space, opaque.
         bitmaps: the templates, each [h, w, 4] premultiplied, in the blend space.
-        mix: colour mix, 0 to 1.
+        mix: color mix, 0 to 1.
         palette: [P, 3] the only tints, in the blend space; None for any.
         settings: see `BackgroundSettings`.
     """

@@ -25,7 +25,7 @@ class SamplerSettings:
         largest_compensation: factor, at most, by which a sprite of a template with holes is larger.
         tint_noise: standard deviation of the noise on tints, 0 to 1.
         tint_range: smallest and largest value of a tint's channels: at 0 and 1 a logit has no gradient.
-        template_spread: squared color distance within which templates are about equally likely, at colour mix 1.
+        template_spread: squared color distance within which templates are about equally likely, at color mix 1.
     """
 
     opacity: float = 0.8
@@ -41,7 +41,7 @@ class SpriteSampler:
     Args:
         target: [H, W, 4] premultiplied, in the blend space.
         shapes: the templates of all groups.
-        mix: colour mix, 0 to 1.
+        mix: color mix, 0 to 1.
         group: the sprites' templates, sizes and place.
         upright: every sprite has theta 0.
         settings: see `SamplerSettings`.

@@ -60,7 +60,7 @@ class ProposalSettings:
     alpha_max: float = 0.97
 
     def candidates_at(self, mix: float) -> int:
-        """Candidates of one round at a colour mix, 0 to 1."""
+        """Candidates of one round at a color mix, 0 to 1."""
         return math.ceil(0.5 * (1 + mix) * self.candidates)
 
     def interval_of(self, steps: int) -> int:
