@@ -42,6 +42,7 @@ def _settings(tmp_path: Path, **more: object) -> dict[str, object]:
     }
 
 
+@pytest.mark.oldest_and_newest
 def test_letters_become_layers_with_their_names(blender: Blender, tmp_path: Path) -> None:
     built_in = ImageFont.load_default(10)
     assert isinstance(built_in, ImageFont.FreeTypeFont)
@@ -82,6 +83,7 @@ def test_fitted_picture_renders_in_cycles_as_the_engine_drew_it(blender: Blender
     assert result["losses_seen"]
 
 
+@pytest.mark.oldest_and_newest
 def test_frames_come_in_with_keys_and_render_as_the_engine_drew_them(blender: Blender, tmp_path: Path) -> None:
     for frame in range(4):
         _target(tmp_path / "frames" / f"{frame:03d}.png", shift=frame * 0.05)

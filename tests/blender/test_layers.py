@@ -19,7 +19,6 @@ pytestmark = [pytest.mark.blender, pytest.mark.slow]
 COLOR_CASES: tuple[tuple[BlendSpace, float, str, float], ...] = (
     ("srgb", 0.5, "#d0c0a0", 50),
     ("srgb", 1.0, "image", 50),
-    ("linear", 0.0, "#d0c0a0", 50),
     ("linear", 0.5, "transparent", 44),
     ("linear", 0.0, "image", 44),
 )
