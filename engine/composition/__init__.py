@@ -30,7 +30,7 @@ from ..files.atomic import write_atomic
 from ..files.images import premultiply, read_image, resize, write_png
 from ..raster import Atlas, build_atlas
 from ..sprites import Sprites
-from ..templates import Template, read_template, save_template
+from ..templates import Template, read_template, save_templates
 
 
 class AtlasCache:
@@ -116,12 +116,13 @@ class Composition:
             SmaltiError: code ``"cannot_write"``.
         """
         folder = Path(folder)
-        for template, entry in zip(self.templates, self.header.templates):
-            try:
-                (folder / entry.file).parent.mkdir(parents=True, exist_ok=True)
-            except OSError as fault:
-                raise SmaltiError(f"{folder}: cannot be created ({fault.strerror}).", code="cannot_write") from fault
-            save_template(template, folder / entry.file)
+        paths = [folder / entry.file for entry in self.header.templates]
+        try:
+            for parent in {path.parent for path in paths}:
+                parent.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise SmaltiError(f"{folder}: cannot be created ({fault.strerror}).", code="cannot_write") from fault
+        save_templates(self.templates, paths)
         if self.background_image is not None:
             write_png(folder / self.header.background, self.background_image)
         save_composition(folder, self)

@@ -31,7 +31,7 @@ from ..composition import save_composition
 from ..composition.render import picture
 from ..files.images import write_png
 from ..fitting.fit import Fit
-from ..templates import read_template, save_template
+from ..templates import read_template, save_templates
 from .checkpoint import must_fit, read_checkpoint, write_checkpoint
 from .fingerprints import Fingerprints
 from .folder import check_free, clear, locked, make_folder, new_folder, remove_leftovers
@@ -214,8 +214,8 @@ class _Run:
     def write_start(self) -> None:
         """Write the files that a resumed job needs."""
         make_folder(self.out / TEMPLATE_FOLDER)
-        for index, template in enumerate(self.inputs.templates):
-            save_template(template, self.out / template_file(index))
+        templates = self.inputs.templates
+        save_templates(templates, [self.out / template_file(index) for index in range(len(templates))])
         if self.inputs.background_image is not None:
             write_png(self.out / self.inputs.background, self.inputs.background_image)
         self._write_checkpoint(0.0)
