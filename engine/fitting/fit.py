@@ -175,8 +175,9 @@ class Fit:
         state = {"frame": np.array(self.frame)}
         if self._done:
             state |= {f"done.{name}": np.stack([getattr(f, name) for f in self._done]) for name in PER_FRAME}
-        for name in self._reports[0] if self._reports else ():
-            state[f"report.{name}"] = np.array([report[name] for report in self._reports])
+        names = [*self._reports[0]] if self._reports else []
+        state |= {f"report.{name}": np.array([report[name] for report in self._reports]) for name in names}
+        state["reported"] = np.array(names, np.str_)
         return state | self.optimiser.state()
 
     @threads_to_kernels()
@@ -189,12 +190,12 @@ class Fit:
         self._done = [
             Sprites(template, **{name: state[f"done.{name}"][i] for name in PER_FRAME}) for i in range(self.frame)
         ]
-        names = [key.removeprefix("report.") for key in state if key.startswith("report.")]
+        names = state["reported"].tolist() if "reported" in state else []
         self._reports = [{name: state[f"report.{name}"][i].item() for name in names} for i in range(self.frame)]
         self._finished = None
         if self._done:
             self._begin_frame(self._done[-1])
-        if self._constraints is not None and not names:  # a state of an earlier version, which kept no reports
+        if self._constraints is not None and "reported" not in state:  # of an earlier version, which kept no reports
             done = enumerate(self._done)
             self._reports = [self._constraints.report(sprites, self._plan.target(i)) for i, sprites in done]
         self.optimiser.restore(state)

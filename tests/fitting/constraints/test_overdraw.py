@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from fits import quick
-from jobs import slow, small_job
+from jobs import save, slow, small_job
+from runs import stopped
 
+from smalti.bridge.job import JobSpec
 from smalti.engine.composition import Composition, load_composition
 from smalti.engine.composition.render import sprite_bitmaps
-from smalti.engine.job.run import run_job
+from smalti.engine.job.run import resume_job, run_job
 from smalti.engine.templates import Template
 
 
@@ -59,3 +62,40 @@ def test_the_report_says_how_many_layers_there_are(tmp_path: Path, settings: dic
     mean, spread = layers(load_composition(tmp_path / "job"))
     assert outcome.report["layers"] == pytest.approx(mean, rel=0.01)
     assert outcome.report["layers_spread"] == pytest.approx(spread, rel=0.01)
+
+
+@pytest.fixture
+def moving_outline(tmp_path: Path) -> JobSpec:
+    """The job of a film whose sprites keep within an outline that moves to the right."""
+    for frame in range(3):
+        rgba = np.zeros((48, 64, 4), np.uint8)
+        rgba[10:40, 4 + 14 * frame : 28 + 14 * frame] = (200, 120, 30 + 60 * frame, 255)
+        save(tmp_path / "film" / f"{frame}.png", rgba)
+    return small_job(tmp_path, target=str(tmp_path / "film"), inside_outline=True, even_coverage=0.5, steps=20)
+
+
+def test_each_frame_is_reported_by_its_own_outline(tmp_path: Path, moving_outline: JobSpec) -> None:
+    report = run_job(moving_outline, tmp_path / "film job").report
+    still = replace(moving_outline, target=str(tmp_path / "film" / "0.png"))
+    alone = run_job(still, tmp_path / "still job").report
+    assert (report["layers"][0], report["layers_spread"][0]) == (alone["layers"], alone["layers_spread"])
+
+
+def test_the_report_of_a_resumed_film_is_the_same(tmp_path: Path, moving_outline: JobSpec) -> None:
+    whole = run_job(moving_outline, tmp_path / "whole").report
+    stopped(moving_outline, tmp_path / "cut", 26)  # in the third frame
+    resumed = resume_job(tmp_path / "cut").report
+    assert [resumed[name] for name in ("layers", "layers_spread")] == [whole["layers"], whole["layers_spread"]]
+
+
+def test_a_checkpoint_of_before_reports_were_kept_is_resumed(tmp_path: Path, moving_outline: JobSpec) -> None:
+    whole = run_job(moving_outline, tmp_path / "whole").report
+    stopped(moving_outline, tmp_path / "cut", 26)
+    path = tmp_path / "cut" / "checkpoint.npz"
+    with np.load(path, allow_pickle=False) as checkpoint:
+        kept = {name: checkpoint[name] for name in checkpoint.files if not name.startswith("report")}
+        assert len(kept) == len(checkpoint.files) - 3, "nothing was left out, so this test shows nothing"
+    np.savez(path, **kept)
+    resumed = resume_job(tmp_path / "cut").report
+    assert len(resumed["layers"]) == 3
+    assert resumed["layers"][2] == whole["layers"][2]
