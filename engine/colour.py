@@ -7,8 +7,6 @@ Compositing takes place in the space of the values given; only reading and writi
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from smalti.bridge.job import BlendSpace
 
@@ -27,19 +25,10 @@ def srgb_from_linear(linear: FloatArray) -> Float32Array:
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055).astype(np.float32)
 
 
-def encoded(color: Tensor, space: BlendSpace) -> Tensor:
-    """The display-encoded values of `color` (any shape, in `space`), differentiable."""
-    if space == "srgb":
-        return color
-    # The gradient of the power stays finite where its result is not used.
-    safe = color.clamp(min=0.0031308)
-    return torch.where(color <= 0.0031308, color * 12.92, 1.055 * safe ** (1 / 2.4) - 0.055)
-
-
-def decoded(color: Tensor) -> Tensor:
-    """Linear light of display-encoded values (any shape), differentiable: the inverse of `encoded`."""
-    safe = color.clamp(min=0.04045)
-    return torch.where(color <= 0.04045, color / 12.92, ((safe + 0.055) / 1.055) ** 2.4)
+def srgb_slope(linear: FloatArray) -> Float32Array:
+    """The slope of `srgb_from_linear`, any shape."""
+    safe = np.maximum(np.asarray(linear, np.float32), np.float32(0.0031308))
+    return np.where(linear <= 0.0031308, 12.92, 1.055 / 2.4 * safe ** (1 / 2.4 - 1)).astype(np.float32)
 
 
 def into_space(premultiplied: FloatArray, space: BlendSpace) -> Float32Array:

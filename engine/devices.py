@@ -17,6 +17,7 @@ OLDEST = (7, 5)
 """Lowest compute capability that the kernels are compiled for: Turing."""
 
 _TORCH_HINT = "Install a torch with CUDA: the command for this computer stands on pytorch.org, under Get Started."
+_TORCH_EXTRA_HINT = 'Install it: pip install "smalti[torch]"'
 _DRIVER_HINT = "Install the newest NVIDIA driver for this GPU, then restart the computer."
 _PACKAGES_HINT = 'Install them: pip install "smalti[cuda]"'
 _CPU_HINT = "Choose the device cpu or auto."
@@ -179,6 +180,15 @@ def _bindings_major() -> int:
         return 0
 
 
+def torch_unavailable() -> Unavailable | None:
+    """Why what needs PyTorch cannot be used; None if it can. Does not import it; never raises."""
+    try:
+        found = find_spec("torch") is not None
+    except (ImportError, ValueError):
+        found = False
+    return None if found else Unavailable("PyTorch is not installed.", _TORCH_EXTRA_HINT, False)
+
+
 @dataclass(frozen=True)
 class BackEnd:
     """One row of the table of back ends. How each is called and described for users stands in `bridge.choices.DEVICES`.
@@ -197,7 +207,7 @@ class BackEnd:
 BACK_ENDS = {
     "cuda": BackEnd("smalti.engine.cuda", is_gpu=True, unavailable=cuda_unavailable),
     "cpu": BackEnd("smalti.engine.cpu"),
-    "reference": BackEnd("smalti.engine.raster.reference"),
+    "reference": BackEnd("smalti.engine.pytorch.reference", unavailable=torch_unavailable),
 }
 """All back ends by name, fastest first. A device that a job can request is one of these."""
 

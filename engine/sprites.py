@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from smalti.bridge.composition import COLUMNS, PER_FRAME
 
@@ -106,21 +104,17 @@ class Sprites:
         Args:
             shapes: [T, 2] width and height of each template.
         """
-        scale, aspect = self._tensors("scale", "aspect")
-        half: Float64Array = torch.stack(half_sizes(scale, aspect, self._shape(shapes)), dim=1).numpy()
-        return half
+        scale, aspect = self._doubles("scale", "aspect")
+        return np.stack(half_sizes(scale, aspect, shapes[self.template]), axis=1)
 
-    def affine(self, shapes: Float64Array) -> Tensor:
-        """[N, 6] float64 maps from canvas pixels to template coordinates (see `smalti.engine.raster.geometry`).
+    def affine(self, shapes: Float64Array) -> Float64Array:
+        """[N, 6] maps from canvas pixels to template coordinates (see `smalti.engine.raster.geometry`).
 
         Args:
             shapes: [T, 2] width and height of each template.
         """
-        x, y, scale, aspect, theta = self._tensors("x", "y", "scale", "aspect", "theta")
-        return affine_maps(x, y, scale, aspect, theta, self._shape(shapes))
+        x, y, scale, aspect, theta = self._doubles("x", "y", "scale", "aspect", "theta")
+        return affine_maps(x, y, scale, aspect, theta, shapes[self.template])
 
-    def _tensors(self, *names: str) -> list[Tensor]:
-        return [torch.from_numpy(getattr(self, name).astype(np.float64)) for name in names]
-
-    def _shape(self, shapes: Float64Array) -> Tensor:
-        return torch.from_numpy(shapes[self.template])
+    def _doubles(self, *names: str) -> list[Float64Array]:
+        return [getattr(self, name).astype(np.float64) for name in names]

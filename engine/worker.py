@@ -232,7 +232,7 @@ class Worker:
         self._write(answer)
 
     def _answer(self, task: _Task, listener: _Listener) -> Event:
-        """Do the work. The imports are here because torch takes seconds, and Hello must not wait for it."""
+        """Do the work. The imports are here because Hello must not wait for them."""
         listener.progress("prepare", 0, 1, None, None)  # heard at once, while those imports go on
 
         def should_stop() -> bool:
@@ -286,7 +286,7 @@ def _claim_standard_streams() -> tuple[int, int]:
     """Take stdin and stdout away from everything else in the process; return private descriptors of both.
 
     What anything prints goes to stderr, the log. Stdin becomes empty, so that nothing else can eat requests; on Windows
-    it has to, because loading a library (NumPy's, torch's) looks at the standard streams, which blocks for as long as
+    it has to, because loading a library (NumPy's) looks at the standard streams, which blocks for as long as
     another thread waits for input on the same pipe.
     """
     source, sink = os.dup(0), os.dup(1)

@@ -11,7 +11,7 @@ LONG_FUNCTIONS = {
 }
 LONG_PARAMETER_LISTS = {
     "addon/regions.py:SMALTI_UL_regions.draw_item": "Blender's signature",
-    "engine/raster/__init__.py:composite": "the documented function with plain keywords; the engine passes a Scene",
+    "engine/pytorch/autograd.py:composite": "the documented function with plain keywords; the engine passes a Scene",
     "tests/blender/synthetic.py:write_job": "a made-up job in keywords, each of which a test varies",
     "tests/scenes.py:random_scene": "a random scene in keywords, each of which a test varies",
 }
@@ -52,9 +52,6 @@ SETTINGS_NAMED = {
 """``path:setting`` -> why a front door names this setting instead of looping over the table."""
 
 NUMBERS: dict[str, str] = {
-    f"engine/fitting/objective/losses.py:{name}": "part of the definition of a loss term"
-    for name in ("HUBER_DELTA", "WINDOW", "DEVIATION", "C1", "C2", "BETAS", "TOE", "_LMS", "_LAB")
-} | {
     "engine/fitting/constraints/overflow.py:FINER": "the size at which confinement is promised, which masks share",
     "engine/fitting/constraints/palette.py:SATURATED": "where a sigmoid is exactly 0 or 1 in single precision",
 }

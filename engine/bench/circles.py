@@ -14,13 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from smalti.bridge.errors import SmaltiError
 
-from ..arrays import Float32Array, UInt8Array
-from ..cpu import threads_to_kernels
+from ..arrays import AnyArray, Float32Array, UInt8Array
 from ..files.atomic import write_atomic
 from ..files.images import premultiply, read_image, write_png
 from ..fitting.groups import Group
@@ -31,6 +29,7 @@ from ..fitting.schedule import Schedule
 from ..fitting.strategy.relocate import RelocateSettings, relocate
 from ..raster import Scene, build_atlas, draw
 from ..sprites import Sprites
+from ..thread_count import threads as thread_count
 from .scene import TEXELS, disc, is_gpu
 
 CIRCLES = 2048
@@ -123,7 +122,7 @@ def run(
         raise SmaltiError(
             f"{folder}: cannot be made ({fault.strerror}).", "Choose another folder.", "cannot_write"
         ) from fault
-    where = "a GPU" if is_gpu(device) else f"{torch.get_num_threads()} threads"
+    where = "a GPU" if is_gpu(device) else f"{thread_count()} threads"
     print(f"{CIRCLES:,} circles, {SIDE} x {SIDE} pixels, {steps:,} steps on {where}.")
     print(f"Published: {SOURCE} (JAX 45 s, PyTorch 281 s an image, on a GPU).\n")
     width = max(5, *(len(name) for name in names))
@@ -171,20 +170,21 @@ def fit(target: Float32Array, steps: int, seed: int, device: str = "cpu") -> tup
     objective = ImageObjective(target, np.ones_like(target), settings.blend_space, settings.objective, seed)
     optimiser = Optimiser(objective, build_atlas([template]), np.full((1, 2), float(TEXELS)), sprites, settings)
     before = optimiser.sprites()
-    with threads_to_kernels():
-        while not optimiser.finished:
-            if RELOCATION.is_due(optimiser.done, steps):
-                relocate(optimiser, [sampler], RELOCATION, np.random.default_rng((seed, optimiser.done)))
-            optimiser.step()
+    while not optimiser.finished:
+        if RELOCATION.is_due(optimiser.done, steps):
+            relocate(optimiser, [sampler], RELOCATION, np.random.default_rng((seed, optimiser.done)))
+        optimiser.step()
     return before, optimiser.sprites()
 
 
 def picture(sprites: Sprites) -> Float32Array:
     """The circles over white, [256, 256, 4] float32, premultiplied, sRGB-encoded, 0 to 1."""
-    affine = sprites.affine(np.full((1, 2), float(TEXELS))).numpy()
+    affine = sprites.affine(np.full((1, 2), float(TEXELS)))
     exact, white = sprites.double(), np.ones((SIDE, SIDE, 4), np.float32)
-    scene = Scene(affine, exact.opacity, exact.tint, exact.template, build_atlas([disc()]), (SIDE, SIDE), white)
-    return draw(scene, "cpu")
+    scene: Scene[AnyArray] = Scene(
+        affine, exact.opacity, exact.tint, exact.template, build_atlas([disc()]), (SIDE, SIDE), white
+    )
+    return np.asarray(draw(scene, "cpu"), np.float32)
 
 
 def error(rendered: Float32Array, target: Float32Array) -> float:
@@ -207,7 +207,7 @@ def _outcome(image: Path, name: str, target: Float32Array, folder: Path, steps: 
         steps=steps,
         seed=seed,
         device=device,
-        threads=torch.get_num_threads(),
+        threads=thread_count(),
         seconds=round(seconds, 2),
         mse=mse,
         jax=jax,

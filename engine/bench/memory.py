@@ -68,36 +68,35 @@ class Meter:
 
 
 def working_mb_of_gpu(case: Case) -> float:
-    """As `Meter.working_mb`, of a GPU's memory as torch allocates it. What a step keeps for the next counts too."""
-    import torch
-
+    """As `Meter.working_mb`, of a GPU's memory. What a step keeps for the next counts too."""
+    from ..raster.backends import operations
     from .speed import Passes, optimiser_for
 
+    memory = operations(case.backend).memory_in_use  # type: ignore[attr-defined]
     passes = Passes(case)
     passes.backward(passes.forward())
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
+    before = memory(reset_peak=True).now
     passes.backward(passes.forward())
-    alone = torch.cuda.max_memory_allocated() - before - passes.output_bytes
+    alone = memory().peak - before - passes.output_bytes
     del passes
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
+    before = memory(reset_peak=True).now
     optimiser = optimiser_for(case)
     float(optimiser.step())
     pictures = 2 * 4 * 4 * case.size**2  # target and background
-    return max(alone, torch.cuda.max_memory_allocated() - before - pictures, 0) / 2**20
+    return float(max(alone, memory().peak - before - pictures, 0)) / 2**20
 
 
 def _measured(case: Case) -> float:
-    from .speed import Passes, on_threads, optimiser_for
+    from ..thread_count import on_threads
+    from .speed import Passes, optimiser_for
 
-    with on_threads(case):
+    with on_threads(case.threads):
         passes = Passes(case)
         before = _begin()
-        image = passes.forward()
-        passes.backward(image)
+        drawn = passes.forward()
+        passes.backward(drawn)
         alone = _peak() - before - passes.output_bytes
-        del passes, image
+        del passes, drawn
         optimiser = optimiser_for(case)
         optimiser.step()  # after it, the optimiser's state is there
         before = _begin()

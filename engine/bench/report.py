@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from smalti.bridge.version import VERSION
 
 from ..cpu import instruction_set
 from ..devices import available_devices
 from ..files.atomic import write_atomic
+from ..thread_count import threads
 from .memory import Meter
 from .scene import Case, is_gpu
 from .speed import Times, time_case
@@ -69,8 +69,8 @@ class Line:
 
 
 def thread_counts(backend: str = "cpu") -> list[int]:
-    """One, and all that torch uses; for a GPU there is only one."""
-    return sorted({1, torch.get_num_threads()}) if not is_gpu(backend) else [1]
+    """One, and all that there are; for a GPU there is only one."""
+    return sorted({1, threads()}) if not is_gpu(backend) else [1]
 
 
 def fastest() -> tuple[str, int]:
@@ -122,7 +122,7 @@ def run(cases: Sequence[Case], json_file: Path | None) -> list[Row]:
     Raises:
         SmaltiError: code ``"cannot_write"``.
     """
-    print(f"Smalti {VERSION}, CPU kernels for {instruction_set()}, {torch.get_num_threads()} threads\n")
+    print(f"Smalti {VERSION}, CPU kernels for {instruction_set()}, {threads()} threads\n")
     print("back end   threads   sprites  canvas  half-size   mix   depth  forward  backward    step  pairs/s  memory")
     print("                                   px         px                    ms        ms      ms  million      MB")
     rows = []

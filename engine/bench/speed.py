@@ -5,23 +5,18 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from smalti.bridge.choices import DEVICES, everyday
-
-from ..arrays import Float64Array
-from ..cpu import threads_to_kernels
 from ..fitting.objective import ImageObjective
 from ..fitting.optimiser import Optimiser, OptimiserSettings
 from ..fitting.schedule import Schedule
-from ..raster import Scene, build_atlas, draw
+from ..raster import Drawing, Gradients, Scene, build_atlas, drawing
+from ..raster.backends import operations
+from ..thread_count import on_threads
 from .scene import TEXELS, Case, covered_pairs, discs, random_sprites
 
 T = TypeVar("T")
@@ -51,55 +46,53 @@ class Passes:
     """A forward and a backward pass over a case, with everything that they take prepared.
 
     The gradient of the picture is random, and the background opaque.
+
+    Attributes:
+        affine: [N, 6] maps from canvas pixels to template coordinates.
+        output_bytes: size of what the two passes return: the picture and the gradients.
     """
 
     def __init__(self, case: Case) -> None:
-        device = torch.device("cuda" if case.is_gpu else "cpu")
         sprites = random_sprites(case)
-        affine = sprites.affine(np.full((len(discs()), 2), float(TEXELS)))
-        columns = (affine, torch.from_numpy(sprites.opacity), torch.from_numpy(sprites.tint))
-        affine, opacity, tint = self._leaves = tuple(column.to(device).requires_grad_() for column in columns)
-        self._scene = Scene(
-            affine,
-            opacity,
-            tint,
-            torch.from_numpy(sprites.template).to(device),
+        self.affine = sprites.affine(np.full((len(discs()), 2), float(TEXELS)))
+        shape = case.size, case.size, 4
+        scene: Scene[Any] = Scene(
+            self.affine,
+            sprites.opacity,
+            sprites.tint,
+            sprites.template,
             build_atlas(discs()),
             (case.size, case.size),
-            torch.ones(case.size, case.size, 4, device=device),
+            np.ones(shape, np.float32),
             case.mix,
         )
-        gradient = torch.rand(case.size, case.size, 4, generator=torch.Generator().manual_seed(0)) - 0.5
-        self._gradient = gradient.to(device)
-        self._case = case
+        gradient = np.random.default_rng(0).random(shape, np.float32) - np.float32(0.5)
+        self.output_bytes = gradient.nbytes + self.affine.nbytes + sprites.opacity.nbytes + sprites.tint.nbytes
+        self._case, self._gradient = case, _on_device(case, gradient)
+        names = ("affine", "opacity", "tint", "template", "background")
+        self._scene = replace(scene, **{name: _on_device(case, getattr(scene, name)) for name in names})
 
-    @property
-    def affine(self) -> Float64Array:
-        """[N, 6] maps from canvas pixels to template coordinates."""
-        maps: Float64Array = self._leaves[0].detach().cpu().numpy()
-        return maps
-
-    @property
-    def output_bytes(self) -> int:
-        """Size of what the two passes return: the picture and the gradients."""
-        return sum(t.nbytes for t in (self._gradient, *self._leaves))
-
-    def forward(self) -> Tensor:
-        """[size, size, 4]: the picture, finished."""
-        image = draw(self._scene, self._case.backend)
+    def forward(self) -> Drawing[Any]:
+        """The picture, finished."""
+        drawn = drawing(self._scene, self._case.backend)
         _wait_for(self._case)
-        return image
+        return drawn
 
-    def backward(self, image: Tensor) -> tuple[Tensor, ...]:
+    def backward(self, drawn: Drawing[Any]) -> Gradients[Any]:
         """The gradients of affine maps, opacities and tints, finished."""
-        gradients = torch.autograd.grad(image, self._leaves, self._gradient)
+        gradients = drawn.gradients(self._gradient)
         _wait_for(self._case)
         return gradients
 
 
+def _on_device(case: Case, array: Any) -> Any:
+    """An array where the back end computes."""
+    return operations(case.backend).upload(array) if case.is_gpu else array  # type: ignore[attr-defined]
+
+
 def _wait_for(case: Case) -> None:
     if case.is_gpu:
-        torch.cuda.synchronize()
+        operations(case.backend).synchronize()  # type: ignore[attr-defined]
 
 
 def optimiser_for(case: Case) -> Optimiser:
@@ -124,22 +117,9 @@ def optimiser_for(case: Case) -> Optimiser:
     return Optimiser(objective, build_atlas(templates), shapes, random_sprites(case), settings)
 
 
-@contextmanager
-def on_threads(case: Case) -> Iterator[None]:
-    """Within, the case's back end runs on its number of threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(case.threads)
-    try:
-        # The reference alone computes in torch itself, and keeps torch's threads.
-        with threads_to_kernels() if case.backend in everyday(DEVICES) else nullcontext():
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def time_case(case: Case, seconds: float = SECONDS) -> Times:
     """Repeat the passes and the step for about `seconds`, at least a few times each."""
-    with on_threads(case):
+    with on_threads(case.threads):
         forward, backward, pairs = _time_passes(case, 0.6 * seconds)
         return Times(forward, backward, _time_step(case, 0.4 * seconds), pairs)
 

@@ -57,7 +57,6 @@ def checks() -> Iterator[Check]:
         "Smalti", True, f"{VERSION}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     )
     for package, module in (
-        ("torch", "torch"),
         ("numpy", "numpy"),
         ("pillow", "PIL"),
         ("psd-tools", "psd_tools"),
@@ -108,13 +107,12 @@ def _package(package: str, module: str) -> Check:
 
 def _kernels() -> Check:
     try:
-        import torch
-
         from .. import cpu
-        from ..raster.self_check import matches_reference
+        from ..raster.self_check import kernels_work
+        from ..thread_count import threads
 
-        good = matches_reference("cpu")
-        found = f"{cpu.instruction_set()}, {torch.get_num_threads()} of {os.cpu_count()} threads"
+        good = kernels_work()
+        found = f"{cpu.instruction_set()}, {threads()} of {os.cpu_count()} threads"
         return Check("CPU kernels", good, found if good else "give a wrong result", "" if good else REINSTALL)
     except Exception as fault:  # whatever it is, the user wants to read it rather than a traceback
         return Check("CPU kernels", False, f"do not run ({fault})", REINSTALL)
@@ -150,9 +148,9 @@ def _gpu_draws() -> Check:
         if reason := _why_no_cuda():
             unavailable = cuda_unavailable()
             return Check("GPU drawing", unavailable is not None and not unavailable.fixable, f"not used: {reason}")
-        from ..raster.self_check import matches_reference
+        from ..raster.self_check import agrees_with_cpu
 
-        good = matches_reference("cuda")
+        good = agrees_with_cpu("cuda")
         return Check("GPU drawing", good, "works" if good else "gives a wrong result", "" if good else _CPU_HINT)
     except Exception as fault:
         return Check("GPU drawing", False, f"fails ({fault})", _CPU_HINT)

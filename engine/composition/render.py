@@ -30,7 +30,7 @@ def scene_of(composition: Composition, frame: int, zoom: float, size: tuple[int,
     sprites = composition.sprites(frame).double().zoomed(zoom)
     longest = 2 * float(sprites.half_sizes(composition.shapes).max())
     return Scene(
-        sprites.affine(composition.shapes).numpy(),
+        sprites.affine(composition.shapes),
         sprites.opacity,
         sprites.tint,
         sprites.template,

@@ -63,20 +63,62 @@ def evaluate_candidates(
     coefficients: NDArray[float64],
     threads: int,
 ) -> None: ...
+
+class StepSprites:
+    def __init__(
+        self,
+        parameters: Sequence[AdamParameter],
+        extent: NDArray[float64],
+        pixel: tuple[float, float],
+        alpha_max: float,
+    ) -> None: ...
+
+class StepGoal:
+    def __init__(self, image: NDArray[Any], encoded: bool, noise_key: int | None) -> None: ...
+
+class StepTerms:
+    def __init__(
+        self,
+        pixel: tuple[float, ...],
+        alpha: float,
+        weights: NDArray[float32] | None,
+        target_alpha: NDArray[float32] | None,
+        gradient: NDArray[float32] | None,
+    ) -> None: ...
+
+class LossWorkspace: ...
+class DoubleLossWorkspace: ...
+
+def prepare(workspace: Workspace, scene: Scene, sprites: StepSprites, threads: int) -> None: ...
+def show(
+    workspace: Workspace,
+    scene: Scene,
+    goal: StepGoal,
+    shown: NDArray[float32],
+    expected: NDArray[float32],
+    threads: int,
+) -> None: ...
 def optimise(
     workspace: Workspace,
     scene: Scene,
-    goal: NDArray[Any],
-    encoded: bool,
-    noise_key: int | None,
+    sprites: StepSprites,
+    goal: StepGoal,
+    terms: StepTerms | None,
     scale: float,
-    parameters: Sequence[AdamParameter],
-    extent: NDArray[float64],
     adam: tuple[float, float, float, float],
     bounds: tuple[float, float, float, float, float, float],
-    pixel: tuple[float, float],
-    alpha_max: float,
+    scale_in_pixels: bool,
     penalty_affine: NDArray[float64] | None,
     penalty_opacity: NDArray[float64] | None,
+    threads: int,
+) -> float: ...
+def picture_loss(
+    workspace: LossWorkspace | DoubleLossWorkspace,
+    rendered: NDArray[Any],
+    goal: NDArray[Any],
+    weights: NDArray[Any] | None,
+    pixel: tuple[float, ...],
+    neighbourhood: tuple[float, ...],
+    gradient: NDArray[Any],
     threads: int,
 ) -> float: ...

@@ -5,26 +5,34 @@
 #include <cmath>
 #include <numeric>
 
+#include "neighbourhood.h"
 #include "pool.h"
 
 namespace smalti {
 namespace {
 
-TileKernels choose() {
+struct Kernels {
+    TileKernels tiles;
+    BandKernels<float> bands;
+};
+
+Kernels choose() {
 #if defined(SMALTI_X86)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512vl"))
-        return avx512_kernels();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2_kernels();
+        return {avx512_kernels(), avx512_band_kernels()};
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return {avx2_kernels(), avx2_band_kernels()};
 #endif
-    return baseline_kernels();
+    return {baseline_kernels(), baseline_band_kernels()};
 }
 
-const TileKernels& kernels() {
-    static const TileKernels chosen = choose();
-    return chosen;
+const Kernels& chosen() {
+    static const Kernels value = choose();
+    return value;
 }
+
+const TileKernels& kernels() { return chosen().tiles; }
 
 // One sprite's gradient from those of its pairs, always added in the same order.
 RasterGradient<double> reduce_gradient(const Plan& plan, const PairGradient* pairs, std::int64_t k) {
@@ -64,6 +72,8 @@ void reduce_gradients(const Scene& scene, const Plan& plan, const PairGradient* 
 
 const char* instruction_set() { return kernels().name; }
 
+const BandKernels<float>& float_band_kernels() { return chosen().bands; }
+
 Plan forward(const Scene& scene, int threads, float* image) {
     Plan plan;
     make_plan(scene, threads, plan);
@@ -81,8 +91,19 @@ void backward(const Scene& scene, const Plan& plan, int threads, const float* gr
     reduce_gradients(scene, plan, pairs.data(), threads, out);
 }
 
+void show(const Scene& scene, int threads, const Goal& goal, Workspace& work, float* shown, float* expected) {
+    Scene alone = scene;
+    alone.background = nullptr;
+    work.image.resize(4 * static_cast<std::size_t>(scene.height) * scene.width);
+    float* const image = work.image.data();
+    parallel_for(work.plan.tiles(), threads, [&](std::int64_t index, int) {
+        const int tile = static_cast<int>(index);
+        kernels().forward(alone, work.plan, tile, image);
+        kernels().show(scene, work.plan, tile, goal, image, shown, expected);
+    });
+}
+
 double differentiate(const Scene& scene, int threads, const Goal& goal, Workspace& work) {
-    make_plan(scene, threads, work.plan);
     const Plan& plan = work.plan;
     work.pairs.resize(plan.pair_tile.size());
     if (work.scratch.size() < static_cast<std::size_t>(std::max(threads, 1))) work.scratch.resize(std::max(threads, 1));
@@ -106,6 +127,7 @@ RasterGradient<double> reduce_gradient(const Workspace& work, std::int64_t k) {
 
 double step(const Scene& scene, int threads, const Goal& goal, const Gradients& out) {
     Workspace work;
+    make_plan(scene, threads, work.plan);
     const double loss = differentiate(scene, threads, goal, work);
     reduce_gradients(scene, work.plan, work.pairs.data(), threads, out);
     return loss;

@@ -17,6 +17,7 @@ struct Workspace {
     std::vector<PairGradient> pairs;
     std::vector<Scratch> scratch;  // [threads]
     std::vector<double> losses;    // [tiles]
+    std::vector<float> image;      // [height, width, 4]
 };
 
 // image [height, width, 4], premultiplied. Returns the plan that `backward` wants.
@@ -37,7 +38,10 @@ void backward(const Scene& scene, const Plan& plan, int threads, const float* gr
 // Returns the loss, not scaled (see Goal).
 double step(const Scene& scene, int threads, const Goal& goal, const Gradients& out);
 
-// The same up to the gradients of pairs, which stay in the workspace; `reduce_gradient` adds up those of sprite k, by a
+// shown, expected [3, height, width]: the display-encoded colors of the picture of the workspace's plan, and of the goal.
+void show(const Scene& scene, int threads, const Goal& goal, Workspace& work, float* shown, float* expected);
+
+// As `step` for the workspace's plan, up to the gradients of pairs, which stay in the workspace; `reduce_gradient` adds up those of sprite k, by a
 // map whose constants c and f are held constant instead of its center (see `about_centre`).
 double differentiate(const Scene& scene, int threads, const Goal& goal, Workspace& work);
 

@@ -11,6 +11,7 @@
 
 #include "composite.h"
 #include "optimise.h"
+#include "picture_loss.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -33,6 +34,11 @@ using Entries = Array<const std::int32_t, nb::shape<-1, 2>>;
 using Indices = Array<const std::int32_t, nb::shape<-1>>;
 using Texels = Array<const std::uint64_t, nb::shape<-1>>;
 using Levels = Array<const std::int32_t, nb::shape<-1, 3>>;
+
+template <class T>
+using Planes = Array<T, nb::shape<3, -1, -1>>;
+template <class T>
+using Plane = Array<T, nb::shape<-1, -1>>;
 
 static_assert(sizeof(smalti::Level) == 3 * sizeof(std::int32_t), "engine/raster/atlas.py: levels: int32 [L, 3]");
 
@@ -178,30 +184,129 @@ using AdamNumbers = std::array<double, 4>;
 using BoundNumbers = std::array<double, 6>;
 using PixelNumbers = std::array<double, 2>;
 
-double optimise(smalti::OptimiserWorkspace& work, const OwnedScene& scene, ConstImage image, bool encoded,
-                std::optional<std::uint32_t> noise_key, double scale, const OwnedParameters& parameters, Extents extent,
-                AdamNumbers adam, BoundNumbers bounds, PixelNumbers pixel, double alpha_max,
-                std::optional<ConstAffine> penalty_affine, std::optional<ConstNumbers> penalty_opacity, int threads) {
-    smalti::Goal goal = goal_of(scene, image, scale, encoded);
-    goal.on_noise = noise_key.has_value(), goal.noise_key = noise_key.value_or(0);
+// The sprites of a step, and where they are drawn.
+struct OwnedSprites {
+    OwnedParameters parameters;
+    Extents extent;
+    PixelNumbers pixel;
+    double alpha_max;
+
+    smalti::SpriteParameters view(std::size_t n) const {
+        require(extent.shape(0) == n, "one extent for each sprite");
+        const auto& [x, y, log_scale, theta, opacity, tint] = parameters;
+        return {x.of_size(n),       y.of_size(n),        log_scale.of_size(n), theta.of_size(n),
+                opacity.of_size(n), tint.of_size(3 * n), extent.data()};
+    }
+};
+
+// What the picture of a step is compared with.
+struct OwnedGoal {
+    ConstImage image;
+    bool encoded;
+    std::optional<std::uint32_t> noise_key;
+
+    smalti::Goal view(const OwnedScene& scene, double scale) const {
+        smalti::Goal goal = goal_of(scene, image, scale, encoded);
+        goal.on_noise = noise_key.has_value(), goal.noise_key = noise_key.value_or(0);
+        return goal;
+    }
+};
+
+// A loss that is a sum of terms; factors in the order of `PixelFactors`.
+struct OwnedTerms {
+    std::array<double, 4> pixel;
+    double alpha;
+    std::optional<Plane<const float>> weights, target_alpha;
+    std::optional<Planes<const float>> gradient;
+
+    smalti::LossTerms view(const OwnedScene& scene) const {
+        const std::size_t height = static_cast<std::size_t>(scene.view.height);
+        const std::size_t width = static_cast<std::size_t>(scene.view.width);
+        const auto fits = [&](const auto& plane, int axis) {
+            return !plane || (plane->shape(axis) == height && plane->shape(axis + 1) == width);
+        };
+        require(fits(weights, 0) && fits(target_alpha, 0) && fits(gradient, 1), "the terms must have the goal's size");
+        require(alpha == 0.0 || target_alpha, "the term alpha needs the target's");
+        const double unit =
+            1.0 / smalti::mean_weight(weights ? weights->data() : nullptr, static_cast<std::int64_t>(height * width));
+        const auto factor = [&](double value) { return static_cast<float>(unit * value); };
+        return {{factor(pixel[0]), factor(pixel[1]), factor(pixel[2]), factor(pixel[3])},
+                factor(alpha),
+                weights ? weights->data() : nullptr,
+                target_alpha ? target_alpha->data() : nullptr,
+                gradient ? gradient->data() : nullptr};
+    }
+};
+
+void prepare(smalti::OptimiserWorkspace& work, const OwnedScene& scene, const OwnedSprites& sprites, int threads) {
+    const smalti::SpriteParameters view = sprites.view(scene.sprites());
+    nb::gil_scoped_release unlocked;
+    smalti::prepare(scene.view, view, {sprites.pixel[0], sprites.pixel[1]}, sprites.alpha_max, threads, work);
+}
+
+void show(smalti::OptimiserWorkspace& work, const OwnedScene& scene, const OwnedGoal& goal, Planes<float> shown,
+          Planes<float> expected, int threads) {
+    const smalti::Goal view = goal.view(scene, 1.0);
+    for (const auto* planes : {&shown, &expected})
+        require(static_cast<int>(planes->shape(1)) == scene.view.height &&
+                    static_cast<int>(planes->shape(2)) == scene.view.width,
+                "the planes must have the scene's size");
+    require(work.input.size() == scene.sprites(), "the step is not prepared");
+    nb::gil_scoped_release unlocked;
+    smalti::show(scene.view, threads, view, work.step, shown.data(), expected.data());
+}
+
+double optimise(smalti::OptimiserWorkspace& work, const OwnedScene& scene, const OwnedSprites& owned,
+                const OwnedGoal& owned_goal, const OwnedTerms* owned_terms, double scale, AdamNumbers adam,
+                BoundNumbers bounds, bool scale_in_pixels, std::optional<ConstAffine> penalty_affine,
+                std::optional<ConstNumbers> penalty_opacity, int threads) {
+    smalti::Goal goal = owned_goal.view(scene, scale);
+    smalti::LossTerms terms{};
+    if (owned_terms) terms = owned_terms->view(scene), goal.terms = &terms;
     const std::size_t n = scene.sprites();
-    require(extent.shape(0) == n, "one extent for each sprite");
+    require(work.input.size() == n, "the step is not prepared");
     require(penalty_affine.has_value() == penalty_opacity.has_value() &&
                 (!penalty_affine || (penalty_affine->shape(0) == n && penalty_opacity->shape(0) == n)),
             "one gradient of the penalty for each sprite");
     smalti::PenaltyGradient penalty{};
     if (penalty_affine) penalty = {penalty_affine->data(), penalty_opacity->data()};
-    const auto& [x, y, log_scale, theta, opacity, tint] = parameters;
-    const smalti::SpriteParameters sprites{x.of_size(n),     y.of_size(n),       log_scale.of_size(n),
-                                           theta.of_size(n), opacity.of_size(n), tint.of_size(3 * n),
-                                           extent.data()};
     const smalti::StepSettings settings{{adam[0], adam[1], adam[2], adam[3]},
                                         {bounds[0], bounds[1], bounds[2], bounds[3], bounds[4], bounds[5]},
-                                        {pixel[0], pixel[1]},
-                                        alpha_max,
-                                        penalty};
+                                        {owned.pixel[0], owned.pixel[1]},
+                                        owned.alpha_max,
+                                        penalty,
+                                        scale_in_pixels};
+    const smalti::SpriteParameters sprites = owned.view(n);
     nb::gil_scoped_release unlocked;
     return smalti::optimise(scene.view, sprites, settings, threads, goal, work);
+}
+
+// Value of a loss between two pictures, and its gradient added to `gradient`.
+template <class R>
+double picture_loss(smalti::PictureLossWorkspace<R>& work, Planes<const R> rendered, Planes<const R> goal,
+                    std::optional<Plane<const R>> weights, std::array<double, 4> pixel,
+                    std::array<double, 3> neighbourhood, Planes<R> gradient, int threads) {
+    const std::size_t height = rendered.shape(1), width = rendered.shape(2);
+    require(height > 0 && width > 0, "the pictures are empty");
+    require(goal.shape(1) == height && goal.shape(2) == width && gradient.shape(1) == height &&
+                gradient.shape(2) == width && (!weights || (weights->shape(0) == height && weights->shape(1) == width)),
+            "pictures, weights and gradient must have one size");
+    const smalti::PictureView<R> pictures{static_cast<int>(height), static_cast<int>(width), rendered.data(),
+                                          goal.data(), weights ? weights->data() : nullptr};
+    const smalti::PixelFactors<double> of_pixels{pixel[0], pixel[1], pixel[2], pixel[3]};
+    const smalti::NeighbourhoodFactors others{neighbourhood[0], neighbourhood[1], neighbourhood[2]};
+    nb::gil_scoped_release unlocked;
+    double value = 0.0;
+    if (pixel != std::array<double, 4>{}) value += smalti::pixel_loss(pictures, of_pixels, gradient.data());
+    return value + smalti::neighbourhood_loss(pictures, others, threads, gradient.data(), work);
+}
+
+template <class R>
+void bind_picture_loss(nb::module_& m, const char* workspace) {
+    nb::class_<smalti::PictureLossWorkspace<R>>(m, workspace, "Memory that is used again from picture to picture.")
+        .def(nb::init<>());
+    m.def("picture_loss", &picture_loss<R>, "workspace"_a, "rendered"_a, "goal"_a, "weights"_a.none(), "pixel"_a,
+          "neighbourhood"_a, "gradient"_a, "threads"_a);
 }
 
 void bind_operations(nb::module_& m) {
@@ -228,9 +333,21 @@ void bind_optimiser(nb::module_& m) {
                                "One kind of parameter with Adam's moments and its learning rate; 0 freezes it.")
         .def(nb::init<Array<double, nb::ndim<1>>, Array<double, nb::ndim<1>>, Array<double, nb::ndim<1>>, double>(),
              "value"_a, "mean"_a, "square"_a, "learning_rate"_a);
-    m.def("optimise", &optimise, "workspace"_a, "scene"_a, "goal"_a, "encoded"_a, "noise_key"_a.none(), "scale"_a,
-          "parameters"_a, "extent"_a, "adam"_a, "bounds"_a, "pixel"_a, "alpha_max"_a, "penalty_affine"_a.none(),
-          "penalty_opacity"_a.none(), "threads"_a);
+    nb::class_<OwnedSprites>(m, "StepSprites", "The sprites of a step, and where they are drawn.")
+        .def(nb::init<OwnedParameters, Extents, PixelNumbers, double>(), "parameters"_a, "extent"_a, "pixel"_a,
+             "alpha_max"_a);
+    nb::class_<OwnedGoal>(m, "StepGoal", "What the picture of a step is compared with.")
+        .def(nb::init<ConstImage, bool, std::optional<std::uint32_t>>(), "image"_a, "encoded"_a, "noise_key"_a.none());
+    nb::class_<OwnedTerms>(m, "StepTerms", "A loss that is a sum of terms.")
+        .def(nb::init<std::array<double, 4>, double, std::optional<Plane<const float>>,
+                      std::optional<Plane<const float>>, std::optional<Planes<const float>>>(),
+             "pixel"_a, "alpha"_a, "weights"_a.none(), "target_alpha"_a.none(), "gradient"_a.none());
+    m.def("prepare", &prepare, "workspace"_a, "scene"_a, "sprites"_a, "threads"_a);
+    m.def("show", &show, "workspace"_a, "scene"_a, "goal"_a, "shown"_a, "expected"_a, "threads"_a);
+    m.def("optimise", &optimise, "workspace"_a, "scene"_a, "sprites"_a, "goal"_a, "terms"_a.none(), "scale"_a, "adam"_a,
+          "bounds"_a, "scale_in_pixels"_a, "penalty_affine"_a.none(), "penalty_opacity"_a.none(), "threads"_a);
+    bind_picture_loss<float>(m, "LossWorkspace");
+    bind_picture_loss<double>(m, "DoubleLossWorkspace");
 }
 
 }  // namespace

@@ -15,6 +15,8 @@ Parameters<double> parameters(const SpriteParameters& s, std::int64_t k) {
             s.opacity.value[k],   {s.tint.value[3 * k], s.tint.value[3 * k + 1], s.tint.value[3 * k + 2]}};
 }
 
+Extent<double> extent_of(const SpriteParameters& s, std::int64_t k) { return {s.extent[2 * k], s.extent[2 * k + 1]}; }
+
 void step_one(const Adam<double>& adam, const AdamParameter& p, std::int64_t i, double gradient, double& value) {
     if (p.learning_rate == 0.0) return;
     adam_step(adam, p.learning_rate, gradient, std::numeric_limits<double>::min(), value, p.mean[i], p.square[i]);
@@ -38,16 +40,12 @@ void for_each_sprite(std::int64_t sprites, int threads, const Body& body) {
 
 }  // namespace
 
-double optimise(const Scene& canvas, const SpriteParameters& sprites, const StepSettings& settings, int threads,
-                const Goal& goal, OptimiserWorkspace& work) {
+void prepare(const Scene& canvas, const SpriteParameters& sprites, const Pixel<double>& pixel, double alpha_max,
+             int threads, OptimiserWorkspace& work) {
     const std::int64_t n = canvas.sprites;
     work.input.resize(n), work.placement.resize(n), work.opacity.resize(n), work.tint.resize(3 * n);
-    const auto extent = [&](std::int64_t k) {
-        return Extent<double>{sprites.extent[2 * k], sprites.extent[2 * k + 1]};
-    };
     for_each_sprite(n, threads, [&](std::int64_t k) {
-        const RasterInput<double> d =
-            raster_input(parameters(sprites, k), extent(k), settings.pixel, settings.alpha_max);
+        const RasterInput<double> d = raster_input(parameters(sprites, k), extent_of(sprites, k), pixel, alpha_max);
         work.input[k] = d;
         work.placement[k] = d.placement;
         work.opacity[k] = d.opacity;
@@ -56,11 +54,16 @@ double optimise(const Scene& canvas, const SpriteParameters& sprites, const Step
     Scene scene = canvas;
     scene.affine = nullptr, scene.placement = work.placement.data();
     scene.opacity = work.opacity.data(), scene.tint = work.tint.data();
+    make_plan(scene, threads, work.step.plan);
+}
+
+double optimise(const Scene& scene, const SpriteParameters& sprites, const StepSettings& settings, int threads,
+                const Goal& goal, OptimiserWorkspace& work) {
     const double loss = differentiate(scene, threads, goal, work.step);
     const Free free{sprites.x.learning_rate != 0.0, sprites.y.learning_rate != 0.0,
                     sprites.log_scale.learning_rate != 0.0, sprites.opacity.learning_rate != 0.0,
                     sprites.tint.learning_rate != 0.0};
-    for_each_sprite(n, threads, [&](std::int64_t k) {
+    for_each_sprite(scene.sprites, threads, [&](std::int64_t k) {
         Parameters<double> p = parameters(sprites, k);
         RasterGradient<double> gradient = reduce_gradient(work.step, k);
         if (settings.penalty.affine != nullptr) add_penalty(settings.penalty, k, gradient);
@@ -68,11 +71,14 @@ double optimise(const Scene& canvas, const SpriteParameters& sprites, const Step
         const Parameters<double> g = parameter_gradient(work.input[k], gradient, settings.pixel, settings.alpha_max);
         step_one(settings.adam, sprites.x, k, g.x, p.x);
         step_one(settings.adam, sprites.y, k, g.y, p.y);
-        step_one(settings.adam, sprites.log_scale, k, g.log_scale, p.log_scale);
+        AdamParameter log_scale = sprites.log_scale;
+        // Adam's steps do not depend on the unit of a gradient, so its length is what changes.
+        if (settings.scale_in_pixels) log_scale.learning_rate *= exp(-p.log_scale);
+        step_one(settings.adam, log_scale, k, g.log_scale, p.log_scale);
         step_one(settings.adam, sprites.theta, k, g.theta, p.theta);
         step_one(settings.adam, sprites.opacity, k, g.opacity, p.opacity);
         for (int i = 0; i < 3; ++i) step_one(settings.adam, sprites.tint, 3 * k + i, g.tint[i], p.tint[i]);
-        keep_in_bounds(settings.bounds, extent(k), free, p);
+        keep_in_bounds(settings.bounds, extent_of(sprites, k), free, p);
         sprites.x.value[k] = p.x, sprites.y.value[k] = p.y, sprites.log_scale.value[k] = p.log_scale;
         sprites.theta.value[k] = p.theta, sprites.opacity.value[k] = p.opacity;
         std::copy_n(p.tint, 3, sprites.tint.value + 3 * k);

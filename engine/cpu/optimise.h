@@ -34,6 +34,7 @@ struct StepSettings {
     Pixel<double> pixel;
     double alpha_max;
     PenaltyGradient penalty;
+    bool scale_in_pixels;  // the learning rate of log_scale is divided by the scale: steps are as long in pixels
 };
 
 struct OptimiserWorkspace {
@@ -43,8 +44,13 @@ struct OptimiserWorkspace {
     std::vector<double> opacity, tint;
 };
 
-// One step. The scene's placement, opacity and tint are not read: they follow from the parameters. Returns the loss
-// before the step, not scaled (see Goal). The result is the same for any number of threads.
+// The first part of a step: what the sprites' parameters come to on the canvas. The scene's placement, opacity and tint
+// are not read: they follow from the parameters.
+void prepare(const Scene& scene, const SpriteParameters& sprites, const Pixel<double>& pixel, double alpha_max,
+             int threads, OptimiserWorkspace& work);
+
+// The rest of a step, after `prepare`. Returns the loss before the step, not scaled (see Goal). The result is the same
+// for any number of threads.
 double optimise(const Scene& scene, const SpriteParameters& sprites, const StepSettings& settings, int threads,
                 const Goal& goal, OptimiserWorkspace& work);
 

@@ -5,8 +5,7 @@
 // of pixels; back to front, `behind` (see blend.h) is accumulated.
 #pragma once
 
-#include "../kernels/display.h"
-#include "tile_common.h"
+#include "tile_compare.h"
 
 namespace smalti {
 namespace SMALTI_ISA {
@@ -160,18 +159,6 @@ void back_to_front(const Scene& scene, const Plan& plan, int tile, const TileAre
     }
 }
 
-// One row of a picture [4 * columns] as four planes, 0 beyond its end.
-SMALTI_ISA_INLINE void split(const float* pixels, int columns, Row (&planes)[4]) {
-    if (columns == kTile) {
-        for (int j = 0; j < kTile; ++j)
-            for (int channel = 0; channel < 4; ++channel) planes[channel].v[j] = pixels[4 * j + channel];
-        return;
-    }
-    std::memset(planes, 0, sizeof planes);
-    for (int j = 0; j < columns; ++j)
-        for (int channel = 0; channel < 4; ++channel) planes[channel].v[j] = pixels[4 * j + channel];
-}
-
 template <Colour kind>
 void backward_as(const Scene& scene, const Plan& plan, int tile, const float* grad_image, PairGradient* gradients,
                  Scratch& scratch) {
@@ -202,69 +189,6 @@ void backward(const Scene& scene, const Plan& plan, int tile, const float* grad_
               Scratch& scratch) {
     if (plan.tile_start[tile] == plan.tile_start[tile + 1]) return;
     by_colour(scene, [&](auto kind) { backward_as<kind()>(scene, plan, tile, grad_image, gradients, scratch); });
-}
-
-// Composites a row of the goal over noise, which becomes the background. `place` counts the picture's values.
-void composite_over_noise(std::uint32_t key, std::uint32_t place, Row (&goal)[4], Row (&under)[4]) {
-    for (int j = 0; j < kTile; ++j) {
-        for (int channel = 0; channel < 4; ++channel) {
-            under[channel].v[j] = channel < 3 ? noise(key, place + static_cast<std::uint32_t>(4 * j + channel)) : 1.0f;
-            goal[channel].v[j] += (1.0f - goal[3].v[j]) * under[channel].v[j];
-        }
-    }
-}
-
-// Display-encodes a row of values in place; `slope` gets the curve's slope there.
-void encode(Row& values, Row& slope) {
-    for (int j = 0; j < kTile; ++j) {
-        const Encoded result = encoded(values.v[j]);
-        values.v[j] = result.value, slope.v[j] = result.slope;
-    }
-}
-
-// Compares a composited tile with its goal. `grad` [4] and `behind` get what the way back to front starts with. Returns
-// the tile's part of the loss, not scaled.
-double compare(const Scene& scene, const TileArea& area, const Goal& goal, const State& state,
-               const Row (*colour)[kTile], Row (*grad)[kTile], Row* behind) {
-    const Ints within = ascending() < static_cast<float>(area.columns);
-    Reals losses = 0.0f;
-    Row expected[4], under[4], rendered, slope;
-    std::memset(under, 0, sizeof under);
-    for (int i = 0; i < area.rows; ++i) {
-        const std::int64_t start = 4 * (static_cast<std::int64_t>(area.y + i) * scene.width + area.x);
-        const Reals t = Reals::load(state.transmittance[i].v);
-        split(goal.image + start, area.columns, expected);
-        if (scene.background) split(scene.background + start, area.columns, under);
-        if (goal.on_noise) composite_over_noise(goal.noise_key, static_cast<std::uint32_t>(start), expected, under);
-        Reals sum = 0.0f;
-        for (int channel = 0; channel < 4; ++channel) {
-            const Reals beneath = Reals::load(under[channel].v);
-            const Reals drawn = channel < 3 ? Reals::load(colour[channel][i].v) : 1.0f - t;
-            Reals picture = drawn + t * beneath;
-            if (goal.encoded && channel < 3) {
-                picture.store(rendered.v);
-                encode(rendered, slope);
-                picture = Reals::load(rendered.v);
-                if (goal.on_noise) {
-                    Row unused;
-                    encode(expected[channel], unused);
-                }
-            }
-            const Compared<Reals> c = compared(picture, Reals::load(expected[channel].v), goal.scale, goal.absolute);
-            Reals g = c.slope;
-            if (goal.encoded && channel < 3) g = g * Reals::load(slope.v);
-            g = choose(within, g, 0.0f);
-            losses = losses + choose(within, c.loss, 0.0f);
-            g.store(grad[channel][i].v);
-            sum = sum + g * beneath;
-        }
-        sum.store(behind[i].v);
-    }
-    Row lanes;
-    losses.store(lanes.v);
-    double loss = 0.0;
-    for (int j = 0; j < kTile; ++j) loss += lanes.v[j];
-    return loss;
 }
 
 // Composites, compares and differentiates at once: the stack is sampled a single time.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "../kernels/candidate.h"
+#include "../kernels/pixel_loss.h"
 #include "plan.h"
 
 namespace smalti {
@@ -26,6 +27,15 @@ struct Scratch {
     std::size_t used = 0;   // of `values`
 };
 
+// A loss that is a sum of terms, over an opaque background.
+struct LossTerms {
+    PixelFactors<float> pixel;  // for sums over pixels and channels of color
+    float alpha;                // for the squared difference of the sprites' alpha and the target's
+    const float* weights;       // [height, width], or null for 1 everywhere
+    const float* target_alpha;  // [height, width]
+    const float* gradient;      // [3, height, width], of further terms by the display-encoded colors; or null
+};
+
 // What a picture is compared with: its loss is the sum over pixels and channels of the squared (or absolute) difference
 // to `image` [height, width, 4], and `scale` times that sum is differentiated.
 struct Goal {
@@ -38,6 +48,8 @@ struct Goal {
     // composited over the noise of this key, see display.h.
     bool on_noise = false;
     std::uint32_t noise_key = 0;
+    // What is differentiated instead of the squared difference; the loss that is returned remains that, over colors.
+    const LossTerms* terms = nullptr;
 };
 
 struct TileKernels {
@@ -50,6 +62,10 @@ struct TileKernels {
     // Composites, compares and differentiates the tile at once; returns its part of the loss, not scaled.
     double (*step)(const Scene& scene, const Plan& plan, int tile, const Goal& goal, PairGradient* gradients,
                    Scratch& scratch);
+    // Writes the display-encoded colors of one tile of an image [height, width, 4], drawn without a background, and those
+    // of the goal into planes [3, height, width].
+    void (*show)(const Scene& scene, const Plan& plan, int tile, const Goal& goal, const float* image, float* shown,
+                 float* expected);
     // For each of the tile's pairs, by how much the sum of squared differences to goal [height, width, 4] grows in the
     // tile if the sprite is removed; or, for a candidate, its coefficients. `entries`: [sprites], or null where all are
     // drawn.

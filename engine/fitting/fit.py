@@ -9,15 +9,12 @@ from functools import lru_cache, partial
 from typing import Any, SupportsFloat
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from smalti.bridge.composition import PER_FRAME
 from smalti.bridge.job import BlendSpace
 
 from ..arrays import Float32Array
-from ..cpu import threads_to_kernels
 from ..raster import Scene, build_atlas, draw
 from ..raster.atlas import texels_for
 from ..sprites import Sprites
@@ -47,7 +44,6 @@ class Fit:
         SmaltiError: a constraint leaves no room (see `smalti.engine.fitting.constraints.region.Region`).
     """
 
-    @threads_to_kernels()
     def __init__(self, plan: FitPlan) -> None:
         self.frames = plan.frames
         self.frame = 0
@@ -98,7 +94,6 @@ class Fit:
         """Whether every frame has had its steps."""
         return self.frame == self.frames - 1 and self.optimiser.finished
 
-    @threads_to_kernels()
     def step(self) -> SupportsFloat:
         """Make one gradient step, of the next frame where this one is finished. Returns as `Optimiser.step`."""
         if self.optimiser.finished:
@@ -144,7 +139,6 @@ class Fit:
             sprites = self._constraints.repair(sprites, self._refinement(3))
         return sprites
 
-    @threads_to_kernels()
     def result(self, frame: int | None = None) -> dict[str, NDArray[Any]]:
         """The arrays of `smalti.bridge.composition`.
 
@@ -158,7 +152,6 @@ class Fit:
         per_frame = {name: np.stack([getattr(each, name) for each in frames]) for name in PER_FRAME}
         return {"template": frames[0].template, **per_frame}
 
-    @threads_to_kernels()
     def report(self) -> list[dict[str, float]]:
         """For each frame so far, what constraints that are no guarantee have come to (see `Constraint.report`)."""
         if self._constraints is None:
@@ -180,7 +173,6 @@ class Fit:
         state["reported"] = np.array(names, np.str_)
         return state | self.optimiser.state()
 
-    @threads_to_kernels()
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go back to what `state` returned. Raises KeyError, ValueError or IndexError where it does not fit."""
         self.frame = int(state["frame"])
@@ -218,21 +210,21 @@ class Fit:
         self._finished = None
         objective = self.optimiser.objective
         if objective.loss is not None and Needs.PREVIOUS in objective.loss.needs and not is_new:
-            objective.previous = self._drawn(self._done[-1]), torch.from_numpy(before)
+            objective.previous = self._drawn(self._done[-1]), before
 
-    def _drawn(self, sprites: Sprites) -> Tensor:
+    def _drawn(self, sprites: Sprites) -> Float32Array:
         """Sprites without a background, [H, W, 4] premultiplied, in the blend space."""
         settings = self._settings
         scene = Scene(
             sprites.affine(self._shapes),
-            torch.from_numpy(sprites.opacity),
-            torch.from_numpy(sprites.tint),
-            torch.from_numpy(sprites.template),
+            sprites.opacity,
+            sprites.tint,
+            sprites.template,
             self._atlas,
             self._size,
             mix=settings.colour_mix,
         )
-        return draw(scene, settings.back_end)
+        return np.asarray(draw(scene, settings.back_end), np.float32)
 
     def _placed_again(self, target: Float32Array, sprites: Sprites) -> Sprites:
         """The same templates where a new scene has use for them, float64."""
@@ -295,7 +287,7 @@ def is_new_scene(
         space: their blend space.
         settings: thresholds.
     """
-    a, b = (display_encode(torch.from_numpy(frame), space).numpy().astype(np.float64) for frame in (before, now))
+    a, b = (display_encode(frame, space).astype(np.float64) for frame in (before, now))
     changed = float(((a - b) ** 2).mean()) > settings.cut
     a, b = (frame - frame.mean(axis=(0, 1)) for frame in (a, b))
     was, now_is, both = (float((one * other).mean()) for one, other in ((a, a), (b, b), (a, b)))

@@ -6,16 +6,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, SupportsFloat
+from typing import Protocol, SupportsFloat
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from smalti.bridge.job import BlendSpace
 
-from ..arrays import Float64Array
+from ..arrays import AnyArray, Float32Array, Float64Array
 from ..raster import Atlas, Scene, Step, fused_step
 from ..sprites import Sprites
 from .objective import ImageObjective
@@ -39,8 +36,8 @@ class StepConstraints(Protocol):
         ...
 
     def penalty_gradient(
-        self, scene: Scene[Tensor], cover: Tensor, memory: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self, scene: Scene[Float64Array], cover: Float32Array, memory: Float64Array | None
+    ) -> tuple[Float64Array, Float64Array, Float64Array]:
         """The gradient of what is added to the loss, and what the next step is given as `memory`."""
         ...
 
@@ -127,9 +124,7 @@ class Optimiser:
         self.parameters = Parameters(
             sprites, shapes, settings.alpha_max, settings.max_logit, settings.locked, settings.schedule.betas
         )
-        # A learning rate for each sprite is more than a fused step knows, and so is any other loss.
-        unfused = settings.schedule.in_pixels or objective.loss is not None
-        self._fused = None if unfused else fused_step(settings.back_end, atlas)
+        self._fused = fused_step(settings.back_end, atlas)
 
     @property
     def finished(self) -> bool:
@@ -175,33 +170,28 @@ class Optimiser:
         """The sprites now, float32."""
         return self.parameters.sprites()
 
-    def scene(self, shown: Float64Array | float = 1.0, lod_bias: float = 0.0) -> Scene[Tensor]:
-        """The sprites on the canvas at the level of now, without a background, differentiable in the parameters.
+    def scene(self, shown: Float64Array | float = 1.0) -> Scene[AnyArray]:
+        """The sprites on the canvas at the level of now, without level-of-detail bias and background.
 
         Args:
             shown: factor of the opacities, one number or [N].
-            lod_bias: level-of-detail bias, mip levels.
         """
-        self.parameters.fetch()
-        p = self.parameters.tensors
-        affine = self.objective.on_canvas(self.parameters.affine())
-        opacity = self.settings.alpha_max * p["opacity"].sigmoid() * torch.as_tensor(shown)
+        parameters = self.parameters
         return Scene(
-            affine,
-            opacity,
-            p["tint"].sigmoid(),
-            self.parameters.template,
+            self.objective.on_canvas(parameters.affine()),
+            parameters.opacity * shown,
+            parameters.tint,
+            parameters.template,
             self._atlas,
             self.objective.canvas.size,
             mix=self.settings.colour_mix,
-            lod_bias=lod_bias,
         )
 
-    def state(self) -> dict[str, NDArray[Any]]:
+    def state(self) -> dict[str, AnyArray]:
         """Everything that a later `restore` needs to go on as if nothing had happened."""
         return {"done": np.array(self.done), **self.parameters.state()}
 
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def restore(self, state: Mapping[str, AnyArray]) -> None:
         """Go back to what `state` returned. Raises KeyError or ValueError where it does not fit this problem."""
         self.parameters.restore(state)
         self.done = int(state["done"])
@@ -209,57 +199,38 @@ class Optimiser:
         self.objective.choose_level(self.settings.pyramid, max(self.done - 1, 0) / max(self.settings.steps, 1))
 
     def _step(self, frozen: frozenset[str], penalized: bool) -> SupportsFloat:
+        """A step inside the back end; parameters and moments are those after it."""
         settings, schedule, progress = self.settings, self.settings.schedule, self.progress
         learning_rates = schedule.learning_rates_at(
             progress, self.done, max(self.size), settings.learning_rate_factor
         ) | dict.fromkeys(frozen, 0.0)
-        lod_bias = schedule.lod_bias_at(progress)
         self.objective.choose_level(settings.pyramid, progress)
         penalty = self._penalty_gradient() if penalized else None
-        if self._fused is not None:
-            return self._fused_step(lod_bias, learning_rates, penalty)
-        loss = self.objective.backward(self.scene(lod_bias=lod_bias), self.done, settings.back_end)
-        if penalty is not None:
-            scene = self.scene()
-            torch.autograd.backward((scene.affine, scene.opacity), penalty)
-        factors = None
-        if schedule.in_pixels:
-            # A step of a pixel is one of 1 / scale of its logarithm; Adam's steps do not depend on the unit.
-            factors = {"log_scale": (-self.parameters.tensors["log_scale"].detach()).exp()}
-        self.parameters.adam.step(learning_rates, factors)
-        self.parameters.clamp(settings.size_range, self.size, self._min_opacity, frozen)
-        return loss
-
-    def _penalty_gradient(self) -> tuple[Tensor, Tensor]:
-        """The gradient of the constraints' penalty by the maps from drawn pixels [N, 6] and by the opacities [N]."""
-        assert self.constraints is not None
-        with torch.no_grad():
-            scene = self.scene()
-        cover = self.objective.canvas.target[..., 3]
-        by_affine, by_opacity, memory = self.constraints.penalty_gradient(scene, cover, self.parameters.memory)
-        self.parameters.memory = memory
-        return by_affine, by_opacity
-
-    def _fused_step(
-        self, lod_bias: float, learning_rates: Mapping[str, float], penalty: tuple[Tensor, Tensor] | None
-    ) -> SupportsFloat:
-        """A whole step inside the back end; parameters and moments are those after it."""
-        assert self._fused is not None
         self.parameters.bind(self._fused)
-        settings, canvas = self.settings, self.objective.canvas
+        canvas = self.objective.canvas
         low, high = (math.log(0.5 * bound) for bound in settings.size_range)
         step = Step(
             learning_rates=learning_rates,
-            adam=self.parameters.adam.begin_step(),
-            goal=(canvas.target if canvas.goal is None else canvas.goal).numpy(),
-            background=None if canvas.background is None else canvas.background.numpy(),
+            adam=self.parameters.moments.begin_step(),
+            goal=canvas.target if canvas.goal is None else canvas.goal,
+            background=canvas.background,
             noise_key=self.objective.noise_key(self.done),
             pixel=canvas.pixel,
             encoded=settings.blend_space == "linear",
             mix=settings.colour_mix,
-            lod_bias=lod_bias,
+            lod_bias=schedule.lod_bias_at(progress),
             alpha_max=settings.alpha_max,
             bounds=(low, high, settings.max_logit, float(self.size[1]), float(self.size[0]), self._min_opacity),
-            penalty=None if penalty is None else (penalty[0].numpy(), penalty[1].numpy()),
+            loss=self.objective.step_loss(self.done),
+            scale_in_pixels=schedule.in_pixels,
+            penalty=penalty,
         )
         return self._fused(step)
+
+    def _penalty_gradient(self) -> tuple[Float64Array, Float64Array]:
+        """The gradient of the constraints' penalty by the maps from drawn pixels [N, 6] and by the opacities [N]."""
+        assert self.constraints is not None
+        cover = self.objective.canvas.target[..., 3]
+        by_affine, by_opacity, memory = self.constraints.penalty_gradient(self.scene(), cover, self.parameters.memory)
+        self.parameters.memory = memory
+        return by_affine, by_opacity

@@ -13,8 +13,7 @@ from smalti.bridge.loss import parse_loss
 
 from ..arrays import BoolArray, Float32Array
 from .groups import Group
-from .objective.losses import Objective
-from .objective.vgg import Features
+from .objective.losses import Objective, PictureDistance
 from .optimiser import OptimiserSettings
 from .strategy import Strategy
 from .strategy.presets import STRATEGIES
@@ -95,7 +94,7 @@ def optimiser_settings(
     )
 
 
-def objective_of(job: JobSpec, features: Features | None, weight_map: Float32Array | None) -> Objective:
+def objective_of(job: JobSpec, features: PictureDistance | None, weight_map: Float32Array | None) -> Objective:
     """What a job minimizes.
 
     Args:

@@ -39,7 +39,8 @@ def resolve_device(requested: str) -> str:
             logger.warning("The GPU is not used: %s", reason)
             device = next(name for name in available_devices() if not BACK_ENDS[name].is_gpu)
     elif requested == AUTO:
-        for unavailable in filter(None, (back_end.unavailable() for back_end in BACK_ENDS.values())):
+        gpus = (back_end.unavailable() for back_end in BACK_ENDS.values() if back_end.is_gpu)
+        for unavailable in filter(None, gpus):
             level = logging.WARNING if unavailable.fixable else logging.INFO
             logger.log(level, "The GPU is not used: %s", unavailable)
     return device
@@ -55,11 +56,9 @@ def _fault(device: str) -> str | None:
 @cache
 def _wrong_result(device: str) -> str | None:
     """What is wrong with a GPU's drawing, found by a test scene that it draws once; None if nothing is."""
-    from ..raster.self_check import matches_reference
+    from ..raster.self_check import agrees_with_cpu
 
     try:
-        return (
-            None if matches_reference(device) else "It computes something else than the CPU does (see smalti doctor)."
-        )
+        return None if agrees_with_cpu(device) else "It computes something else than the CPU does (see smalti doctor)."
     except Exception as fault:  # a driver can fail in any way, and the CPU is there
         return f"It fails ({' '.join(str(fault).split())[:200]})."

@@ -24,7 +24,7 @@ from ..fitting.constraints.palette import palette_colors
 from ..fitting.fit import Fit
 from ..fitting.groups import Group
 from ..fitting.initialise.background import background_color
-from ..fitting.objective.vgg import Features
+from ..fitting.objective.losses import PictureDistance
 from ..fitting.plan import FitPlan, objective_of, optimiser_settings, strategy_of
 from ..fitting.strategy import Strategy
 from ..templates import Template, load_templates, uniquely_named
@@ -71,7 +71,7 @@ class Inputs:
     steps: int
     frame_steps: int
     device: str
-    features: Features | None
+    features: PictureDistance | None
     strategy: Strategy
 
     @property

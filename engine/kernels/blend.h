@@ -23,8 +23,6 @@ constexpr bool kShowsTint = kind != Colour::bitmap;
 template <Colour kind>
 constexpr bool kShowsBitmap = kind != Colour::tint;
 
-SMALTI_INLINE float choose(bool condition, float a, float b) { return condition ? a : b; }
-
 // A sprite's contribution to one channel: its tint times `weight` = o q T, its bitmap's color times `through` = o T.
 template <Colour kind, class R>
 SMALTI_INLINE R contribution(R weight, float shared_tint, R through, float bitmap_share, R bitmap) {

@@ -48,6 +48,21 @@ SMALTI_INLINE R clamped(R value, R low, R high) {
     return value < low ? low : (value > high ? high : value);
 }
 
+SMALTI_INLINE float choose(bool condition, float a, float b) { return condition ? a : b; }
+SMALTI_INLINE double choose(bool condition, double a, double b) { return condition ? a : b; }
+
+// What one number of V is: of a vector of floats, float.
+template <class V>
+struct NumberType {
+    using Type = float;
+};
+template <>
+struct NumberType<double> {
+    using Type = double;
+};
+template <class V>
+using NumberOf = typename NumberType<V>::Type;
+
 // Neither infinite nor not a number.
 template <class R>
 SMALTI_INLINE bool is_finite(R value) {

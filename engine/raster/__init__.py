@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The differentiable rasteriser: a `Scene`, the operations on it, and the back ends that compute them.
 
-`composite` is the whole of it for who wants one function; the engine makes a `Scene` and calls `draw`, `image_loss`,
-`removal_errors` and `evaluate_candidates`.
+Everything is on arrays: `draw`, `drawing`, `image_loss`, `removal_errors`, `evaluate_candidates`, and
+whole steps of an optimizer (`fused_step`). `smalti.engine.pytorch` has the same as functions that torch differentiates.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from ..devices import BACK_ENDS
 from .atlas import Atlas, build_atlas
 from .backends import FINISHED_BACK_END, fused_step
 from .candidates import Candidates, CandidateScores, StackPosition, optimal_opacity_and_tint
-from .operations import draw, evaluate_candidates, image_loss, removal_errors
-from .scene import STOP, ArrayT, Gradients, Scene
+from .loss import StepLoss
+from .operations import Drawing, draw, drawing, evaluate_candidates, image_loss, removal_errors
+from .scene import STOP, Gradients, Scene
 from .step import FusedStep, Step
 
 __all__ = [
@@ -22,34 +23,19 @@ __all__ = [
     "Atlas",
     "CandidateScores",
     "Candidates",
+    "Drawing",
     "FusedStep",
     "Gradients",
     "Scene",
     "StackPosition",
     "Step",
+    "StepLoss",
     "build_atlas",
-    "composite",
     "draw",
+    "drawing",
     "evaluate_candidates",
     "fused_step",
     "image_loss",
     "optimal_opacity_and_tint",
     "removal_errors",
 ]
-
-
-def composite(
-    affine: ArrayT,
-    opacity: ArrayT,
-    tint: ArrayT,
-    template: ArrayT,
-    atlas: Atlas,
-    size: tuple[int, int],
-    background: ArrayT | None = None,
-    mix: float = 0.0,
-    lod_bias: float = 0.0,
-    stop: float = STOP,
-    back_end: str = FINISHED_BACK_END,
-) -> ArrayT:
-    """`draw` with the fields of a `Scene` as arguments. Raises ValueError as both."""
-    return draw(Scene(affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop), back_end)

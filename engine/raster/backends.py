@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Protocol, cast
 
@@ -19,10 +20,12 @@ FINISHED_BACK_END = "cpu"
 class Operations(Protocol):
     """The functions of a back end's module. They take and return plain arrays and know nothing of autograd.
 
-    NumPy arrays give NumPy arrays. A back end on a GPU also takes arrays in its memory, by DLPack, and then returns
-    such arrays. A module may also have a class `FusedStep` (atlas), and a function `why_not` () that tries out what
+    NumPy arrays give NumPy arrays. A back end on a GPU also takes arrays in its memory, and then returns such arrays.
+    A module also has a class `FusedStep` (atlas), and may have a function `why_not` () that tries out what
     `smalti.engine.devices.BackEnd.unavailable` cannot look at, and returns the reason why it does not work, or None.
     """
+
+    FusedStep: Callable[[Atlas], FusedStep]
 
     def forward(self, scene: Scene[Any]) -> tuple[Any, Any]:
         """Composite a scene.
@@ -64,10 +67,9 @@ def operations(back_end: str) -> Operations:
     return cast(Operations, import_module(BACK_ENDS[back_end].module))
 
 
-def fused_step(back_end: str, atlas: Atlas) -> FusedStep | None:
-    """The back end's fused step for sprites of this atlas, None if it has none. Raises as `operations`."""
-    make = getattr(operations(back_end), "FusedStep", None)
-    return None if make is None else cast(FusedStep, make(atlas))
+def fused_step(back_end: str, atlas: Atlas) -> FusedStep:
+    """The back end's fused step for sprites of this atlas. Raises as `operations`."""
+    return operations(back_end).FusedStep(atlas)
 
 
 def why_not(back_end: str) -> str | None:

@@ -1,23 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operations on a scene, by any back end. Scenes of torch tensors are differentiable, those of NumPy arrays not."""
+"""The operations on a scene of arrays, by any back end. `smalti.engine.pytorch` wraps them for autograd."""
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any, Literal, TypeGuard, cast
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, cast
 
-from .backends import operations
+from .backends import Operations, operations
 from .candidates import Candidates, CandidateScores, check_candidates
-from .scene import ArrayT, Scene, check_goal
+from .scene import ArrayT, Gradients, Scene, check_goal
 
-if TYPE_CHECKING:
-    from torch import Tensor
+LossKind = Literal["mse", "l1"]
 
 
 def draw(scene: Scene[ArrayT], back_end: str) -> ArrayT:
     """Composite a scene. The formula stands in docs/forward-model.md.
-
-    Differentiable in `affine`, `opacity` and `tint`, once (no second derivatives); everything else is a constant.
 
     Args:
         scene: what to draw.
@@ -28,27 +25,45 @@ def draw(scene: Scene[ArrayT], back_end: str) -> ArrayT:
         `affine` from the reference. An array of the scene's kind, where its `affine` is.
 
     Raises:
-        ValueError: unknown back end, or a background that wants a gradient.
+        ValueError: unknown back end.
     """
-    if _holds_tensors(scene):
-        from . import autograd
-
-        return cast(ArrayT, autograd.draw(scene, operations(back_end)))
     return cast(ArrayT, operations(back_end).forward(scene)[0])
 
 
+@dataclass(frozen=True, eq=False)
+class Drawing(Generic[ArrayT]):
+    """A picture, and what its gradients need.
+
+    Attributes:
+        image: as `draw` returns it.
+    """
+
+    image: ArrayT
+    _saved: Any
+    _operations: Operations
+
+    def gradients(self, grad_image: ArrayT) -> Gradients[ArrayT]:
+        """The gradients of sum(grad_image * image), any number of times. grad_image: [height, width, 4]."""
+        if tuple(grad_image.shape) != tuple(self.image.shape):
+            raise ValueError(f"the gradient must have shape {tuple(self.image.shape)}, not {tuple(grad_image.shape)}")
+        return self._operations.backward(self._saved, grad_image)
+
+
+def drawing(scene: Scene[ArrayT], back_end: str) -> Drawing[ArrayT]:
+    """`draw`, for who also wants gradients. Raises as it."""
+    chosen = operations(back_end)
+    image, saved = chosen.forward(scene)
+    return Drawing(image, saved, chosen)
+
+
 def image_loss(
-    scene: Scene[ArrayT],
-    goal: ArrayT,
-    back_end: str,
-    kind: Literal["mse", "l1"] = "mse",
-    encoded: bool = False,
-) -> Any:
-    """The difference between what `draw` returns and a goal, differentiable like it (faster in one).
+    scene: Scene[ArrayT], goal: ArrayT, back_end: str, kind: LossKind = "mse", encoded: bool = False
+) -> tuple[Any, Gradients[ArrayT]]:
+    """The difference between what `draw` returns and a goal, with its gradients, in one pass.
 
     Args:
         scene, back_end: as `draw`.
-        goal: [height, width, 4] float, premultiplied, in the blend space; a constant.
+        goal: [height, width, 4] float, premultiplied, in the blend space.
         kind: ``"mse"``, the squared difference, or ``"l1"``, the absolute one (whose slope at 0 is 0). Both are the
             mean over the pixels and the three channels of color, to whose differences that of alpha is added: over an
             opaque background it is 0.
@@ -56,8 +71,7 @@ def image_loss(
             through the sRGB curve first. The goal's have done so already.
 
     Returns:
-        A scalar tensor, or for NumPy arrays a number: float64 from the CPU and from CUDA, the type of `affine` from
-        the reference.
+        The loss (float64 from the CPU and from CUDA, the type of `affine` from the reference), and the gradients.
 
     Raises:
         ValueError: as `draw`, an unknown kind, or a goal of another size.
@@ -65,11 +79,7 @@ def image_loss(
     if kind not in ("mse", "l1"):
         raise ValueError(f"kind must be mse or l1, not {kind!r}")
     check_goal(scene, goal)
-    if _holds_tensors(scene):
-        from . import autograd
-
-        return autograd.image_loss(scene, goal, operations(back_end), kind == "l1", encoded)
-    return float(operations(back_end).loss_and_gradients(scene, goal, kind == "l1", encoded)[0])
+    return operations(back_end).loss_and_gradients(scene, goal, kind == "l1", encoded)
 
 
 def removal_errors(scene: Scene[ArrayT], goal: ArrayT, back_end: str) -> ArrayT:
@@ -86,7 +96,7 @@ def removal_errors(scene: Scene[ArrayT], goal: ArrayT, back_end: str) -> ArrayT:
         ValueError: as `image_loss`.
     """
     check_goal(scene, goal)
-    return _evaluate(scene, goal, None, back_end).removal_errors
+    return cast(ArrayT, operations(back_end).evaluate_candidates(scene, goal, None).removal_errors)
 
 
 def evaluate_candidates(
@@ -107,22 +117,4 @@ def evaluate_candidates(
     """
     check_goal(scene, goal)
     check_candidates(scene, candidates)
-    return _evaluate(scene, goal, candidates, back_end)
-
-
-def _evaluate(
-    scene: Scene[ArrayT], goal: ArrayT, candidates: Candidates[ArrayT] | None, back_end: str
-) -> CandidateScores[ArrayT]:
-    if _holds_tensors(scene):
-        from . import autograd
-
-        return cast(
-            CandidateScores[ArrayT], autograd.evaluate_candidates(scene, goal, candidates, operations(back_end))
-        )
     return operations(back_end).evaluate_candidates(scene, goal, candidates)
-
-
-def _holds_tensors(scene: Scene[Any]) -> TypeGuard[Scene[Tensor]]:
-    """Whether the arrays are torch tensors; torch is not imported to find out."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(scene.affine, torch.Tensor)

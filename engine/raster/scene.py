@@ -13,7 +13,7 @@ STOP = 1e-4
 
 
 class Array(Protocol):
-    """A NumPy array, a torch tensor, or another array that can be exchanged by DLPack."""
+    """A NumPy array, or an array in a GPU's memory."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -24,8 +24,6 @@ class Array(Protocol):
 
     def __getitem__(self, index: Any, /) -> Any: ...
 
-    def __dlpack__(self, *, stream: Any = None) -> Any: ...
-
 
 ArrayT = TypeVar("ArrayT", bound=Array)
 
@@ -34,7 +32,8 @@ ArrayT = TypeVar("ArrayT", bound=Array)
 class Scene(Generic[ArrayT]):
     """N sprites, index 0 at the bottom, and the canvas they are composited on. Checked when it is made.
 
-    Variants are made by `dataclasses.replace`. All arrays are of one kind: NumPy arrays, or torch tensors. A sprite
+    Variants are made by `dataclasses.replace`. All arrays are of one kind: NumPy arrays, or a GPU's (or, in
+    `smalti.engine.pytorch`, torch's tensors). A sprite
     whose numbers are not finite, or whose map cannot be inverted, is not drawn and has gradient 0.
 
     Attributes:

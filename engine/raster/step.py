@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol, SupportsFloat
 
 from ..arrays import AnyArray, Float32Array, Float64Array
+from .loss import StepLoss
 
 PARAMETERS = ("x", "y", "log_scale", "theta", "opacity", "tint")
 """What a step changes, in the kernels' order. Opacity and tint are logits."""
@@ -15,7 +16,7 @@ PARAMETERS = ("x", "y", "log_scale", "theta", "opacity", "tint")
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One step of Adam on `image_loss` (mse).
+    """One step of Adam.
 
     Attributes:
         learning_rates: by the names in `PARAMETERS`; a parameter with 0 is left exactly as it is.
@@ -30,6 +31,8 @@ class Step:
         alpha_max: opacity of a sprite whose logit is infinite.
         bounds: least and largest log scale, largest logit, the canvas's width and height, and the least logit of an
             opacity.
+        loss: what is minimized; None is `image_loss` (mse).
+        scale_in_pixels: the learning rate of log_scale is that of the scale in canvas pixels.
         penalty: the gradient of what is added to the loss, by the maps from drawn pixels [N, 6] and by the opacities
             [N]; None where nothing is. Recognised by its memory between two calls of `FusedStep.bind`.
     """
@@ -45,11 +48,13 @@ class Step:
     lod_bias: float
     alpha_max: float
     bounds: tuple[float, float, float, float, float, float]
+    loss: StepLoss | None = None
+    scale_in_pixels: bool = False
     penalty: tuple[Float64Array, Float64Array] | None = None
 
 
 class FusedStep(Protocol):
-    """Whole steps of Adam on `image_loss` (mse), from the parameters to the parameters, that never leave the kernels.
+    """Whole steps of Adam, from the parameters to the parameters, that never leave the kernels.
 
     The result is that of the operations one after another, within rounding. Parameters and their first and second
     moments go by the names in `PARAMETERS`: [N] float64, ``tint`` [N, 3]. A name without moments is frozen.
@@ -81,6 +86,7 @@ class FusedStep(Protocol):
         """Make one step.
 
         Returns:
-            The loss before the step, over three channels. It may still be under way on a GPU: `float` waits for it.
+            The mean squared difference of display-encoded colors before the step, whatever is minimized; only where
+            terms written in Python are not finite, their value. It may still be under way on a GPU: `float` waits.
         """
         ...

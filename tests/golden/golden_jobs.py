@@ -143,17 +143,14 @@ def hash_of(*parts: object) -> str:
 
 
 def kind_of_machine() -> str:
-    """What decides about the last bit: processor, instruction set, NumPy, torch."""
-    import torch
-
+    """What decides about the last bit: processor, instruction set, NumPy."""
     from smalti.engine.cpu import instruction_set
 
     model = ""
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         model = next((line for line in lines if line.startswith("model name")), "")
-    capability = torch.backends.cpu.get_cpu_capability()
-    return hash_of(platform.machine(), model, instruction_set(), capability, np.__version__, torch.__version__)
+    return hash_of(platform.machine(), model, instruction_set(), np.__version__)
 
 
 def without_paths(value: Any, root: str) -> Any:
@@ -193,21 +190,20 @@ def hashes_of(folder: Path, root: Path) -> dict[str, Any]:
 
 def run(name: str, settings: Mapping[str, Any], root: Path) -> dict[str, Any]:
     """Do one job, here and through the worker."""
-    import torch
-
     from smalti.bridge.job import JobSpec
     from smalti.bridge.schema import from_mapping
     from smalti.engine import resume_job, run_job
+    from smalti.engine.thread_count import on_threads
 
-    torch.set_num_threads(THREADS)
     job = from_mapping(JobSpec, dict(settings), name)
     out = root / f"job-{name}"
-    if name == "resumed":
-        steps = iter(range(1000))
-        run_job(job, out, should_stop=lambda: next(steps) >= 35)
-        resume_job(out)
-    else:
-        run_job(job, out)
+    with on_threads(THREADS):
+        if name == "resumed":
+            steps = iter(range(1000))
+            run_job(job, out, should_stop=lambda: next(steps) >= 35)
+            resume_job(out)
+        else:
+            run_job(job, out)
     found = hashes_of(out, root)
     if name in ("still", "film"):
         found["events"] = hash_of(events_of(dict(settings), root / f"worker-{name}"))

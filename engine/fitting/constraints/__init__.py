@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from ...arrays import Float32Array
+from ...arrays import AnyArray, Float32Array, Float64Array
 from ...raster import Scene
 from ...sprites import Sprites
 from ..optimiser import Optimiser
@@ -69,17 +68,17 @@ class Constraints:
         return frozenset().union(*(item.frozen(done) for item in self._items))
 
     def penalty_gradient(
-        self, scene: Scene[Tensor], cover: Tensor, memory: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self, scene: Scene[AnyArray], cover: Float32Array, memory: Float64Array | None
+    ) -> tuple[Float64Array, Float64Array, Float64Array]:
         """See `Constraint.penalty_gradient`: the sums, and the memories [N, P] of the P constraints with a penalty."""
-        by_affine, by_opacity = torch.zeros_like(scene.affine), torch.zeros_like(scene.opacity)
+        by_affine, by_opacity = np.zeros_like(scene.affine), np.zeros_like(scene.opacity)
         memories = []
         for i, item in enumerate(self._penalties):
             own = None if memory is None else memory[:, i]
             of_affine, of_opacity, kept = item.penalty_gradient(scene, cover, own)
             by_affine, by_opacity = by_affine + of_affine, by_opacity + of_opacity
             memories.append(kept)
-        return by_affine, by_opacity, torch.stack(memories, dim=1)
+        return by_affine, by_opacity, np.stack(memories, axis=1)
 
     def before_projection(self, parameters: Parameters) -> Sprites | None:
         """The sprites before a step, float64; None where no constraint projects them after it."""

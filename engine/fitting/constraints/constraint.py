@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
 from smalti.bridge.job import JobSpec
 
-from ...arrays import BoolArray, Float32Array, Float64Array
+from ...arrays import AnyArray, BoolArray, Float32Array, Float64Array
 from ...raster import Atlas, Scene
 from ...sprites import Sprites
 from ..groups import Group
@@ -111,8 +110,8 @@ class Constraint:
         return frozenset()
 
     def penalty_gradient(
-        self, scene: Scene[Tensor], cover: Tensor, memory: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self, scene: Scene[AnyArray], cover: Float32Array, memory: Float64Array | None
+    ) -> tuple[Float64Array, Float64Array, Float64Array]:
         """The gradient of what is added to the loss.
 
         Args:

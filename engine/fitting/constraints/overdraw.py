@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Overdraw (depth complexity): penalties on too many layers, and on their being many here and few there.
 
-With all opacities divided by a thousand, a picture's alpha is nearly the sum of all sprites' alphas, differentiable.
+With all opacities divided by a thousand, a picture's alpha is nearly the sum of all sprites' alphas.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from ...arrays import Float32Array
-from ...raster import Scene, draw
+from ...arrays import AnyArray, Float32Array, Float64Array, FloatArray
+from ...raster import Scene, draw, drawing
 from ...sprites import Sprites
+from ..strategy.importance import one_channel
 from .constraint import Constraint, ConstraintContext
 from .visible_fraction import FinishedCanvas
 
@@ -67,41 +67,67 @@ class Overdraw(Constraint):
             return None
         return cls(job.max_overlap, job.even_coverage, context.canvas, context.settings.steps)
 
-    def layers(self, scene: Scene[Tensor]) -> Tensor:
-        """[h, w] float64: the sum of the alphas of all sprites over each pixel, occluded ones too; differentiable."""
-        faint = self._settings.probe_opacity
-        tint = torch.zeros(len(scene), 3, dtype=torch.float64)
-        probe = replace(scene, opacity=faint * scene.opacity, tint=tint, mix=0.0, stop=0.0)
-        return draw(probe, self._canvas.back_end)[..., 3].double() / faint
+    def layers(self, scene: Scene[AnyArray]) -> Float64Array:
+        """[h, w]: the sum of the alphas of all sprites over each pixel, occluded ones too."""
+        return self._counted(draw(self._probe(scene), self._canvas.back_end))
+
+    def _probe(self, scene: Scene[AnyArray]) -> Scene[AnyArray]:
+        """The scene, so faint that its picture's alpha counts layers."""
+        opacity = self._settings.probe_opacity * scene.opacity
+        return replace(scene, opacity=opacity, tint=np.zeros((len(scene), 3)), mix=0.0, stop=0.0)
+
+    def _counted(self, image: Float32Array) -> Float64Array:
+        return image[..., 3].astype(np.float64) / self._settings.probe_opacity
 
     def penalty_gradient(
-        self, scene: Scene[Tensor], cover: Tensor, memory: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self, scene: Scene[AnyArray], cover: Float32Array, memory: Float64Array | None
+    ) -> tuple[Float64Array, Float64Array, Float64Array]:
         """See `Constraint`. Nothing is kept from step to step."""
         settings = self._settings
-        affine, opacity = scene.affine.detach().requires_grad_(), scene.opacity.detach().requires_grad_()
-        mean, spread = mean_and_spread(self.layers(replace(scene, affine=affine, opacity=opacity)), cover)
-        total = settings.uneven * self._even_coverage * spread.square()
+        drawn = drawing(self._probe(scene), self._canvas.back_end)
+        layers = LayerStatistics(self._counted(drawn.image), cover)
+        by_mean, by_spread = 0.0, 2 * settings.uneven * self._even_coverage * layers.spread
         if self._max_overlap is not None:
-            total = total + settings.too_many * (mean / self._max_overlap - 1).clamp(min=0).square()
-        of_affine, of_opacity = torch.autograd.grad(total, (affine, opacity))
-        return of_affine, of_opacity, torch.zeros_like(of_opacity)
+            excess = max(layers.mean / self._max_overlap - 1, 0.0)
+            by_mean = 2 * settings.too_many * excess / self._max_overlap
+        by_layers = layers.gradient(by_mean, by_spread)
+        # The opacities are smaller by that factor, and the alphas are counted larger by it.
+        gradients = drawn.gradients(one_channel(by_layers / settings.probe_opacity, 3))
+        return gradients.affine, settings.probe_opacity * gradients.opacity, np.zeros(len(scene))
 
     def report(self, sprites: Sprites, target: Float32Array) -> dict[str, float]:
         """See `Constraint`: the mean number of layers over a point of the target, and its relative deviation."""
-        with torch.no_grad():
-            layers = self.layers(self._canvas.scene(sprites))
-            mean, spread = mean_and_spread(layers, torch.from_numpy(target[..., 3]))
-        return {"layers": float(mean), "layers_spread": float(spread)}
+        layers = LayerStatistics(self.layers(self._canvas.scene(sprites)), target[..., 3])
+        return {"layers": layers.mean, "layers_spread": layers.spread}
 
     def leaves_free(self, done: int) -> bool:
         """See `Constraint`."""
         return done / self._steps < self._settings.proposals_until
 
 
-def mean_and_spread(layers: Tensor, cover: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean of a number of layers [H, W] over where the target is (its alpha, [H, W]), and its relative deviation."""
-    weight = cover.double() / cover.double().sum().clamp(min=1e-9)
-    mean = (weight * layers).sum()
-    variance = (weight * (layers - mean).square()).sum()
-    return mean, (variance + 1e-12).sqrt() / mean.clamp(min=1e-6)
+class LayerStatistics:
+    """A number of layers over where a target is.
+
+    Args:
+        layers: [H, W] the number.
+        cover: [H, W] alpha of the target.
+
+    Attributes:
+        mean: of the layers over the target.
+        spread: their deviation, relative to the mean.
+    """
+
+    def __init__(self, layers: Float64Array, cover: FloatArray) -> None:
+        alpha = cover.astype(np.float64)
+        self._weight = alpha / max(float(alpha.sum()), 1e-9)
+        self.mean = float((self._weight * layers).sum())
+        self._off = layers - self.mean
+        self._deviation = float(np.sqrt((self._weight * self._off**2).sum() + 1e-12))
+        self.spread = self._deviation / max(self.mean, 1e-6)
+
+    def gradient(self, by_mean: float, by_spread: float) -> Float64Array:
+        """[H, W]: a gradient by mean and spread as one by the layers."""
+        if self.mean > 1e-6:
+            by_mean -= by_spread * self.spread / self.mean
+        by_deviation = by_spread / max(self.mean, 1e-6)
+        return self._weight * (by_mean + by_deviation * self._off / self._deviation)

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import torch
 
 from ...arrays import BoolArray, Float64Array
-from ...raster import FINISHED_BACK_END, Atlas, Scene, draw
+from ...raster import FINISHED_BACK_END, Atlas, Scene, drawing
 from ...raster.atlas import texels_for
-from ...raster.geometry import affine_maps
+from ...raster.geometry import pose_gradient
 from ...sprites import Sprites
+from ..strategy.importance import one_channel
 
 FINER = 2
 """How many times larger a side than the canvas the picture is in which nothing may be outside either."""
@@ -48,7 +48,7 @@ class Overflow:
 
     def __init__(self, inside: BoolArray, atlas_of: Callable[[int], Atlas], shapes: Float64Array) -> None:
         self.inside = whole_pixels(inside)
-        self._outside = {1: torch.from_numpy(~self.inside).double(), FINER: torch.from_numpy(~inside).double()}
+        self._outside = {1: one_channel(~self.inside, 3), FINER: one_channel(~inside, 3)}
         # How many pixels outside lie above and left of each corner: a rectangle holds none if four of these agree.
         self._counts = np.pad(np.cumsum(np.cumsum(~self.inside, axis=0), axis=1), ((1, 0), (1, 0)))
         self._atlas_of, self._shapes = atlas_of, shapes
@@ -88,22 +88,18 @@ class Overflow:
         Returns:
             [M] alpha outside, summed over pixels, and its gradients [M] by ``x``, ``y`` and ``theta``.
         """
-        x, y, scale, aspect, theta = (
-            torch.from_numpy(values.astype(np.float64))
-            for values in (sprites.x, sprites.y, sprites.scale, sprites.aspect, sprites.theta)
-        )
-        shape = torch.from_numpy(self._shapes[sprites.template])
-        template = torch.from_numpy(sprites.template.astype(np.int64))
-        leaves = {"x": x.requires_grad_(), "y": y.requires_grad_(), "theta": theta.requires_grad_()}
-        opacity = torch.full_like(x, self.PROBE_OPACITY).requires_grad_()
-        no_tint = torch.zeros(len(sprites), 3, dtype=torch.float64)
-        total = torch.zeros((), dtype=torch.float64)
+        opacity = np.full(len(sprites), self.PROBE_OPACITY)
+        no_tint = np.zeros((len(sprites), 3))
+        amount: Float64Array = np.zeros(len(sprites))
+        by_place: dict[str, Float64Array] = {name: np.zeros(len(sprites)) for name in ("x", "y", "theta")}
         for zoom, atlas in atlases.items():
             outside = self._outside[zoom]
-            affine = affine_maps(zoom * x, zoom * y, zoom * scale, aspect, theta, shape)
+            affine = sprites.zoomed(zoom).affine(self._shapes)
             size = outside.shape[0], outside.shape[1]
-            image = draw(Scene(affine, opacity, no_tint, template, atlas, size, stop=0.0), FINISHED_BACK_END)
-            total = total + (image[..., 3].double() * outside).sum()
-        gradients = torch.autograd.grad(total, [opacity, *leaves.values()])
-        amount, *by_place = (gradient.numpy() for gradient in gradients)
-        return amount, {name: gradient / self.PROBE_OPACITY for name, gradient in zip(leaves, by_place)}
+            drawn = drawing(Scene(affine, opacity, no_tint, sprites.template, atlas, size, stop=0.0), FINISHED_BACK_END)
+            gradients = drawn.gradients(outside)
+            pose = pose_gradient(affine, gradients.affine)
+            amount += gradients.opacity
+            for name, by_pose in (("x", zoom * pose.x), ("y", zoom * pose.y), ("theta", pose.theta)):
+                by_place[name] += by_pose / self.PROBE_OPACITY
+        return amount, by_place

@@ -10,15 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from ...arrays import Float32Array, Float64Array
-from ...raster import Scene, draw
+from ...arrays import AnyArray, Float32Array, Float64Array
+from ...raster import Scene, drawing
 from ...sprites import Sprites
 from ..optimiser import Optimiser
 from ..picture_statistics import box_mean
-from ..strategy.importance import blending_weights_of, squared_error
+from ..strategy.importance import blending_weights_of, one_channel, squared_error
 from .constraint import Constraint, ConstraintContext, Refinement
 from .repair import RepairSettings, VisibilityRepair
 from .visible_fraction import reds
@@ -90,29 +88,29 @@ class VisibilityConstraint(Constraint):
         return frozenset({"x", "y", "log_scale", "theta", "opacity"})
 
     def penalty_gradient(
-        self, scene: Scene[Tensor], cover: Tensor, memory: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+        self, scene: Scene[AnyArray], cover: Float32Array, memory: Float64Array | None
+    ) -> tuple[Float64Array, Float64Array, Float64Array]:
         """See `Constraint`. It pulls occluded sprites into view, and those above them away and apart.
 
         How much sprites are pulled follows from their visible fractions in the step before, which is the memory: then
         one pass gives both this step's gradient and the next step's fractions.
         """
         settings = self._settings
-        affine, opacity = scene.affine.detach().requires_grad_(), scene.opacity.detach().requires_grad_()
-        whole = self._canvas.whole(replace(scene, affine=affine))
+        whole, back_end = self._canvas.whole(scene), self._canvas.back_end
         if memory is None:
-            fraction = blending_weights_of(scene, self._canvas.back_end) / whole.detach()
-            memory = (settings.headroom * self._min_visibility - fraction).clamp(min=0)
+            memory = self._lack(blending_weights_of(scene, back_end) / whole)
         pull = 2 * settings.weight * memory / (scene.size[0] * scene.size[1])
-        tint = reds(pull).requires_grad_()
-        image = draw(replace(scene, affine=affine, opacity=opacity, tint=tint, mix=0.0), self._canvas.back_end)
-        of_affine, of_opacity, of_tint = torch.autograd.grad(image[..., 0].sum(), (affine, opacity, tint))
+        drawn = drawing(replace(scene, tint=reds(pull), mix=0.0), back_end)
+        of_red = drawn.gradients(one_channel(np.ones(scene.size), 0))
         # A picture's red is linear in the red of each tint, so that gradient is the sprite's blending weight.
-        fraction = of_tint[:, 0] / whole.detach()
+        fraction = of_red.tint[:, 0] / whole
         # What is pulled is the area that shows, and not only the opacity of a sprite that gets smaller.
-        (of_area,) = torch.autograd.grad((pull * fraction * whole).sum(), affine)
-        lack = (settings.headroom * self._min_visibility - fraction).clamp(min=0)
-        return of_area - of_affine, -of_opacity, lack
+        of_area = (pull * fraction)[:, None] * self._canvas.whole_gradient(scene)
+        return of_area - of_red.affine, -of_red.opacity, self._lack(fraction)
+
+    def _lack(self, fraction: Float64Array) -> Float64Array:
+        """By how much visible fractions [N] fall short."""
+        return np.maximum(self._settings.headroom * self._min_visibility - fraction, 0)
 
     def refine(self, at: Refinement) -> None:
         """See `Constraint`."""

@@ -11,15 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from ...arrays import Float64Array
-from ...raster import Atlas, Scene, draw
+from ...arrays import AnyArray, Float64Array
+from ...raster import Atlas, Scene, draw, drawing
 from ...raster.atlas import texels_for
-from ...raster.geometry import affine_maps
+from ...raster.geometry import pose_gradient
 from ...sprites import Sprites
-from ..strategy.importance import blending_weights_of
+from ..strategy.importance import blending_weights_of, one_channel
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +38,14 @@ class FinishedCanvas:
     coverage: Float64Array
     back_end: str
 
-    def scene(self, sprites: Sprites) -> Scene[Tensor]:
+    def scene(self, sprites: Sprites) -> Scene[AnyArray]:
         """The finished picture of these sprites, in black."""
         longest = 2 * float(sprites.half_sizes(self.shapes).max())
         return Scene(
             sprites.affine(self.shapes),
-            torch.from_numpy(sprites.opacity.astype(np.float64)),
-            torch.zeros(len(sprites), 3, dtype=torch.float64),
-            torch.from_numpy(sprites.template.astype(np.int64)),
+            sprites.opacity.astype(np.float64),
+            np.zeros((len(sprites), 3)),
+            sprites.template,
             self.atlas_of(texels_for(longest)),
             self.size,
         )
@@ -55,41 +53,40 @@ class FinishedCanvas:
     def visible(self, sprites: Sprites) -> tuple[Float64Array, Float64Array]:
         """[N], [N]: the blending weight of each sprite and what it shows alone, canvas pixels."""
         scene = self.scene(sprites)
-        return blending_weights_of(scene, self.back_end).numpy(), self.whole(scene).numpy()
+        return blending_weights_of(scene, self.back_end), self.whole(scene)
 
     def visible_fraction(self, sprites: Sprites) -> Float64Array:
         """[N]: how much of each sprite is visible in the finished picture, 0 to 1."""
         weights, whole = self.visible(sprites)
         return weights / whole
 
-    def whole(self, scene: Scene[Tensor]) -> Tensor:
-        """[N]: what sprites show alone at full opacity, in pixels of the scene; differentiable in its maps."""
-        affine = scene.affine
-        determinant = (affine[:, 0] * affine[:, 4] - affine[:, 1] * affine[:, 3]).abs()
-        return 4 * torch.from_numpy(self.coverage)[scene.template.long()] / determinant
+    def whole(self, scene: Scene[AnyArray]) -> Float64Array:
+        """[N]: what sprites show alone at full opacity, in pixels of the scene."""
+        return np.asarray(4 * self.coverage[scene.template] / np.abs(_determinant(scene.affine)))
+
+    def whole_gradient(self, scene: Scene[AnyArray]) -> Float64Array:
+        """[N, 6]: the gradient of `whole` by each sprite's own map."""
+        a, b, _, d, e, _ = scene.affine.T
+        none = np.zeros_like(a)
+        by_determinant = -self.whole(scene) / _determinant(scene.affine)
+        return np.asarray(by_determinant[:, None] * np.stack([e, -d, none, -b, a, none], axis=1))
 
     def splat(self, sprites: Sprites, values: Float64Array) -> Float64Array:
         """[H, W]: a value of each sprite [N], composited as its color would be."""
-        with torch.no_grad():
-            image = draw(replace(self.scene(sprites), tint=reds(torch.from_numpy(values))), self.back_end)
-        plane: Float64Array = image[..., 0].double().numpy()
-        return plane
+        image = draw(replace(self.scene(sprites), tint=reds(values)), self.back_end)
+        return np.asarray(image[..., 0], np.float64)
 
     def scale_gradient(self, sprites: Sprites, values: Float64Array) -> Float64Array:
         """[N]: how the sum of what `splat` returns grows with the logarithm of each sprite's scale, pixels."""
-        log_scale = torch.zeros(len(sprites), dtype=torch.float64, requires_grad=True)
-        x, y, scale, aspect, theta = (
-            torch.from_numpy(column.astype(np.float64))
-            for column in (sprites.x, sprites.y, sprites.scale, sprites.aspect, sprites.theta)
-        )
-        shape = torch.from_numpy(self.shapes[sprites.template])
-        affine = affine_maps(x, y, scale * log_scale.exp(), aspect, theta, shape)
-        image = draw(replace(self.scene(sprites), affine=affine, tint=reds(torch.from_numpy(values))), self.back_end)
-        (gradient,) = torch.autograd.grad(image[..., 0].sum(), log_scale)
-        result: Float64Array = gradient.numpy()
-        return result
+        scene = replace(self.scene(sprites), tint=reds(values))
+        gradients = drawing(scene, self.back_end).gradients(one_channel(np.ones(self.size), 0))
+        return pose_gradient(scene.affine, gradients.affine).log_scale
 
 
-def reds(values: Tensor) -> Tensor:
+def reds(values: Float64Array) -> Float64Array:
     """[N, 3] tints whose red is a value of each sprite [N]."""
-    return torch.stack([values, torch.zeros_like(values), torch.zeros_like(values)], dim=1)
+    return np.stack([values, np.zeros_like(values), np.zeros_like(values)], axis=1)
+
+
+def _determinant(affine: Float64Array) -> Float64Array:
+    return affine[:, 0] * affine[:, 4] - affine[:, 1] * affine[:, 3]

@@ -3,21 +3,15 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from dataclasses import replace
-
 import numpy as np
-import torch
-from torch import Tensor
 
 from smalti.bridge.job import BlendSpace
 
-from ...arrays import Float32Array
-from ...cpu import threads_to_torch
-from ...raster import Scene, draw, image_loss
+from ...arrays import Float32Array, Float64Array
+from ...raster import StepLoss
+from ...raster.noise import key_of, noise_picture
 from .canvas import display_encode, over, reduced_canvas
-from .losses import Loss, Needs, Objective
-from .noise import key_of, noise_picture
+from .losses import Comparison, Loss, Needs, Objective
 
 
 class ImageObjective:
@@ -34,7 +28,7 @@ class ImageObjective:
 
     Attributes:
         canvas: target, background and goal at the pyramid level of now.
-        loss: what compares pictures; None for the mean squared error, which the kernels know.
+        loss: what compares pictures; None for the mean squared error.
         weights: [H, W] how much each pixel counts, with mean 1; None for all alike.
         size: height and width of the full canvas.
         previous: the finished sprites of the frame before, and their target: [H, W, 4] each, premultiplied, in the
@@ -46,10 +40,10 @@ class ImageObjective:
     ) -> None:
         self.space: BlendSpace = space
         self.loss = objective.loss()
-        self.weights = objective.weights(display_encode(torch.from_numpy(target), space).numpy())
+        self.weights = objective.weights(display_encode(target, space))
         self.size = (target.shape[0], target.shape[1])
         self._pictures = target, background
-        self.previous: tuple[Tensor, Tensor] | None = None
+        self.previous: tuple[Float32Array, Float32Array] | None = None
         self._seed = seed
         self.use_level(1)
 
@@ -64,16 +58,16 @@ class ImageObjective:
         if downscale != self._downscale:
             self.use_level(downscale)
 
-    def on_canvas(self, affine: Tensor) -> Tensor:
+    def on_canvas(self, affine: Float64Array) -> Float64Array:
         """Maps from pixels of the full canvas [N, 6] as maps from pixels of the canvas at this level."""
         width, height = self.canvas.pixel
-        return affine * affine.new_tensor([width, height, 1, width, height, 1])
+        return np.asarray(affine * np.array([width, height, 1, width, height, 1]))
 
     def noise_key(self, step: int) -> int | None:
         """Names the noise of a step; None where there is a background."""
         return None if self.canvas.background is not None else key_of(self._seed, step)
 
-    def background_and_goal(self, step: int) -> tuple[Tensor, Tensor]:
+    def background_and_goal(self, step: int) -> tuple[Float32Array, Float32Array]:
         """The background of a step, and the target over it: [h, w, 4] each, in the blend space."""
         canvas = self.canvas
         background = canvas.background
@@ -81,7 +75,7 @@ class ImageObjective:
             background = noise_picture(key_of(self._seed, step), canvas.size)
         return background, over(canvas.target, background)
 
-    def antithetic_backgrounds(self, step: int) -> list[tuple[Tensor, Tensor]]:
+    def antithetic_backgrounds(self, step: int) -> list[tuple[Float32Array, Float32Array]]:
         """As `background_and_goal`, for judging sprites: noise comes with its negative.
 
         Of many small candidates over a covered hole, some match any one noise by chance; none matches both.
@@ -89,58 +83,33 @@ class ImageObjective:
         background, goal = self.background_and_goal(step)
         if self.canvas.background is not None:
             return [(background, goal)]
-        negative = torch.cat([1 - background[..., :3], background[..., 3:]], dim=-1)
+        negative = np.concatenate([1 - background[..., :3], background[..., 3:]], axis=-1)
         return [(background, goal), (negative, over(self.canvas.target, negative))]
 
-    def backward(self, scene: Scene[Tensor], step: int, back_end: str) -> float:
-        """Add the gradient of the loss to what a scene's sprites were computed from.
-
-        Args:
-            scene: the sprites on the canvas at the level of now, without a background.
-            step: number of steps done.
-            back_end: see `smalti.engine.raster.BACK_ENDS`.
-
-        Returns:
-            The mean squared error of display-encoded values, 0 to 1, whatever is minimized; only a loss that is not
-            finite comes as it is.
-        """
-        if self.loss is not None:
-            return self._backward_other(self.loss, scene, step, back_end)
-        background, goal = self.background_and_goal(step)
-        loss: Tensor = image_loss(
-            replace(scene, background=background),
-            display_encode(goal, self.space),
-            back_end,
-            encoded=self.space == "linear",
-        )
-        loss.backward()
-        return float(loss.detach())
-
-    def _backward_other(self, compare: Loss, scene: Scene[Tensor], step: int, back_end: str) -> float:
-        """As `backward`, for a loss that the kernels do not know."""
-        canvas, space = self.canvas, self.space
-        background, goal = self.background_and_goal(step)
-        encoded_goal = display_encode(goal, space) if canvas.goal is None else canvas.goal
-        alone = Needs.OPACITY in compare.needs
-        image = draw(replace(scene, background=None if alone else background), back_end)
-        opacity = (image[..., 3], canvas.target[..., 3]) if alone else None
-        shown = display_encode(over(image, background) if alone else image, space)
-        with threads_to_torch() if Needs.NETWORK in compare.needs else nullcontext():
-            loss = compare(shown, encoded_goal, canvas.weights, opacity, self._previous_over(background))
-            loss.backward()
-        error = (shown.detach() - encoded_goal)[..., :3].square().mean()
-        # Sprites that are not numbers are not drawn, and the error of what is left looks sound.
-        return float(error if loss.detach().isfinite() else loss.detach())
-
-    def _previous_over(self, background: Tensor) -> tuple[Tensor, Tensor] | None:
-        """The frame before and its goal over the background of this step, display-encoded."""
-        if self.previous is None:
+    def step_loss(self, step: int) -> StepLoss | None:
+        """What the step after `step` steps minimizes; None for the mean squared error."""
+        loss, canvas = self.loss, self.canvas
+        if loss is None:
             return None
-        rendered, goal = (display_encode(over(picture, background), self.space) for picture in self.previous)
-        return rendered, goal
+        previous = self._previous_over(step, loss)
 
-    def enlarged(self, plane: Tensor) -> Float32Array:
+        def others(rendered: Float32Array, goal: Float32Array) -> tuple[float, Float32Array]:
+            return loss.others(Comparison(rendered, goal, canvas.weights, previous))
+
+        # In one piece, for the kernels.
+        alpha = np.ascontiguousarray(canvas.target[..., 3]) if "alpha" in loss.factors else None
+        return StepLoss(loss.factors, canvas.weights, alpha, others if loss.has_others else None)
+
+    def _previous_over(self, step: int, loss: Loss) -> Comparison | None:
+        """The frame before and its goal over the background of this step; None where no term needs it."""
+        if self.previous is None or Needs.PREVIOUS not in loss.needs:
+            return None
+        background, _ = self.background_and_goal(step)
+        shown = (display_encode(over(picture, background), self.space)[..., :3] for picture in self.previous)
+        rendered, goal = (np.ascontiguousarray(picture.transpose(2, 0, 1)) for picture in shown)
+        return Comparison(rendered, goal)
+
+    def enlarged(self, plane: Float32Array) -> Float32Array:
         """A plane [h, w] of the canvas at this level, repeated to the full canvas [H, W]."""
         row, column = (np.arange(full) * small // full for full, small in zip(self.size, self.canvas.size, strict=True))
-        result: Float32Array = plane.numpy()[row[:, None], column]
-        return result
+        return np.asarray(plane[row[:, None], column])

@@ -6,13 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from smalti.bridge.job import BlendSpace
 
 from ...arrays import Float32Array
-from ...colour import encoded
+from ...colour import srgb_from_linear
 from ...raster.atlas import area_resample
 
 
@@ -23,18 +21,18 @@ class Canvas:
     The parameters of sprites are in pixels of the full canvas at every level.
 
     Attributes:
-        target: [h, w, 4] float32, premultiplied, in the blend space.
-        background: [h, w, 4] float32, premultiplied, in the blend space; None where sprites stand alone.
-        goal: [h, w, 4] float32, the target over the background, display-encoded; None without a background.
+        target: [h, w, 4], premultiplied, in the blend space.
+        background: [h, w, 4], premultiplied, in the blend space; None where sprites stand alone.
+        goal: [h, w, 4], the target over the background, display-encoded; None without a background.
         pixel: width and height of a pixel of this level, in pixels of the full canvas.
-        weights: [h, w] float32, how much each pixel counts, with mean 1; None for all alike.
+        weights: [h, w], how much each pixel counts, with mean 1; None for all alike.
     """
 
-    target: Tensor
-    background: Tensor | None
-    goal: Tensor | None
+    target: Float32Array
+    background: Float32Array | None
+    goal: Float32Array | None
     pixel: tuple[float, float]
-    weights: Tensor | None = None
+    weights: Float32Array | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -42,14 +40,14 @@ class Canvas:
         return self.target.shape[0], self.target.shape[1]
 
 
-def display_encode(image: Tensor, space: BlendSpace) -> Tensor:
+def display_encode(image: Float32Array, space: BlendSpace) -> Float32Array:
     """An opaque image [h, w, 4] in `space` as a display shows it: colors sRGB-encoded, alpha unchanged."""
     if space == "srgb":
         return image
-    return torch.cat([encoded(image[..., :3], space), image[..., 3:]], dim=-1)
+    return np.concatenate([srgb_from_linear(image[..., :3]), image[..., 3:]], axis=-1)
 
 
-def over(image: Tensor, background: Tensor) -> Tensor:
+def over(image: Float32Array, background: Float32Array) -> Float32Array:
     """A premultiplied image [h, w, 4] over a premultiplied background."""
     return image + (1 - image[..., 3:]) * background
 
@@ -72,10 +70,10 @@ def reduced_canvas(
     height, width = target.shape[:2]
     rows, columns = -(-height // downscale), -(-width // downscale)
 
-    def reduced(picture: Float32Array) -> Tensor:
+    def reduced(picture: Float32Array) -> Float32Array:
         if downscale > 1:
             picture = area_resample(area_resample(picture, rows, 0), columns, 1).astype(np.float32)
-        return torch.from_numpy(np.ascontiguousarray(picture, np.float32))
+        return np.ascontiguousarray(picture, np.float32)
 
     small = reduced(target)
     behind = None if background is None else reduced(background)

@@ -6,12 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ... import raster
-from ...arrays import Float32Array, Float64Array, Int64Array
-from ...raster import Candidates, Scene, draw, evaluate_candidates, optimal_opacity_and_tint
+from ...arrays import AnyArray, Float32Array, Float64Array, Int64Array
+from ...colour import srgb_slope
+from ...raster import Candidates, Scene, draw, drawing, evaluate_candidates, optimal_opacity_and_tint
 from ...sprites import Sprites
 from ..objective.canvas import display_encode
 from ..optimiser import Optimiser
@@ -38,14 +37,12 @@ def removal_errors(optimiser: Optimiser, shown: Float64Array | float = 1.0) -> F
     Measured in the blend space: in linear light, dark parts weigh less here than in the loss. Opacities are multiplied
     by `shown`, one number or [N].
     """
-    with torch.no_grad():
-        scene = optimiser.scene(shown)
-        errors = [
-            raster.removal_errors(replace(scene, background=background), goal, optimiser.settings.back_end)
-            for background, goal in optimiser.objective.antithetic_backgrounds(optimiser.done)
-        ]
-    result: Float64Array = _mean(errors).numpy()
-    return result
+    scene = optimiser.scene(shown)
+    errors = [
+        raster.removal_errors(replace(scene, background=background), goal, optimiser.settings.back_end)
+        for background, goal in optimiser.objective.antithetic_backgrounds(optimiser.done)
+    ]
+    return _mean(errors)
 
 
 def squared_error(optimiser: Optimiser, shown: Float64Array | float = 1.0) -> Float32Array:
@@ -55,13 +52,12 @@ def squared_error(optimiser: Optimiser, shown: Float64Array | float = 1.0) -> Fl
     """
     objective = optimiser.objective
     space = objective.space
-    with torch.no_grad():
-        scene = optimiser.scene(shown)
-        errors = [
-            (display_encode(image, space) - display_encode(goal, space))[..., :3].square().sum(dim=-1)
-            for background, goal in objective.antithetic_backgrounds(optimiser.done)
-            for image in [draw(replace(scene, background=background), optimiser.settings.back_end)]
-        ]
+    scene = optimiser.scene(shown)
+    errors = [
+        ((display_encode(image, space) - display_encode(goal, space))[..., :3] ** 2).sum(axis=-1)
+        for background, goal in objective.antithetic_backgrounds(optimiser.done)
+        for image in [draw(replace(scene, background=background), optimiser.settings.back_end)]
+    ]
     enlarged = objective.enlarged(_mean(errors))
     return enlarged if objective.weights is None else enlarged * objective.weights
 
@@ -70,19 +66,21 @@ def blending_weights(optimiser: Optimiser) -> Float64Array:
     """[N]: how much of each sprite is visible: alpha times transmittance above it, summed over canvas pixels."""
     weights = blending_weights_of(optimiser.scene(), optimiser.settings.back_end)
     width, height = optimiser.objective.canvas.pixel
-    result: Float64Array = weights.numpy() * width * height
-    return result
+    return weights * width * height
 
 
-def blending_weights_of(scene: Scene[Tensor], back_end: str) -> Tensor:
-    """[N]: alpha times transmittance above, summed over the pixels of a scene; a constant."""
+def blending_weights_of(scene: Scene[AnyArray], back_end: str) -> Float64Array:
+    """[N]: alpha times transmittance above, summed over the pixels of a scene."""
     # A picture's red is linear in the red of each tint, and this is the factor.
-    tint = torch.zeros(len(scene), 3, dtype=torch.float64, requires_grad=True)
-    constant = replace(scene, affine=scene.affine.detach(), opacity=scene.opacity.detach(), tint=tint, mix=0.0)
-    with torch.enable_grad():
-        image = draw(constant, back_end)
-        (gradient,) = torch.autograd.grad(image[..., 0].sum(), tint)
-    return gradient[:, 0]
+    drawn = drawing(replace(scene, tint=np.zeros((len(scene), 3)), mix=0.0), back_end)
+    return np.asarray(drawn.gradients(one_channel(np.ones(scene.size), 0)).tint[:, 0])
+
+
+def one_channel(plane: AnyArray, channel: int) -> Float32Array:
+    """[h, w, 4]: a plane [h, w] in one channel, 0 in the others."""
+    picture = np.zeros((*plane.shape, 4), np.float32)
+    picture[..., channel] = plane
+    return picture
 
 
 def tint_response(optimiser: Optimiser, probes: int, seed: int) -> tuple[Float64Array, Float64Array]:
@@ -98,21 +96,22 @@ def tint_response(optimiser: Optimiser, probes: int, seed: int) -> tuple[Float64
     """
     objective = optimiser.objective
     background, goal = objective.background_and_goal(optimiser.done)
-    scene = optimiser.scene()
-    tint = scene.tint.detach().requires_grad_()
-    scene = replace(
-        scene, affine=scene.affine.detach(), opacity=scene.opacity.detach(), tint=tint, background=background
-    )
-    shown = display_encode(draw(scene, optimiser.settings.back_end), objective.space)[..., :3]
-    unit = 2 / shown.numel()
-    difference = (shown - display_encode(goal, objective.space)[..., :3]).detach()
-    (gradient,) = torch.autograd.grad(shown, tint, unit * difference, retain_graph=True)
+    drawn = drawing(replace(optimiser.scene(), background=background), optimiser.settings.back_end)
+    is_linear = objective.space == "linear"
+    slope = srgb_slope(drawn.image[..., :3]) if is_linear else np.float32(1)
+    shown = display_encode(drawn.image, objective.space)[..., :3]
+    unit = 2 / shown.size
+
+    def by_tint(by_shown: AnyArray) -> Float64Array:
+        by_image = np.zeros(drawn.image.shape, np.float32)
+        by_image[..., :3] = by_shown * slope
+        return np.asarray(drawn.gradients(by_image).tint)
+
+    difference = shown - display_encode(goal, objective.space)[..., :3]
     rng = np.random.default_rng(seed)
-    squares = torch.zeros_like(gradient)
-    for _ in range(probes):
-        signs = torch.from_numpy(rng.choice(np.array([-1, 1], np.float32), shown.shape))
-        squares += torch.autograd.grad(shown, tint, signs, retain_graph=True)[0].square()
-    return gradient.numpy(), (unit / probes) * squares.mean(dim=1).numpy()
+    signs = (rng.choice(np.array([-1, 1], np.float32), shown.shape) for _ in range(probes))
+    squares = sum((by_tint(each) ** 2 for each in signs), start=np.zeros((len(optimiser.parameters), 3)))
+    return by_tint(unit * difference), (unit / probes) * squares.mean(axis=1)
 
 
 def evaluate(
@@ -128,21 +127,20 @@ def evaluate(
     """
     candidates = Candidates(
         optimiser.objective.on_canvas(sprites.affine(optimiser.shapes)),
-        torch.from_numpy(sprites.template),
-        torch.from_numpy(replaces),
-        torch.from_numpy(position),
+        sprites.template,
+        replaces,
+        position,
     )
     settings = optimiser.settings
-    with torch.no_grad():
-        scene = optimiser.scene()
-        scores = [
-            evaluate_candidates(replace(scene, background=background), goal, candidates, settings.back_end)
-            for background, goal in optimiser.objective.antithetic_backgrounds(optimiser.done)
-        ]
+    scene = optimiser.scene()
+    scores = [
+        evaluate_candidates(replace(scene, background=background), goal, candidates, settings.back_end)
+        for background, goal in optimiser.objective.antithetic_backgrounds(optimiser.done)
+    ]
     # The coefficients are factors of squared errors, so their means are those of the mean error.
-    coefficients = _mean([each.coefficients for each in scores]).numpy()
+    coefficients = _mean([each.coefficients for each in scores])
     opacity, tint, change = optimal_opacity_and_tint(coefficients, settings.alpha_max, alpha_min)
-    removal = _mean([each.removal_errors for each in scores]).numpy()
+    removal = _mean([each.removal_errors for each in scores])
     without = np.where(replaces < 0, 0.0, removal[np.maximum(replaces, 0)])
     return OptimalCandidates(-without - change, opacity, tint)
 
@@ -168,5 +166,5 @@ def pruned_sprites(optimiser: Optimiser, rounds: int) -> Sprites:
     return replace(sprites, opacity=sprites.opacity * shown.astype(np.float32))
 
 
-def _mean(tensors: list[Tensor]) -> Tensor:
-    return tensors[0] if len(tensors) == 1 else torch.stack(tensors).mean(dim=0)
+def _mean(arrays: list[AnyArray]) -> AnyArray:
+    return arrays[0] if len(arrays) == 1 else np.stack(arrays).mean(axis=0)

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch import Tensor
+
+from ..arrays import Float32Array
 
 
 def key_of(seed: int, step: int) -> int:
@@ -13,13 +13,13 @@ def key_of(seed: int, step: int) -> int:
     return int(np.random.SeedSequence((seed, step)).generate_state(1)[0])
 
 
-def noise_picture(key: int, size: tuple[int, int]) -> Tensor:
-    """Noise, [height, width, 4] float32: colors uniform in 0 to 1, alpha 1. The kernels compute the same numbers."""
+def noise_picture(key: int, size: tuple[int, int]) -> Float32Array:
+    """Noise, [height, width, 4]: colors uniform in 0 to 1, alpha 1. The kernels compute the same numbers."""
     x = np.arange(4 * size[0] * size[1], dtype=np.uint32) ^ np.uint32(key)
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):
         x ^= x >> np.uint32(shift)
         x *= np.uint32(factor)
     x ^= x >> np.uint32(16)
-    picture = torch.from_numpy((x >> np.uint32(8)).astype(np.float32) / 2**24).reshape(*size, 4)
+    picture = ((x >> np.uint32(8)).astype(np.float32) / np.float32(2**24)).reshape(*size, 4)
     picture[..., 3] = 1
     return picture

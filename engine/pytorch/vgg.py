@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .comparison import Comparison, weighted_mean
+from ..arrays import Float32Array
+from .losses import weighted_mean
 
 
 class Features(nn.Module):
@@ -70,28 +72,42 @@ class Features(nn.Module):
 
 
 class FeatureDistance:
-    """Squared distance between the features of the two pictures, averaged over pixels and sizes.
+    """Squared distance between the features of two pictures, averaged over pixels and sizes.
 
     Args:
-        network: the network; None raises ValueError.
+        network: the network.
     """
 
-    def __init__(self, network: Features | None) -> None:
-        if network is None:
-            raise ValueError("the term vgg needs the weights of VGG16")
+    def __init__(self, network: Features) -> None:
         self._network = network
-        self._goal: tuple[Tensor, list[Tensor]] | None = None
+        self._goal: tuple[Float32Array, list[Tensor]] | None = None
 
-    def __call__(self, pictures: Comparison) -> Tensor:
-        # While the goal stays the same tensor, half of the work need not be repeated.
-        if self._goal is None or self._goal[0] is not pictures.goal:
+    def __call__(
+        self, rendered: Float32Array, goal: Float32Array, weights: Float32Array | None
+    ) -> tuple[float, Float32Array]:
+        """The distance, and its gradient by the rendered picture.
+
+        Args:
+            rendered, goal: [3, h, w], display-encoded.
+            weights: [h, w] how much each pixel counts; None for all alike.
+        """
+        # While the goal stays the same, half of the work need not be repeated.
+        if self._goal is None or not np.array_equal(self._goal[0], goal):
             with torch.no_grad():
-                self._goal = pictures.goal, self._network(pictures.goal)
-        rendered: list[Tensor] = self._network(pictures.rendered)
+                self._goal = goal.copy(), self._network(torch.from_numpy(goal)[None])
+        picture = torch.from_numpy(rendered)[None].requires_grad_()
+        plane = None if weights is None else torch.from_numpy(weights)[None, None]
+        total = self.distance(self._network(picture), self._goal[1], plane)
+        (gradient,) = torch.autograd.grad(total, picture)
+        return float(total.detach()), gradient[0].numpy()
+
+    @staticmethod
+    def distance(rendered: list[Tensor], goal: list[Tensor], weights: Tensor | None) -> Tensor:
+        """That between features, with weights [1, 1, h, w] or None: a scalar."""
         total = rendered[0].new_zeros(())
-        for ours, theirs in zip(rendered, self._goal[1], strict=True):
-            weights = pictures.weights
-            if weights is not None:
-                weights = functional.adaptive_avg_pool2d(weights, (ours.shape[2], ours.shape[3])).to(ours.dtype)
-            total = total + weighted_mean((ours - theirs).square().sum(dim=1, keepdim=True), weights)
+        for ours, theirs in zip(rendered, goal, strict=True):
+            of_pixel = weights
+            if of_pixel is not None:
+                of_pixel = functional.adaptive_avg_pool2d(of_pixel, (ours.shape[2], ours.shape[3])).to(ours.dtype)
+            total = total + weighted_mean((ours - theirs).square().sum(dim=1, keepdim=True), of_pixel)
         return total / len(rendered)

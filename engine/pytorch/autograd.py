@@ -5,46 +5,69 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.dlpack import from_dlpack
 
-from .backends import Operations
-from .candidates import Candidates, CandidateScores
-from .scene import Array, Gradients, Scene
+from .. import raster
+from ..raster import STOP, Atlas, Gradients, Scene
+from ..raster.backends import Operations, operations
+from ..raster.scene import Array
 
 
-def draw(scene: Scene[Tensor], operations: Operations) -> Tensor:
-    """See `smalti.engine.raster.draw`."""
+def composite(
+    affine: Tensor,
+    opacity: Tensor,
+    tint: Tensor,
+    template: Tensor,
+    atlas: Atlas,
+    size: tuple[int, int],
+    background: Tensor | None = None,
+    mix: float = 0.0,
+    lod_bias: float = 0.0,
+    stop: float = STOP,
+    back_end: str | None = None,
+) -> Tensor:
+    """`draw` with the fields of a `smalti.engine.raster.Scene` as arguments. Raises ValueError as both.
+
+    Args:
+        back_end: None takes ``"cuda"`` for tensors on a GPU, and ``"cpu"`` for others.
+    """
+    scene = Scene(affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop)
+    return draw(scene, back_end or ("cuda" if affine.is_cuda else "cpu"))
+
+
+def draw(scene: Scene[Tensor], back_end: str) -> Tensor:
+    """Composite a scene of tensors (see `smalti.engine.raster.draw`).
+
+    Differentiable in `affine`, `opacity` and `tint`, once (no second derivatives); everything else is a constant.
+    Memory is shared with the back end, not copied, where types and devices are its own.
+
+    Raises:
+        ValueError: unknown back end, or a background that wants a gradient.
+    """
     _check_constants(scene)
-    image: Tensor = _Draw.apply(scene.affine, scene.opacity, scene.tint, scene, operations)  # type: ignore[no-untyped-call]
+    image: Tensor = _Draw.apply(scene.affine, scene.opacity, scene.tint, scene, operations(back_end))  # type: ignore[no-untyped-call]
     return image
 
 
-def image_loss(scene: Scene[Tensor], goal: Any, operations: Operations, absolute: bool, encoded: bool) -> Tensor:
-    """See `smalti.engine.raster.image_loss`."""
+def image_loss(
+    scene: Scene[Tensor], goal: Tensor, back_end: str, kind: Literal["mse", "l1"] = "mse", encoded: bool = False
+) -> Tensor:
+    """A scalar, differentiable as `draw` and faster than it (see `smalti.engine.raster.image_loss`).
+
+    Raises:
+        ValueError: as `draw`, an unknown kind, or a goal of another size.
+    """
     _check_constants(scene)
 
     def compute() -> tuple[Any, Gradients[Any]]:
-        return operations.loss_and_gradients(_arrays(scene), _array(goal), absolute, encoded)
+        return raster.image_loss(_arrays(scene), _array(goal), back_end, kind, encoded)
 
     loss: Tensor = _ImageLoss.apply(scene.affine, scene.opacity, scene.tint, compute)  # type: ignore[no-untyped-call]
     return loss
-
-
-def evaluate_candidates(
-    scene: Scene[Tensor], goal: Any, candidates: Candidates[Any] | None, operations: Operations
-) -> CandidateScores[Tensor]:
-    """See `smalti.engine.raster.evaluate_candidates`. Not differentiable."""
-    if candidates is not None:
-        candidates = Candidates(
-            *(_array(a) for a in (candidates.affine, candidates.template, candidates.replaces, candidates.position))
-        )
-    scores = operations.evaluate_candidates(_arrays(scene), _array(goal), candidates)
-    return CandidateScores(_tensor(scores.removal_errors), _tensor(scores.coefficients))
 
 
 class _Draw(torch.autograd.Function):
@@ -112,7 +135,7 @@ def _tensor(array: Array | float) -> Tensor:
         return array
     if isinstance(array, (np.ndarray, float)):
         return torch.from_numpy(np.asarray(array))
-    return from_dlpack(array)
+    return torch.as_tensor(array, device="cuda")  # which takes the array's memory as it is
 
 
 def _tensors(gradients: Gradients[Any]) -> tuple[Tensor, Tensor, Tensor]:
