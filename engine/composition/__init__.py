@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,31 @@ from ..sprites import Sprites
 from ..templates import Template, read_template, save_templates
 
 
+class TemplateBitmaps(Sequence[Float32Array]):
+    """Templates as the rasterizer takes them, [h, w, 4] premultiplied, in a blend space.
+
+    Each is made when it is read: all of them together may need more memory than everything else.
+    """
+
+    def __init__(self, templates: Sequence[Template], space: BlendSpace) -> None:
+        self._templates = templates
+        self._space: BlendSpace = space
+
+    def __len__(self) -> int:
+        return len(self._templates)
+
+    @overload
+    def __getitem__(self, index: int) -> Float32Array: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Float32Array]: ...
+
+    def __getitem__(self, index: int | slice) -> Float32Array | Sequence[Float32Array]:
+        if isinstance(index, slice):
+            return TemplateBitmaps(self._templates[index], self._space)
+        return into_space(premultiply(self._templates[index].rgba), self._space)
+
+
 class AtlasCache:
     """The atlas of templates in a blend space, up to some size: built when it is needed, the last one is kept."""
 
@@ -45,8 +70,7 @@ class AtlasCache:
         """The templates' pyramids up to `largest` texels on the longer side."""
         if self._kept is None or self._kept[0] != largest:
             self._kept = None  # two of them may not fit into memory
-            bitmaps = [into_space(premultiply(template.rgba), self.space) for template in self.templates]
-            self._kept = largest, build_atlas(bitmaps, largest)
+            self._kept = largest, build_atlas(TemplateBitmaps(self.templates, self.space), largest)
         return self._kept[1]
 
 

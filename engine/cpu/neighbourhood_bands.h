@@ -7,6 +7,15 @@
 
 #include "neighbourhood.h"
 
+// Before a loop whose passes do not read what others write, which compilers cannot see of so many pointers.
+#if defined(__clang__)
+#define SMALTI_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define SMALTI_INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define SMALTI_INDEPENDENT
+#endif
+
 namespace smalti {
 namespace SMALTI_ISA {
 namespace {
@@ -62,6 +71,7 @@ double sum_of(const R* row, int width) {
 template <class R>
 void blur_row(const R* padded, int width, R* out) {
     const R* const tap = window<R>().tap;
+    SMALTI_INDEPENDENT
     for (int j = 0; j < width; ++j) {
         R sum = tap[0] * padded[j];
         for (int k = 1; k < kWindow; ++k) sum += tap[k] * padded[j + k];
@@ -84,12 +94,15 @@ void blur_pair(const PlanePair<R>& pair, int row, const RowRing<R>& ring, R* pad
     R* const x = padded;
     R* const y = padded + wide;
     R* const both = padded + 2 * wide;
+    SMALTI_INDEPENDENT
     for (int j = 0; j < width; ++j) x[kReach + j] = rendered[j] - R(0.5), y[kReach + j] = goal[j] - R(0.5);
     repeat_edges(x, width), repeat_edges(y, width);
     blur_row(x, width, ring.row(row, 0));
     blur_row(y, width, ring.row(row, 1));
+    SMALTI_INDEPENDENT
     for (int j = 0; j < wide; ++j) both[j] = x[j] * y[j];
     blur_row(both, width, ring.row(row, 2));
+    SMALTI_INDEPENDENT
     for (int j = 0; j < wide; ++j) both[j] = x[j] * x[j] + y[j] * y[j];
     blur_row(both, width, ring.row(row, 3));
 }
@@ -97,6 +110,7 @@ void blur_pair(const PlanePair<R>& pair, int row, const RowRing<R>& ring, R* pad
 // out [width] = the window over rows `at[k]`.
 template <class R>
 void blur_column(const R* const (&at)[kWindow], const R (&tap)[kWindow], int width, R* out) {
+    SMALTI_INDEPENDENT
     for (int j = 0; j < width; ++j) {
         R sum = tap[0] * at[0][j];
         for (int k = 1; k < kWindow; ++k) sum += tap[k] * at[k][j];
@@ -108,6 +122,7 @@ void blur_column(const R* const (&at)[kWindow], const R (&tap)[kWindow], int wid
 template <class R, bool with_luminance>
 double ssim_row(int width, R* blurred, const R* weights, R* mean, R* product, R* squares) {
     const R *const bx = blurred, *const by = bx + width, *const bxy = by + width, *const bs = bxy + width;
+    SMALTI_INDEPENDENT
     for (int j = 0; j < width; ++j) {
         const R p = bx[j], q = by[j], m = p + R(0.5), n = q + R(0.5), w = weights ? weights[j] : R(1);
         const R variances = R(1) / (bs[j] - p * p - q * q + R(kC2));
@@ -211,6 +226,7 @@ void ssim_gradient(const PlanePair<R>& pair, R factor, int first, int last, cons
         const R* const x = pair.rendered + row;
         const R* const y = pair.goal + row;
         R* const to = gradient + row;
+        SMALTI_INDEPENDENT
         for (int j = 0; j < width; ++j)
             to[j] += factor * (blurred[j] + (y[j] - R(0.5)) * blurred[width + j] +
                                R(2) * (x[j] - R(0.5)) * blurred[2 * width + j]);
@@ -221,6 +237,7 @@ void ssim_gradient(const PlanePair<R>& pair, R factor, int first, int last, cons
 template <class R>
 void difference_row(const PlanePair<R>& pair, int row, R* padded) {
     const std::size_t at = static_cast<std::size_t>(std::clamp(row, 0, pair.height - 1)) * pair.width;
+    SMALTI_INDEPENDENT
     for (int j = 0; j < pair.width; ++j) padded[1 + j] = pair.rendered[at + j] - pair.goal[at + j];
     padded[0] = padded[1], padded[pair.width + 1] = padded[pair.width];
 }
@@ -243,6 +260,7 @@ double edges(const PlanePair<R>& pair, int first, int last, const EdgeMaps<R>& m
         const std::size_t row = static_cast<std::size_t>(i) * width;
         R* const across = maps.across + row;
         R* const down = maps.down + row;
+        SMALTI_INDEPENDENT
         for (int j = 0; j < width; ++j) {
             const R w = pair.weights ? pair.weights[row + j] : R(1);
             const R gx = side * (a[j + 2] - a[j] + c[j + 2] - c[j]) + middle * (b[j + 2] - b[j]);
@@ -255,21 +273,23 @@ double edges(const PlanePair<R>& pair, int first, int last, const EdgeMaps<R>& m
     return sum;
 }
 
-// Adds the transpose of Scharr's operator to wide [width + 2], one row of the padded plane.
+// Adds the transpose of Scharr's operator to wide [width + 2], one row of the plane with its repeated edges. `padded`
+// [2, width + 4]: room for a row of each map between two zeros.
 template <class R>
-void scharr_back(const EdgeMaps<R>& maps, int height, int width, int row, R* wide) {
-    const R tap[3] = {R(3.0 / 32), R(10.0 / 32), R(3.0 / 32)};
+void scharr_back(const EdgeMaps<R>& maps, int height, int width, int row, R* padded, R* wide) {
+    const R side = R(3.0 / 32), middle = R(10.0 / 32);
+    R* const across = padded;
+    R* const down = padded + width + 4;
     for (int k = -1; k <= 1; ++k) {
-        const int from = row + k;  // its window's row is 1 - k: 0 above, 2 below
+        const int from = row + k;  // in its window this is the row 1 - k: 0 above, 2 below
         if (from < 0 || from >= height) continue;
-        const R* const across = maps.across + static_cast<std::size_t>(from) * width;
-        const R* const down = maps.down + static_cast<std::size_t>(from) * width;
-        const R of_across = tap[1 - k], sign = static_cast<R>(-k);
-        for (int j = 0; j < width; ++j) {
-            wide[j] += sign * tap[0] * down[j] - of_across * across[j];
-            wide[j + 1] += sign * tap[1] * down[j];
-            wide[j + 2] += sign * tap[2] * down[j] + of_across * across[j];
-        }
+        std::copy_n(maps.across + static_cast<std::size_t>(from) * width, width, across + 2);
+        std::copy_n(maps.down + static_cast<std::size_t>(from) * width, width, down + 2);
+        const R of_across = k == 0 ? middle : side, outer = side * static_cast<R>(-k),
+                inner = middle * static_cast<R>(-k);
+        SMALTI_INDEPENDENT
+        for (int j = 0; j < width + 2; ++j)
+            wide[j] += of_across * (across[j] - across[j + 2]) + outer * (down[j] + down[j + 2]) + inner * down[j + 1];
     }
 }
 
@@ -277,14 +297,17 @@ template <class R>
 void edges_gradient(const PlanePair<R>& pair, R factor, int first, int last, const EdgeMaps<R>& maps, R* gradient,
                     BandScratch<R>& scratch) {
     const int width = pair.width, height = pair.height;
+    scratch.rows.assign(3 * static_cast<std::size_t>(width) + 10, R(0));
+    R* const padded = scratch.rows.data();
+    R* const wide = padded + 2 * (width + 4);
     for (int i = first; i < last; ++i) {
-        scratch.rows.assign(static_cast<std::size_t>(width) + 2, R(0));
-        R* const wide = scratch.rows.data();
-        scharr_back(maps, height, width, i, wide);
-        if (i == 0) scharr_back(maps, height, width, -1, wide);
-        if (i == height - 1) scharr_back(maps, height, width, height, wide);
+        std::fill_n(wide, width + 2, R(0));
+        scharr_back(maps, height, width, i, padded, wide);
+        if (i == 0) scharr_back(maps, height, width, -1, padded, wide);
+        if (i == height - 1) scharr_back(maps, height, width, height, padded, wide);
         wide[1] += wide[0], wide[width] += wide[width + 1];
         R* const to = gradient + static_cast<std::size_t>(i) * width;
+        SMALTI_INDEPENDENT
         for (int j = 0; j < width; ++j) to[j] += factor * wide[j + 1];
     }
 }

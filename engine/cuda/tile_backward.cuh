@@ -29,7 +29,7 @@ SMALTI_INLINE float compare_pixel(const Comparison& comparison, long long index,
         }
         float value = rendered(front, channel, background[channel]), slope = 1.0f;
         if (comparison.encoded && channel < 3) {
-            const Encoded shown = encoded(value);
+            const CurvePoint<float> shown = encoded(value);
             value = shown.value, slope = shown.slope;
             if (comparison.on_noise) goal = encoded(goal).value;
         }

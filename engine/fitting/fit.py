@@ -61,9 +61,10 @@ class Fit:
         self._finished: Sprites | None = None
         self._atlas_of = lru_cache(maxsize=3 * len(plan.groups))(partial(build_atlas, plan.bitmaps))
         self._atlas = self._atlas_of(texels_for(plan.settings.size_range[1]))
-        self._shapes = np.array([[b.shape[1], b.shape[0]] for b in plan.bitmaps], np.float64)
-        self._coverage = np.array([b[..., 3].mean(dtype=np.float64) for b in plan.bitmaps])
-        self._measured = [measure_template(b) for b in plan.bitmaps]
+        measured = [(b.shape[:2], b[..., 3].mean(dtype=np.float64), measure_template(b)) for b in plan.bitmaps]
+        shapes, coverage, self._measured = zip(*measured, strict=True)
+        self._shapes = np.array(shapes, np.float64)[:, ::-1].copy()
+        self._coverage = np.array(coverage)
         first = plan.target(0)
         self._size = (first.shape[0], first.shape[1])
         self._constraints = self._constraints_of(plan.settings)

@@ -8,12 +8,21 @@ import numpy as np
 from ..arrays import Float64Array
 
 
-def box_mean(plane: Float64Array, radius: int) -> Float64Array:
-    """Mean over a window of 2 radius + 1 pixels a side; edges repeat. plane [H, W] or [H, W, C]."""
+def box_mean(picture: Float64Array, radius: int) -> Float64Array:
+    """Mean over a window of 2 radius + 1 pixels a side; edges repeat. picture [H, W] or [H, W, C]."""
+    if picture.ndim == 2:
+        return _box_mean(picture, radius)
+    result = np.empty_like(picture)
+    for channel in range(picture.shape[2]):  # one by one, for the sake of memory
+        result[..., channel] = _box_mean(picture[..., channel], radius)
+    return result
+
+
+def _box_mean(plane: Float64Array, radius: int) -> Float64Array:
+    """`box_mean` of a plane [H, W]."""
     window = 2 * radius + 1
     for _ in (0, 1):
-        pad = [(radius + 1, radius), *[(0, 0)] * (plane.ndim - 1)]
-        sums = np.cumsum(np.pad(plane, pad, mode="edge"), axis=0)
+        sums = np.cumsum(np.pad(plane, [(radius + 1, radius), (0, 0)], mode="edge"), axis=0)
         plane = ((sums[window:] - sums[:-window]) / window).swapaxes(0, 1)
     return plane
 

@@ -17,7 +17,7 @@ from smalti.bridge.job import MAX_SIZE, JobSpec
 
 from ..arrays import BoolArray, Float32Array, UInt8Array
 from ..colour import hex_of, into_space, out_of_space
-from ..composition import AtlasCache, background_pixels
+from ..composition import AtlasCache, TemplateBitmaps, background_pixels
 from ..files.images import premultiply, read_image
 from ..fitting.constraints.overflow import FINER
 from ..fitting.constraints.palette import palette_colors
@@ -144,7 +144,7 @@ class Inputs:
             self.target,
             len(self.frames),
             None if alone else self.background_pixels,
-            [into_space(premultiply(t.rgba), job.blend_space) for t in self.templates],
+            TemplateBitmaps(self.templates, job.blend_space),
             self.groups,
             self.inside if self._has_outside else None,
             settings,

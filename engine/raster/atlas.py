@@ -22,22 +22,38 @@ TEXELS_PER_PIXEL = 2 ** (-LOD_OFFSET)
 
 TEXEL_ONE = 65535
 
+BLOCK = 2**18
+"""Numbers that are resampled together."""
+
 
 def area_resample(plane: FloatArray, length: int, axis: int) -> Float64Array:
     """Shrink `plane` along `axis` to `length` entries, each the exact mean over the interval that it covers.
 
     The outer edges stay where they are, whatever the ratio, so that all levels of a pyramid cover the same square.
     """
-    old = plane.shape[axis]
+    if plane.ndim == 1:
+        return _resampled(plane, length)
+    source = np.moveaxis(plane, axis, 0)
+    result = np.empty((length, *source.shape[1:]))
+    # A few columns at a time: the integral of a large bitmap would be many times its size.
+    together = max(1, BLOCK * source.shape[1] // source.size)
+    for first in range(0, source.shape[1], together):
+        result[:, first : first + together] = _resampled(source[:, first : first + together], length)
+    return np.moveaxis(result, 0, axis)
+
+
+def _resampled(source: FloatArray, length: int) -> Float64Array:
+    """`area_resample` along the first axis."""
+    old = source.shape[0]
     # The integral from the first edge, and its value at the new edges by linear interpolation: the plane is a step
     # function.
-    integral = np.cumsum(np.moveaxis(plane, axis, 0), axis=0, dtype=np.float64)
+    integral = np.cumsum(source, axis=0, dtype=np.float64)
     integral = np.concatenate([np.zeros_like(integral[:1]), integral])
     edges = np.linspace(0.0, old, length + 1)
     below = np.minimum(edges.astype(np.int64), old - 1)
-    fraction = (edges - below).reshape(-1, *[1] * (plane.ndim - 1))
+    fraction = (edges - below).reshape(-1, *[1] * (source.ndim - 1))
     at_edges = integral[below] + fraction * (integral[below + 1] - integral[below])
-    return np.moveaxis(np.diff(at_edges, axis=0) * (length / old), 0, axis)
+    return np.asarray(np.diff(at_edges, axis=0) * (length / old))
 
 
 @dataclass(frozen=True, eq=False)

@@ -70,9 +70,9 @@ class ImageObjective:
     def background_and_goal(self, step: int) -> tuple[Float32Array, Float32Array]:
         """The background of a step, and the target over it: [h, w, 4] each, in the blend space."""
         canvas = self.canvas
-        background = canvas.background
-        if background is None:
-            background = noise_picture(key_of(self._seed, step), canvas.size)
+        if canvas.background is not None and canvas.blended is not None:
+            return canvas.background, canvas.blended
+        background = noise_picture(key_of(self._seed, step), canvas.size)
         return background, over(canvas.target, background)
 
     def antithetic_backgrounds(self, step: int) -> list[tuple[Float32Array, Float32Array]]:
@@ -85,6 +85,11 @@ class ImageObjective:
             return [(background, goal)]
         negative = np.concatenate([1 - background[..., :3], background[..., 3:]], axis=-1)
         return [(background, goal), (negative, over(self.canvas.target, negative))]
+
+    def shown(self, goal: Float32Array) -> Float32Array:
+        """A goal [h, w, 4] of `background_and_goal` or `antithetic_backgrounds`, display-encoded."""
+        canvas = self.canvas
+        return canvas.goal if canvas.goal is not None and goal is canvas.blended else display_encode(goal, self.space)
 
     def step_loss(self, step: int) -> StepLoss | None:
         """What the step after `step` steps minimizes; None for the mean squared error."""

@@ -23,13 +23,15 @@ class Canvas:
     Attributes:
         target: [h, w, 4], premultiplied, in the blend space.
         background: [h, w, 4], premultiplied, in the blend space; None where sprites stand alone.
-        goal: [h, w, 4], the target over the background, display-encoded; None without a background.
+        blended: [h, w, 4], the target over the background, in the blend space; None without a background.
+        goal: [h, w, 4], the same display-encoded.
         pixel: width and height of a pixel of this level, in pixels of the full canvas.
         weights: [h, w], how much each pixel counts, with mean 1; None for all alike.
     """
 
     target: Float32Array
     background: Float32Array | None
+    blended: Float32Array | None
     goal: Float32Array | None
     pixel: tuple[float, float]
     weights: Float32Array | None = None
@@ -77,5 +79,7 @@ def reduced_canvas(
 
     small = reduced(target)
     behind = None if background is None else reduced(background)
-    goal = None if behind is None else display_encode(over(small, behind), space)
-    return Canvas(small, behind, goal, (width / columns, height / rows), None if weights is None else reduced(weights))
+    blended = None if behind is None else over(small, behind)
+    goal = None if blended is None else display_encode(blended, space)
+    pixel = (width / columns, height / rows)
+    return Canvas(small, behind, blended, goal, pixel, None if weights is None else reduced(weights))

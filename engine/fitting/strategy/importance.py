@@ -54,7 +54,7 @@ def squared_error(optimiser: Optimiser, shown: Float64Array | float = 1.0) -> Fl
     space = objective.space
     scene = optimiser.scene(shown)
     errors = [
-        ((display_encode(image, space) - display_encode(goal, space))[..., :3] ** 2).sum(axis=-1)
+        ((display_encode(image, space) - objective.shown(goal))[..., :3] ** 2).sum(axis=-1)
         for background, goal in objective.antithetic_backgrounds(optimiser.done)
         for image in [draw(replace(scene, background=background), optimiser.settings.back_end)]
     ]
@@ -107,7 +107,7 @@ def tint_response(optimiser: Optimiser, probes: int, seed: int) -> tuple[Float64
         by_image[..., :3] = by_shown * slope
         return np.asarray(drawn.gradients(by_image).tint)
 
-    difference = shown - display_encode(goal, objective.space)[..., :3]
+    difference = shown - objective.shown(goal)[..., :3]
     rng = np.random.default_rng(seed)
     signs = (rng.choice(np.array([-1, 1], np.float32), shown.shape) for _ in range(probes))
     squares = sum((by_tint(each) ** 2 for each in signs), start=np.zeros((len(optimiser.parameters), 3)))
