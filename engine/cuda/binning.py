@@ -6,13 +6,15 @@ Arrays here are torch tensors on the device: torch serves as its allocator.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack
+
+from smalti.bridge.errors import SmaltiError
 
 from ..raster.atlas import Atlas
 from ..raster.scene import Scene
@@ -24,6 +26,8 @@ THREADS = 256
 WARP = 32
 SPRITE_WORDS = 28
 """Size of a `ProjectedSprite` (projected_sprite.cuh) in 32-bit words."""
+STATUS_WORDS = 4
+"""Size of a `Status` (binning.cuh) in 32-bit words."""
 GRADIENT_SUMS = 11
 """Partial sums of a pair where gradients are computed (tile_sample.cuh)."""
 
@@ -31,8 +35,19 @@ MAX_PAIRS = (2**31 - 1) // GRADIENT_SUMS
 """Indices into the pairs' partial sums are 32-bit."""
 TOO_MANY = f"too many large sprites for this canvas: over {MAX_PAIRS:,} pairs of sprite and tile"
 
+MISMATCH = "The GPU has listed other pairs of sprite and tile than it had counted, so it drew nothing."
+
 Shape = tuple[int, int, int]
 Argument = Tensor | int | float | None
+
+
+class Status(NamedTuple):
+    """What the kernels report, see binning.cuh."""
+
+    pairs: int
+    overflow: int
+    skipped: int
+    mismatch: int
 
 
 class Launcher(Protocol):
@@ -110,7 +125,7 @@ class Bins:
         self.sprites = self._ints(sprites * SPRITE_WORDS)
         self.sprite_pairs, self.pair_start = self._ints(sprites), self._ints(sprites + 1)
         self.tile_pairs, self.tile_start, self.next = (self._ints(self.tiles + extra) for extra in (0, 1, 0))
-        self.status = torch.zeros(3, dtype=torch.int32, device=launcher.device)
+        self.status = torch.zeros(STATUS_WORDS, dtype=torch.int32, device=launcher.device)
         self.capacity = 0
         self.list = self.ordered = self.pair_sprite = self._ints(0)
 
@@ -178,12 +193,14 @@ class Bins:
             height,
             self.tiles_x,
             self.pair_start,
+            self.tile_start,
             self.next,
             self.status,
             self.list,
             self.pair_sprite,
         )
-        launch("order_pairs", (self.tiles, 1, 1), one, self.tile_start, self.status, self.list, self.ordered)
+        in_order = self.tile_start, self.next, self.status, self.list, self.ordered
+        launch("order_pairs", (self.tiles, 1, 1), one, *in_order)
 
     def needed(self) -> int:
         """The number of pairs of projected sprites. Waits for the GPU. Raises ValueError where they are too many."""
@@ -193,6 +210,15 @@ class Bins:
         if pairs > MAX_PAIRS:
             raise ValueError(TOO_MANY)
         return pairs
+
+    def check(self) -> Status:
+        """What the kernels have found. Waits for the GPU. Raises SmaltiError, code ``"cuda_fault"``: see `MISMATCH`."""
+        status = Status(*self.status.tolist())
+        if status.mismatch:
+            raise SmaltiError(
+                MISMATCH, "Choose the device cpu, and report this with what smalti doctor says.", "cuda_fault"
+            )
+        return status
 
     def lists(self) -> tuple[Tensor, ...]:
         """The first arguments of the passes over the tiles, see smalti.cu."""
@@ -252,6 +278,7 @@ class PreparedScene:
         )
         self.bins.reserve(self.bins.needed())
         self.bins.fill()
+        self.bins.check()
         self._mix = scene.mix
         background = None if scene.background is None else to_device(scene.background, device)
         self._canvas = canvas_arguments(self.bins, scene.stop, scene.mix, atlas, background)

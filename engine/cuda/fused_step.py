@@ -267,14 +267,14 @@ class FusedStep:
     def _settle(self) -> None:
         """Wait for the steps so far, collect their losses, and replay those that found no room."""
         while self._pending:
-            pairs, overflow, skipped = self._bins.status.tolist()
-            made = max(0, len(self._pending) - (skipped if overflow else 0))
+            status = self._bins.check()
+            made = max(0, len(self._pending) - (status.skipped if status.overflow else 0))
             for pending, loss in zip(self._pending[:made], self._losses.tolist()):
                 pending.loss.set(loss)
             again = self._pending = self._pending[made:]
             if again:
                 # Should one of these raise, the steps remain pending: what was not made is never taken for made.
-                if pairs > MAX_PAIRS:
+                if status.pairs > MAX_PAIRS:
                     raise ValueError(TOO_MANY)
                 self._write(again[0].control, 0)
                 self._make_room()

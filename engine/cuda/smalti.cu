@@ -50,14 +50,15 @@ extern "C" __global__ void __launch_bounds__(1024)
 
 // A warp for each sprite.
 extern "C" __global__ void list_pairs(int count, const ProjectedSprite* sprites, int width, int height, int tiles_x,
-                                      const int* pair_start, int* next, const Status* status, int* list,
-                                      int* pair_sprite) {
-    list_pairs_of(count, sprites, width, height, tiles_x, pair_start, next, status, list, pair_sprite);
+                                      const int* pair_start, const int* tile_start, int* next, Status* status,
+                                      int* list, int* pair_sprite) {
+    list_pairs_of(count, sprites, width, height, tiles_x, pair_start, tile_start, next, status, list, pair_sprite);
 }
 
 // A block for each tile.
-extern "C" __global__ void order_pairs(const int* tile_start, const Status* status, const int* list, int* ordered) {
-    order_pairs_of(tile_start, status, list, ordered);
+extern "C" __global__ void order_pairs(const int* tile_start, const int* next, Status* status, const int* list,
+                                       int* ordered) {
+    order_pairs_of(tile_start, next, status, list, ordered);
 }
 
 // The passes over the tiles: a block of 256 threads for each tile. Their first arguments are `Bins.lists` and
@@ -103,7 +104,7 @@ extern "C" __global__ void reduce_gradients(int count, const ProjectedSprite* sp
                                             const Status* status, const float* pair_sums, double* grad_affine,
                                             double* grad_opacity, double* grad_tint) {
     const int k = thread_of_grid() / kWarp;
-    if (k >= count || status->overflow) return;
+    if (k >= count || is_unusable(status)) return;
     const ProjectedSprite& s = sprites[k];
     const RasterGradient<float> g = reduce_gradient(s, pair_start[k], pair_start[k + 1], pair_sums);
     if (lane_of_warp() != 0) return;
@@ -121,7 +122,7 @@ extern "C" __global__ void reduce_gradients(int count, const ProjectedSprite* sp
 extern "C" __global__ void reduce_removal(int count, const int* pair_start, const Status* status,
                                           const float* pair_errors, double* errors) {
     const int k = thread_of_grid() / kWarp;
-    if (k >= count || status->overflow) return;
+    if (k >= count || is_unusable(status)) return;
     float sum[kReduced];
     reduce_pairs<kRemovalSums>(pair_start[k], pair_start[k + 1], pair_errors, sum);
     if (lane_of_warp() == 0) errors[k] = sum[0];
@@ -131,7 +132,7 @@ extern "C" __global__ void reduce_removal(int count, const int* pair_start, cons
 extern "C" __global__ void reduce_candidates(int count, const int* pair_start, const Status* status,
                                              const float* pair_sums, double* scores) {
     const int k = thread_of_grid() / kWarp;
-    if (k >= count || status->overflow) return;
+    if (k >= count || is_unusable(status)) return;
     float sum[kReduced];
     reduce_pairs<kCandidateSums>(pair_start[k], pair_start[k + 1], pair_sums, sum);
     if (lane_of_warp() != 0) return;
@@ -145,7 +146,7 @@ extern "C" __global__ void update_parameters(int count, float* x, float* y, floa
                                              const Status* status, const float* pair_sums, const Control* control,
                                              const double* penalty_affine, const double* penalty_opacity) {
     const int k = thread_of_grid() / kWarp;
-    if (k >= count || status->overflow) return;
+    if (k >= count || is_unusable(status)) return;
     RasterGradient<float> g = reduce_gradient(sprites[k], pair_start[k], pair_start[k + 1], pair_sums);
     if (lane_of_warp() != 0) return;
     if (penalty_affine != nullptr && sprites[k].drawn)
@@ -160,7 +161,7 @@ extern "C" __global__ void __launch_bounds__(kTileThreads)
     sum_losses(int tiles, const float* losses, float scale, const Status* status, const Control* control,
                double* sums) {
     __shared__ double of_warp[kTileWarps];
-    if (status->overflow) return;
+    if (is_unusable(status)) return;
     double sum = 0.0;
     for (int i = static_cast<int>(threadIdx.x); i < tiles; i += kTileThreads) sum += losses[i];
     for (int step = kWarp / 2; step > 0; step /= 2) sum += __shfl_xor_sync(kAllLanes, sum, step);

@@ -64,7 +64,7 @@ __device__ void differentiate_tile(const Canvas& canvas, const Lists& lists, con
     __shared__ ProjectedSprite staged[kBatch];
     __shared__ int pairs[kBatch];
     __shared__ WarpSums<kGradientSums> of_warp;
-    if (lists.status->overflow) return;
+    if (is_unusable(lists.status)) return;
     const Batch batch{staged, pairs};
     const TilePixel pixel = pixel_of_thread(canvas, lists);
     const FrontToBack front = front_to_back<kind, compares>(canvas, lists, pixel, nullptr, batch);

@@ -47,7 +47,7 @@ __device__ void removal_tile(const Canvas& canvas, const Lists& lists, const flo
     __shared__ ProjectedSprite staged[kBatch];
     __shared__ int pairs[kBatch];
     __shared__ WarpSums<kRemovalSums> of_warp;
-    if (lists.status->overflow) return;
+    if (is_unusable(lists.status)) return;
     const Batch batch{staged, pairs};
     const int lane = lane_of_warp(), warp = static_cast<int>(threadIdx.x) / kWarp;
     const TilePixel pixel = pixel_of_thread(canvas, lists);
@@ -148,7 +148,7 @@ __device__ void candidates_tile(const Canvas& canvas, const Lists& lists, const 
     __shared__ ProjectedSprite staged[kBatch];
     __shared__ int pairs[kBatch];
     __shared__ WarpSums<kCandidateSums> of_warp;
-    if (lists.status->overflow) return;
+    if (is_unusable(lists.status)) return;
     const Batch batch{staged, pairs};
     const TilePixel pixel = pixel_of_thread(canvas, lists);
     const FrontToBack front = front_to_back<kind, true>(canvas, lists, pixel, entries, batch);

@@ -80,7 +80,7 @@ template <Colour kind>
 __device__ void draw_tile(const Canvas& canvas, const Lists& lists, float* image) {
     __shared__ ProjectedSprite staged[kBatch];
     __shared__ int pairs[kBatch];
-    if (lists.status->overflow) return;
+    if (is_unusable(lists.status)) return;
     const Batch batch{staged, pairs};
     const TilePixel pixel = pixel_of_thread(canvas, lists);
     const FrontToBack front = front_to_back<kind, true>(canvas, lists, pixel, nullptr, batch);

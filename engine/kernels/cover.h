@@ -2,8 +2,9 @@
 // Which tiles a sprite touches.
 //
 // Pairs of sprite and tile are counted in one pass and written in another, which must come to the same tiles to the
-// last bit: what they compute is not inlined, so that both run the same instructions (a compiler may fuse
-// multiplications with additions in one copy and not in the other).
+// last bit. What they compute is not inlined, and where a compiler could fuse either of two products with an addition it
+// is written out which. Neither binds a GPU's assembler, which clones functions for their callers: the pass that writes
+// also keeps to what was counted (engine/cuda/binning.cuh).
 #pragma once
 
 #include "sprite.h"
@@ -24,7 +25,7 @@ template <class R>
 SMALTI_ONE_COPY Outline<R> outline_of(const Placement<R>& p, float extent_u, float extent_v, int height) {
     Outline<R> o;
     o.first_row = 1, o.last_row = 0;
-    const R determinant = p.a * p.e - p.b * p.d;
+    const R determinant = fma(p.a, p.e, -(p.b * p.d));
     R top = R(0), bottom = R(0);
     for (int i = 0; i < 4; ++i) {
         const R u = i == 0 || i == 3 ? -extent_u : extent_u, v = i < 2 ? -extent_v : extent_v;

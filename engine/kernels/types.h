@@ -30,7 +30,7 @@ using uint64_t = unsigned long long;
 namespace smalti {
 
 #if !defined(__CUDACC_RTC__)
-using std::ceil, std::cos, std::exp, std::fabs, std::floor, std::log2, std::pow, std::sin, std::sqrt;
+using std::ceil, std::cos, std::exp, std::fabs, std::floor, std::fma, std::log2, std::pow, std::sin, std::sqrt;
 #endif
 
 template <class R>

@@ -21,13 +21,14 @@ from pairwise import pairwise
 from torch import Tensor
 
 from scenes import random_candidates, random_scene, stacked_scene, with_gradients
+from smalti.bridge.errors import SmaltiError
 from smalti.engine import cuda
 from smalti.engine.api import fit
 from smalti.engine.composition.render import picture
 from smalti.engine.cuda import binning
 from smalti.engine.fitting.constraints import Constraints
 from smalti.engine.job import inputs
-from smalti.engine.raster import Scene, evaluate_candidates, image_loss, removal_errors
+from smalti.engine.raster import Scene, draw, evaluate_candidates, image_loss, removal_errors
 from smalti.engine.templates import load_templates
 
 
@@ -283,6 +284,30 @@ def test_steps_that_are_made_again_have_their_own_losses(monkeypatch: pytest.Mon
     assert len(made) > 2
 
 
+@pytest.mark.parametrize("off", [-1, 1])
+def test_pairs_that_were_not_counted_are_not_written(
+    off: int, kernels: HostKernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the passes that count and list came to different tiles: nothing is drawn, and nothing else overwritten."""
+    scan = kernels.launch
+
+    def counted_otherwise(name: str, *arguments: Any, **more: Any) -> None:
+        if name == "scan_pairs":
+            sprites, tiles = arguments[3], arguments[6]
+            sprites[20] += off
+            tiles[6] += off
+        scan(name, *arguments, **more)
+
+    monkeypatch.setattr(kernels, "launch", counted_otherwise)
+    with pytest.raises(SmaltiError, match="listed other pairs of sprite and tile than it had counted") as caught:
+        draw(random_scene(1), "cuda")
+    assert caught.value.code == "cuda_fault"
+    fitting = optimiser(True, settings(back_end="cuda"))
+    for read in (lambda: float(fitting.step()), fitting.state):
+        with pytest.raises(SmaltiError, match="listed other pairs"):
+            read()
+
+
 def test_the_loss_of_a_step_that_was_never_made_is_not_anothers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda.FusedStep, "SECONDS", 1e9)
     fitting = optimiser(True, settings(back_end="cuda"))
@@ -290,7 +315,7 @@ def test_the_loss_of_a_step_that_was_never_made_is_not_anothers(monkeypatch: pyt
     monkeypatch.setattr(fitting._fused, "_ahead", 64)
     monkeypatch.setattr(fitting._fused, "_replay", lambda: None)
     assert isinstance(fitting._fused, cuda.FusedStep)
-    fitting._fused._bins.status[1:] = torch.tensor([1, 1])  # as if the step had found no room
+    fitting._fused._bins.status[1:3] = torch.tensor([1, 1])  # as if the step had found no room
     monkeypatch.setattr(binning.Bins, "needed", lambda bins: (_ for _ in ()).throw(ValueError("too many")))
     lost = fitting.step()
     for _ in range(2):
