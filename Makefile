@@ -7,6 +7,7 @@
 #   make docs         pages of the Python interface, from its docstrings; build/docs/index.html
 #   make extension    the Blender extension, dist/smalti-VERSION.zip
 #   make cuda         compile the CUDA kernels for every architecture, which needs no GPU, and say what they take
+#   make kernels      compile them into build/kernels/kernels.bin, which a wheel carries where SMALTI_CUDA_KERNELS names it
 #   make settings     rewrite the README's table of settings
 #   make pictures     remake the pictures in docs/, which takes a while
 #   make sanitize     the CPU kernels under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -32,7 +33,7 @@ PACKAGES := build/path
 NATIVE_CODE := $(wildcard $(foreach folder,engine/cpu engine/cuda engine/kernels tests/native tests/cuda_host,\
 	$(foreach ending,cpp h cu cuh,$(folder)/*.$(ending))))
 
-.PHONY: demo test lint docs extension settings pictures cuda sanitize clean distclean environment blenders packages
+.PHONY: demo test lint docs extension settings pictures cuda kernels sanitize clean distclean environment blenders packages
 .DELETE_ON_ERROR:
 
 environment: $(READY)
@@ -98,6 +99,10 @@ pictures: $(READY)
 
 cuda: $(READY)
 	$(BIN)/pytest -n 0 -s tests/cuda/test_compiler.py -k 'kernels_compile or kernels_take'
+
+# Nothing is done where the file fits the sources.
+kernels: $(READY)
+	$(BIN)/python -m smalti.engine.cuda.build_kernels build/kernels
 
 sanitize: $(READY)
 	$(BIN)/pytest -n 0 -s tests/cpu

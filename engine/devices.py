@@ -4,22 +4,23 @@
 from __future__ import annotations
 
 import ctypes
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
+
+from . import kernel_pack
 
 OLDEST = (7, 5)
 """Lowest compute capability that the kernels are compiled for: Turing."""
 
-_TORCH_HINT = "Install a torch with CUDA: the command for this computer stands on pytorch.org, under Get Started."
 _TORCH_EXTRA_HINT = 'Install it: pip install "smalti[torch]"'
 _DRIVER_HINT = "Install the newest NVIDIA driver for this GPU, then restart the computer."
-_PACKAGES_HINT = 'Install them: pip install "smalti[cuda]"'
+_KERNELS_HINT = (
+    "Install the newest Smalti, or where it was built from its sources their compiler: pip install nvidia-cuda-nvrtc"
+)
 _CPU_HINT = "Choose the device cpu or auto."
 
 _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CUdevice_attribute
@@ -64,11 +65,11 @@ class Unavailable:
 def cuda_unavailable() -> Unavailable | None:
     """Why ``"cuda"`` is not among the devices; None if it is.
 
-    Queries the driver and the installed packages, but does not import torch: `smalti.engine.cuda.driver.why_not` also
-    queries torch. A missing GPU is reported before missing packages. Never raises.
+    Queries the driver, and looks for kernels; `smalti.engine.cuda.why_not` also tries the GPU out. A missing GPU is
+    reported before missing kernels. Never raises.
     """
     found = nvidia_gpu()
-    return found if isinstance(found, Unavailable) else _packages_unavailable(found)
+    return found if isinstance(found, Unavailable) else _kernels_unavailable(found)
 
 
 @cache
@@ -133,51 +134,39 @@ def _query_driver() -> Gpu | Unavailable:
 
 
 @cache
-def _packages_unavailable(gpu: Gpu) -> Unavailable | None:
-    """Why the installed packages cannot use this GPU; None if they can."""
-    torch_cuda = _torch_cuda()
-    if torch_cuda is None:
-        return Unavailable("The torch that is installed was built without CUDA.", _TORCH_HINT, True)
-    try:
-        missing = [name for name in ("cuda.core", "cuda.bindings") if find_spec(name) is None]
-    except (ImportError, ValueError):
-        missing = ["cuda.core", "cuda.bindings"]
-    if missing:
-        return Unavailable(
-            f"The packages for NVIDIA GPUs are not installed ({', '.join(missing)}).", _PACKAGES_HINT, True
-        )
-    # A driver runs code built for its own major version of CUDA, and for earlier ones.
-    needed = {"torch": torch_cuda, "NVRTC": _bindings_major()}
-    for name, major in needed.items():
-        if gpu.driver[0] < major:
+def _kernels_unavailable(gpu: Gpu) -> Unavailable | None:
+    """Why this installation has no kernels for this GPU; None if it has, or can compile them."""
+    pack = kernel_pack.usable_pack()
+    image = pack.image_for(gpu.capability) if pack else None
+    if pack and image:
+        # A driver runs machine code of its own major version of CUDA and of earlier ones, PTX not of later minor ones.
+        needed = pack.toolkit if image.startswith("compute_") else (pack.toolkit[0], 0)
+    else:
+        compiler = _compiler_major()
+        if compiler is None:
             return Unavailable(
-                f"The NVIDIA driver is too old: it knows CUDA {gpu.driver[0]}.{gpu.driver[1]}, and {name} needs CUDA "
-                f"{major}.0.",
-                _DRIVER_HINT,
+                f"This installation has no CUDA kernels for {gpu.name} (compute capability "
+                f"{gpu.capability[0]}.{gpu.capability[1]}).",
+                _KERNELS_HINT,
                 True,
             )
+        needed = compiler, 0
+    if gpu.driver < needed:
+        return Unavailable(
+            f"The NVIDIA driver is too old: it knows CUDA {gpu.driver[0]}.{gpu.driver[1]}, and the kernels need CUDA "
+            f"{needed[0]}.{needed[1]}.",
+            _DRIVER_HINT,
+            True,
+        )
     return None
 
 
-def _torch_cuda() -> int | None:
-    """Major version of the CUDA that torch was built with, read without importing torch; None without CUDA."""
+def _compiler_major() -> int | None:
+    """Major version of CUDA that the installed NVRTC is of, None where there is none."""
     try:
-        spec = find_spec("torch")
-        if spec is None or spec.origin is None:
-            return None
-        text = Path(spec.origin).with_name("version.py").read_text(encoding="utf-8")
-    except (OSError, ImportError, ValueError):
-        return None
-    found = re.search(r"^cuda\b[^=\n]*=\s*['\"](\d+)\.", text, re.MULTILINE)
-    return int(found[1]) if found else None
-
-
-def _bindings_major() -> int:
-    """Major version of CUDA that cuda-bindings is for, 0 if unknown."""
-    try:
-        return int(version("cuda-bindings").split(".")[0])
+        return int(version("nvidia-cuda-nvrtc").split(".")[0])
     except (PackageNotFoundError, ValueError):
-        return 0
+        return None
 
 
 def torch_unavailable() -> Unavailable | None:

@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from smalti.engine import devices
-from smalti.engine.cuda import driver
+from smalti.engine.cuda import device, driver, launcher, nvrtc
+from smalti.engine.cuda.driver import DriverError
 
 
 def forget() -> None:
     """Let nothing be remembered of this machine's GPU."""
-    for function in (devices.nvidia_gpu, devices._packages_unavailable, driver.why_not, driver.kernels):
+    remembered = devices.nvidia_gpu, devices._kernels_unavailable, driver.driver, device.device, nvrtc._library
+    for function in (*remembered, launcher.why_not, launcher.kernels):
         function.cache_clear()
 
 
@@ -56,18 +58,19 @@ class Library:
 def machine_maker(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """A function that makes this a machine with a GPU, good but for its arguments."""
 
-    def make(library: Library | OSError | None = None, torch_cuda: int | None = 13, torch_works: bool = True) -> None:
+    def make(library: Library | OSError | None = None, compiler: int | None = 13, works: bool = True) -> None:
         def load() -> Any:
             if isinstance(library, OSError):
                 raise library
             return library or Library()
 
-        def empty(*arguments: Any, **more: Any) -> None:
-            if not torch_works:
-                raise RuntimeError("CUDA error: all CUDA-capable devices are busy\nor unavailable")
+        def opened() -> object:
+            if not works:
+                raise DriverError("CUDA_ERROR_DEVICE_UNAVAILABLE", "cuDevicePrimaryCtxRetain")
+            return object()
 
         monkeypatch.setattr(devices, "_load_driver", load)
-        monkeypatch.setattr(devices, "_torch_cuda", lambda: torch_cuda)
-        monkeypatch.setattr("torch.empty", empty)
+        monkeypatch.setattr(devices, "_compiler_major", lambda: compiler)
+        monkeypatch.setattr(launcher, "device", opened)
 
     return make

@@ -62,7 +62,7 @@ def main() -> int:
         lines = PARTS[chosen[0]](options)
         part_file(options.out, chosen[0]).write_text(json.dumps([asdict(line) for line in lines]))
         return 0
-    from smalti.engine.cuda.driver import why_not
+    from smalti.engine.cuda import why_not
 
     if reason := why_not():
         print(f"No GPU can be used here: {reason}", file=sys.stderr)

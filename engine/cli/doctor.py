@@ -16,6 +16,7 @@ from pathlib import Path
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.version import VERSION
 
+from .. import kernel_pack
 from ..devices import Gpu, available_devices, cuda_unavailable, default_device, nvidia_gpu
 from ..errors import REINSTALL
 from .commands import Commands
@@ -129,16 +130,7 @@ def _cuda() -> Iterator[Check]:
         yield Check("GPU", True, f"{gpu.name}, {memory}, compute capability {major}.{minor}")
     else:
         yield Check("GPU", not gpu.fixable, f"not used: {gpu.reason}", gpu.hint if gpu.fixable else "")
-    packages = {name: _version(name) for name in ("cuda-core", "cuda-bindings", "nvidia-cuda-nvrtc")}
-    found = ", ".join(f"{name} {number}" for name, number in packages.items() if number)
-    missing = ", ".join(name for name, number in packages.items() if not number)
-    if here or not missing:
-        hint = 'Install them: pip install "smalti[cuda]"' if missing else ""
-        yield Check("CUDA packages", not missing, f"not installed: {missing}" if missing else found, hint)
-    else:
-        yield Check("CUDA packages", True, f"not installed: {missing}; only a GPU needs them")
-    if not missing:
-        yield _nvrtc(gpu.capability if isinstance(gpu, Gpu) else None)
+    yield _cuda_kernels(gpu.capability if isinstance(gpu, Gpu) else None)
     if here:
         yield _gpu_draws()
 
@@ -158,31 +150,35 @@ def _gpu_draws() -> Check:
 
 def _why_no_cuda() -> str | None:
     try:
-        from ..cuda.driver import why_not
-    except (ImportError, OSError) as fault:  # torch is broken, which has a line of its own
-        return f"torch cannot be imported ({fault})."
+        from ..cuda import why_not
+    except (ImportError, OSError) as fault:  # NumPy is broken, which has a line of its own
+        return f"the back end cannot be imported ({fault})."
     return why_not()
 
 
-def _version(package: str) -> str:
-    """An empty text where it is not installed."""
+def _cuda_kernels(capability: tuple[int, int] | None) -> Check:
+    """The kernels for the GPU, or where there is none those for any."""
+    pack = kernel_pack.usable_pack()
+    found = pack.image_for(capability) if pack and capability else None
+    if pack and (found or capability is None):
+        images = found or ", ".join(pack.images)
+        return Check("CUDA kernels", True, f"for {images}, compiled by CUDA {'.'.join(map(str, pack.toolkit))}")
     try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
+        return _nvrtc(capability)
+    except SmaltiError as fault:
+        if capability is None and fault.code == "cuda_missing":
+            return Check("CUDA kernels", True, "not in this installation; only a GPU needs them")
+        return Check("CUDA kernels", capability is None, fault.message, fault.hint)
+    except Exception as fault:
+        return Check("CUDA kernels", capability is None, f"cannot be compiled ({fault})", "")
 
 
 def _nvrtc(capability: tuple[int, int] | None) -> Check:
     """Compile the kernels for the GPU, or where there is none for the oldest that they run on."""
-    try:
-        from ..cuda.compiler import ARCHITECTURES, architecture_for, compile_kernels, nvrtc_version
+    from ..cuda.compiler import ARCHITECTURES, architecture_for, compile_kernels, nvrtc_version
 
-        architecture = architecture_for(capability) if capability else ARCHITECTURES[0]
-        compiled = compile_kernels(architecture)
-        how = "cached" if compiled.cached else "compiled"
-        number = ".".join(map(str, nvrtc_version()))
-        return Check("CUDA kernels", True, f"{how} for {architecture} by NVRTC {number} in {compiled.seconds:.1f} s")
-    except SmaltiError as fault:
-        return Check("CUDA kernels", capability is None, fault.message, fault.hint)
-    except Exception as fault:
-        return Check("CUDA kernels", capability is None, f"cannot be compiled ({fault})", "")
+    architecture = architecture_for(capability) if capability else ARCHITECTURES[0]
+    compiled = compile_kernels(architecture)
+    how = "cached" if compiled.cached else "compiled"
+    number = ".".join(map(str, nvrtc_version()))
+    return Check("CUDA kernels", True, f"{how} for {architecture} by NVRTC {number} in {compiled.seconds:.1f} s")

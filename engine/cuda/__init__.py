@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The CUDA back end: kernels that are compiled on the user's machine, and what launches them.
+"""The CUDA back end: kernels, which a wheel carries compiled, and what launches them through NVIDIA's driver.
 
 binning.cuh finds the tiles that each sprite touches, tile_draw.cuh, tile_backward.cuh and tile_candidates.cuh are the
 passes over one tile, update.cuh makes Adam's step, smalti.cu names the kernels; the mathematics of a pixel and of a
@@ -7,7 +7,7 @@ sprite is that of engine/kernels, as on the CPU. Results are the same bits each 
 in an order that could change.
 
 The functions are those of `smalti.engine.raster.backends.Operations`: NumPy arrays give NumPy arrays, arrays on the
-device stay there.
+device (`__cuda_array_interface__`) give `DeviceArray`s.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from ..arrays import AnyArray
 from ..raster.candidates import COEFFICIENTS, Candidates, CandidateScores, merged_stack
 from ..raster.scene import Gradients, Scene, loss_scale
-from .binning import GRADIENT_SUMS, Argument, Launcher, PreparedScene, sum_losses, to_device, to_tensor
-from .driver import memory_errors, why_not
+from .binning import GRADIENT_SUMS, Argument, Launcher, PreparedScene, current_launcher, sum_losses
+from .device import Device
 from .fused_step import FusedStep, StepLoss
+from .launcher import why_not
+from .memory import DeviceArray, copied, memory_errors, to_device, to_host
 
 __all__ = [
+    "DeviceArray",
     "FusedStep",
     "Launcher",
     "StepLoss",
@@ -42,7 +44,7 @@ def forward(scene: Scene[Any]) -> tuple[Any, tuple[PreparedScene, bool]]:
     prepared, on_host = PreparedScene(scene), _is_on_host(scene)
     height, width = scene.size
     with memory_errors(16 * height * width, prepared.bins.describe()):
-        image = torch.empty(height, width, 4, dtype=torch.float32, device=prepared.launcher.device)
+        image = DeviceArray(prepared.launcher.device, (height, width, 4), np.float32)
     prepared.run("draw", image)
     return _returned(image, on_host), (prepared, on_host)
 
@@ -60,8 +62,8 @@ def loss_and_gradients(scene: Scene[Any], goal: Any, absolute: bool, encoded: bo
     prepared, on_host = PreparedScene(scene), _is_on_host(scene)
     launcher, bins = prepared.launcher, prepared.bins
     sums = bins.partial_sums(GRADIENT_SUMS)
-    losses = torch.empty(bins.tiles, dtype=torch.float32, device=launcher.device)
-    loss = torch.empty((), dtype=torch.float64, device=launcher.device)
+    losses = DeviceArray(launcher.device, (bins.tiles,), np.float32)
+    loss = DeviceArray(launcher.device, (), np.float64)
     scale = loss_scale(scene.size)
     prepared.run("step", to_device(goal, launcher.device), scale, int(absolute), int(encoded), 0, None, sums, losses)
     sum_losses(launcher, losses, scale, bins, None, loss)
@@ -70,55 +72,59 @@ def loss_and_gradients(scene: Scene[Any], goal: Any, absolute: bool, encoded: bo
 
 def evaluate_candidates(scene: Scene[Any], goal: Any, candidates: Candidates[Any] | None) -> CandidateScores[Any]:
     """See `smalti.engine.raster.backends.Operations`."""
-    on_host, scale = _is_on_host(scene), loss_scale(scene.size)
+    scale = loss_scale(scene.size)
     if candidates is None:
-        errors = _scores(PreparedScene(scene), goal, "removal", 1)[:, 0]
-        coefficients = errors.new_empty(0, COEFFICIENTS)
+        prepared = PreparedScene(scene)
+        errors = _scores(prepared, goal, "removal", 1)[:, 0]
+        coefficients: AnyArray = np.empty((0, COEFFICIENTS))
     else:
-        stack = merged_stack(_scene_on_host(scene), _candidates_on_host(candidates))
+        device = current_launcher().device
+        stack = merged_stack(_scene_on_host(scene, device), _candidates_on_host(candidates, device))
         prepared = PreparedScene(stack.scene)
-        entries = torch.from_numpy(stack.entries).to(prepared.launcher.device)
-        scores = _scores(prepared, goal, "candidates", 1 + COEFFICIENTS, entries)
-        scores = scores[torch.from_numpy(stack.index).to(scores.device)]
+        entries = copied(stack.entries, device)
+        scores = _scores(prepared, goal, "candidates", 1 + COEFFICIENTS, entries)[stack.index]
         errors, coefficients = scores[: len(scene), 0], scores[len(scene) :, 1:]
-    return CandidateScores(_returned(errors * scale, on_host), _returned(coefficients * scale, on_host))
+    found = errors * scale, coefficients * scale
+    if _is_on_host(scene):
+        return CandidateScores(*found)
+    return CandidateScores(*(copied(array, prepared.launcher.device) for array in found))
 
 
-def _gradients(prepared: PreparedScene, partial_sums: Tensor, on_host: bool) -> Gradients[Any]:
+def _gradients(prepared: PreparedScene, partial_sums: DeviceArray, on_host: bool) -> Gradients[Any]:
     """The gradients of sprites from the partial sums of pairs, float64."""
     bins = prepared.bins
     shapes = (bins.count, 6), (bins.count,), (bins.count, 3)
-    grads = [torch.empty(shape, dtype=torch.float64, device=prepared.launcher.device) for shape in shapes]
+    grads = [DeviceArray(prepared.launcher.device, shape, np.float64) for shape in shapes]
     prepared.reduce("reduce_gradients", bins.sprites, bins.pair_start, bins.status, partial_sums, *grads)
     return Gradients(*(_returned(grad, on_host) for grad in grads))
 
 
-def _scores(prepared: PreparedScene, goal: Any, name: str, each: int, *arguments: Argument) -> Tensor:
+def _scores(prepared: PreparedScene, goal: Any, name: str, each: int, *arguments: Argument) -> AnyArray:
     """[N, each] float64: sums over all pixels, not divided, of a pass that finds `each` of them for every pair."""
     bins, device = prepared.bins, prepared.launcher.device
     sums = bins.partial_sums(each)
-    scores = torch.empty(bins.count, each, dtype=torch.float64, device=device)
+    scores = DeviceArray(device, (bins.count, each), np.float64)
     prepared.run(name, to_device(goal, device), *arguments, sums)
     prepared.reduce(f"reduce_{name}", bins.pair_start, bins.status, sums, scores)
-    return scores
+    return scores.numpy()
 
 
 def _is_on_host(scene: Scene[Any]) -> bool:
     return isinstance(scene.affine, np.ndarray)
 
 
-def _returned(result: Tensor, on_host: bool) -> Any:
+def _returned(result: DeviceArray, on_host: bool) -> Any:
     """A result in NumPy where the scene was, otherwise it stays on the device."""
-    return result.cpu().numpy() if on_host else result
+    return result.numpy() if on_host else result
 
 
-def _scene_on_host(scene: Scene[Any]) -> Scene[Any]:
+def _scene_on_host(scene: Scene[Any], device: Device) -> Scene[Any]:
     affine, opacity, tint, template = (
-        to_tensor(array).cpu().numpy() for array in (scene.affine, scene.opacity, scene.tint, scene.template)
+        to_host(array, device) for array in (scene.affine, scene.opacity, scene.tint, scene.template)
     )
     return replace(scene, affine=affine, opacity=opacity, tint=tint, template=template)
 
 
-def _candidates_on_host(candidates: Candidates[Any]) -> Candidates[Any]:
+def _candidates_on_host(candidates: Candidates[Any], device: Device) -> Candidates[Any]:
     names = ("affine", "template", "replaces", "position")
-    return Candidates(*(to_tensor(getattr(candidates, name)).cpu().numpy() for name in names))
+    return Candidates(*(to_host(getattr(candidates, name), device) for name in names))

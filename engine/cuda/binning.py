@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sprites and templates in a device's memory, the pairs of sprite and tile, and the launches that fill them.
-
-Arrays here are torch tensors on the device: torch serves as its allocator.
-"""
+"""Sprites and templates in the GPU's memory, the pairs of sprite and tile, and the launches that fill them."""
 
 from __future__ import annotations
 
@@ -10,15 +7,14 @@ from typing import Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.dlpack import from_dlpack
 
 from smalti.bridge.errors import SmaltiError
 
 from ..raster.atlas import Atlas
 from ..raster.scene import Scene
-from .driver import kernels, memory_errors
+from .device import Device
+from .launcher import kernels
+from .memory import DeviceArray, copied, memory_errors, to_device, zeros
 
 # Each of these has a static_assert in the kernels' sources that names it.
 TILE = 16
@@ -38,7 +34,7 @@ TOO_MANY = f"too many large sprites for this canvas: over {MAX_PAIRS:,} pairs of
 MISMATCH = "The GPU has listed other pairs of sprite and tile than it had counted, so it drew nothing."
 
 Shape = tuple[int, int, int]
-Argument = Tensor | int | float | None
+Argument = DeviceArray | int | float | None
 
 
 class Status(NamedTuple):
@@ -51,12 +47,12 @@ class Status(NamedTuple):
 
 
 class Launcher(Protocol):
-    """What runs kernels: a GPU's driver, or in tests the host's processor."""
+    """What runs kernels."""
 
-    device: torch.device
+    device: Device
 
     def launch(self, name: str, grid: Shape, block: Shape, *arguments: Argument, shared: int = 0) -> None:
-        """Run a kernel in the order of torch's current stream; see `smalti.engine.cuda.driver.Kernels`."""
+        """Run a kernel in the order of the device's stream; see `smalti.engine.cuda.launcher.Kernels`."""
         ...
 
 
@@ -65,37 +61,19 @@ def current_launcher() -> Launcher:
     return kernels()
 
 
-def to_tensor(array: Any) -> Tensor:
-    """A NumPy array, or one on the device, as a tensor in the same memory where that can be."""
-    if isinstance(array, Tensor):
-        return array.detach()
-    if isinstance(array, np.ndarray):
-        return torch.from_numpy(np.require(array, requirements=["C", "W"]))
-    return from_dlpack(array)
-
-
-def to_device(array: Any, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
-    """An array in the device's memory, contiguous."""
-    return to_tensor(array).to(device, dtype).contiguous()
-
-
 class DeviceAtlas:
-    """An atlas in the memory of a device."""
+    """An atlas in the memory of a device. Raises SmaltiError, code ``"out_of_memory"``."""
 
-    def __init__(self, atlas: Atlas, device: torch.device) -> None:
-        def copied(array: Any) -> Tensor:
-            return torch.from_numpy(array.copy()).to(device)
-
-        self.alpha_quads = copied(atlas.alpha_quads.view("int64"))
-        self.words = copied(atlas.words.view("int64"))
-        self.first_level = copied(atlas.first_level)
-        self.levels = copied(atlas.levels)
+    def __init__(self, atlas: Atlas, device: Device) -> None:
+        arrays = atlas.alpha_quads, atlas.words, atlas.first_level, atlas.levels
+        with memory_errors(sum(array.nbytes for array in arrays), f"an atlas of {atlas.count:,} templates"):
+            self.alpha_quads, self.words, self.first_level, self.levels = (copied(array, device) for array in arrays)
 
 
-_atlases: WeakKeyDictionary[Atlas, dict[torch.device, DeviceAtlas]] = WeakKeyDictionary()
+_atlases: WeakKeyDictionary[Atlas, dict[Device, DeviceAtlas]] = WeakKeyDictionary()
 
 
-def device_atlas(atlas: Atlas, device: torch.device) -> DeviceAtlas:
+def device_atlas(atlas: Atlas, device: Device) -> DeviceAtlas:
     """The atlas on a device, copied there once."""
     copies = _atlases.setdefault(atlas, {})
     if device not in copies:
@@ -125,7 +103,7 @@ class Bins:
         self.sprites = self._ints(sprites * SPRITE_WORDS)
         self.sprite_pairs, self.pair_start = self._ints(sprites), self._ints(sprites + 1)
         self.tile_pairs, self.tile_start, self.next = (self._ints(self.tiles + extra) for extra in (0, 1, 0))
-        self.status = torch.zeros(STATUS_WORDS, dtype=torch.int32, device=launcher.device)
+        self.status = zeros(launcher.device, (STATUS_WORDS,), np.int32)
         self.capacity = 0
         self.list = self.ordered = self.pair_sprite = self._ints(0)
 
@@ -138,8 +116,8 @@ class Bins:
         """The purpose of the memory, in words."""
         return f"a canvas of {self.size[1]} x {self.size[0]} pixels with {self.count:,} sprites"
 
-    def _ints(self, count: int) -> Tensor:
-        return torch.empty(count, dtype=torch.int32, device=self._launcher.device)
+    def _ints(self, count: int) -> DeviceArray:
+        return DeviceArray(self._launcher.device, (count,), np.int32)
 
     def reserve(self, pairs: int) -> None:
         """Make room for this number of pairs. Raises SmaltiError, code ``"out_of_memory"``."""
@@ -151,7 +129,7 @@ class Bins:
         """Count the pairs of projected sprites; `capacity` is what there is room for."""
         launch, one = self._launcher.launch, (THREADS, 1, 1)
         height, width = self.size
-        self.tile_pairs.zero_()
+        self.tile_pairs.clear()
         launch(
             "count_pairs",
             blocks(self.count * WARP),
@@ -206,33 +184,33 @@ class Bins:
         """The number of pairs of projected sprites. Waits for the GPU. Raises ValueError where they are too many."""
         self.capacity = MAX_PAIRS
         self.count_pairs()
-        pairs = int(self.status[0])
+        pairs = int(self.status.numpy()[0])
         if pairs > MAX_PAIRS:
             raise ValueError(TOO_MANY)
         return pairs
 
     def check(self) -> Status:
         """What the kernels have found. Waits for the GPU. Raises SmaltiError, code ``"cuda_fault"``: see `MISMATCH`."""
-        status = Status(*self.status.tolist())
+        status = Status(*self.status.numpy().tolist())
         if status.mismatch:
             raise SmaltiError(
                 MISMATCH, "Choose the device cpu, and report this with what smalti doctor says.", "cuda_fault"
             )
         return status
 
-    def lists(self) -> tuple[Tensor, ...]:
+    def lists(self) -> tuple[DeviceArray, ...]:
         """The first arguments of the passes over the tiles, see smalti.cu."""
         return self.sprites, self.pair_sprite, self.tile_start, self.ordered, self.status
 
-    def partial_sums(self, each: int) -> Tensor:
+    def partial_sums(self, each: int) -> DeviceArray:
         """Memory for `each` partial sums of every pair. Raises SmaltiError, code ``"out_of_memory"``."""
         count = max(1, self.capacity * each)
         with memory_errors(4 * count, self.describe()):
-            return torch.empty(count, dtype=torch.float32, device=self._launcher.device)
+            return DeviceArray(self._launcher.device, (count,), np.float32)
 
 
 def canvas_arguments(
-    bins: Bins, stop: float, mix: float, atlas: DeviceAtlas, background: Tensor | None
+    bins: Bins, stop: float, mix: float, atlas: DeviceAtlas, background: DeviceArray | None
 ) -> tuple[Argument, ...]:
     """The further arguments of the passes over the tiles, see smalti.cu."""
     height, width = bins.size
@@ -248,10 +226,10 @@ def launch_tiles(
 
 
 def sum_losses(
-    launcher: Launcher, losses: Tensor, scale: float, bins: Bins, control: Tensor | None, sums: Tensor
+    launcher: Launcher, losses: DeviceArray, scale: float, bins: Bins, control: DeviceArray | None, sums: DeviceArray
 ) -> None:
     """Add up the losses of the tiles, times `scale`, into the first of `sums` or the slot that `control` names."""
-    launcher.launch("sum_losses", (1, 1, 1), (THREADS, 1, 1), losses.numel(), losses, scale, bins.status, control, sums)
+    launcher.launch("sum_losses", (1, 1, 1), (THREADS, 1, 1), losses.size, losses, scale, bins.status, control, sums)
 
 
 class PreparedScene:
@@ -267,10 +245,10 @@ class PreparedScene:
             blocks(count),
             (THREADS, 1, 1),
             count,
-            to_device(scene.affine, device, torch.float64),
-            to_device(scene.opacity, device, torch.float64),
-            to_device(scene.tint, device, torch.float64),
-            to_device(scene.template, device, torch.int32),
+            to_device(scene.affine, device, np.float64),
+            to_device(scene.opacity, device, np.float64),
+            to_device(scene.tint, device, np.float64),
+            to_device(scene.template, device, np.int32),
             atlas.first_level,
             atlas.levels,
             float(scene.lod_bias),

@@ -1,51 +1,58 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compiles the kernels with NVRTC, once for each architecture: the result is kept on the disk. Needs no driver."""
+"""Compiles the kernels with NVRTC, once for each architecture: the result is kept on the disk. Needs no driver.
+
+This is for developers, and for the build of a wheel; a wheel carries compiled kernels (`smalti.engine.kernel_pack`).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import logging
 import os
 import re
 import struct
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from smalti.bridge.errors import SmaltiError
 
 from ..errors import REINSTALL
 from ..files.atomic import write_atomic
+from ..kernel_pack import source_files
+from . import nvrtc
 
 logger = logging.getLogger("smalti")
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_86", "sm_89", "sm_90", "sm_100", "sm_120")
-"""Turing to Blackwell: what the kernels are compiled for in the tests."""
+"""Turing to Blackwell: what the kernels are compiled for, in the tests and for a wheel."""
+
+PORTABLE = "compute_100"
+"""As PTX, from which a driver compiles for GPUs that are newer than these, and for those of 11.0 in between."""
 
 SOURCE = Path(__file__).parent / "smalti.cu"
 
-# Names of cuda.core.ProgramOptions. Fast mathematics stays off: its divisions and roots are not those of the CPU.
-OPTIONS: Mapping[str, Any] = {
-    "std": "c++17",
-    "fma": True,
-    "use_fast_math": False,
-    "lineinfo": True,
-    "ptxas_options": ["-v"],
-    "no_cache": True,  # NVRTC's own cache: what comes out of it has no log
-    "no_source_include": True,  # otherwise headers in the current folder come first
-}
+# Fast mathematics stays off: its divisions and roots are not those of the CPU.
+PTX_OPTIONS = (
+    "--std=c++17",
+    "--fmad=true",
+    "--no-cache",  # NVRTC's own: what comes out of it has no log
+    "--no-source-include",  # otherwise headers in the current folder come first
+)
+PACK_OPTIONS = (*PTX_OPTIONS, "--ptxas-options=-v")
+OPTIONS = (*PACK_OPTIONS, "--generate-line-info")
 
 KEPT = 4
 """Number of cached files for one architecture; when there are more, those go that were not used for longest."""
 
 _MAGIC = b"smalti-cuda-1\n"
 _HASH_BYTES = 32
-_MISSING_HINT = 'Install them: pip install "smalti[cuda]"'
+_MISSING_HINT = (
+    f"Install it: pip install {nvrtc.PACKAGE}. Or install a wheel of Smalti, which carries compiled kernels."
+)
 
 
 @dataclass(frozen=True)
@@ -85,21 +92,22 @@ class Resources:
     stack: int
 
 
-def compile_kernels(architecture: str, source: Path = SOURCE, options: Mapping[str, Any] = OPTIONS) -> Compiled:
+def compile_kernels(architecture: str, source: Path = SOURCE, options: Sequence[str] = OPTIONS) -> Compiled:
     """Compile a source for one architecture, or take what an earlier call has left in the cache.
 
     Headers are looked for in the source's folder and in its neighbor ``kernels``.
 
     Raises:
-        SmaltiError: code ``"cuda_missing"``, a package is not installed or NVRTC cannot be loaded; ``"cuda_compile"``,
-            the source cannot be read or does not compile, or NVRTC does not know the architecture.
+        SmaltiError: code ``"cuda_missing"``, NVRTC is not installed or cannot be loaded; ``"cuda_compile"``, the source
+            cannot be read or does not compile, or NVRTC does not know the architecture.
     """
     start = time.perf_counter()
     try:
         path = cache_folder() / f"{architecture}-{cache_key(architecture, source, options)}.bin"
         found = _read(path)
         if found is None:
-            cubin, log = _compile(architecture, source, options)
+            program = compile_image(architecture, source, options)
+            cubin, log = program.image, program.log
             _write(path, cubin, log, architecture)
         else:
             cubin, log = found
@@ -151,18 +159,12 @@ def architecture_for(capability: tuple[int, int]) -> str:
 def nvrtc_version() -> tuple[int, int]:
     """Major and minor version of NVRTC. Raises SmaltiError, code ``"cuda_missing"``, where it cannot be loaded."""
     try:
-        from cuda.bindings import nvrtc
-
-        result, major, minor = nvrtc.nvrtcVersion()
-    # The package, or the library that it loads; the latter's exception is a RuntimeError of its own kind.
-    except (ImportError, OSError, RuntimeError) as fault:
+        return nvrtc.version()
+    except nvrtc.MissingError as fault:
         raise _missing(fault) from fault
-    if result:
-        raise _missing(RuntimeError(f"NVRTC: {result.name}"))
-    return major, minor
 
 
-def cache_key(architecture: str, source: Path = SOURCE, options: Mapping[str, Any] = OPTIONS) -> str:
+def cache_key(architecture: str, source: Path = SOURCE, options: Sequence[str] = OPTIONS) -> str:
     """SHA-256 of all that the result depends on: every source and header, the options, the architecture, NVRTC.
 
     Raises:
@@ -174,13 +176,11 @@ def cache_key(architecture: str, source: Path = SOURCE, options: Mapping[str, An
     def add(part: bytes) -> None:
         digest.update(struct.pack("<Q", len(part)) + part)
 
-    for part in (architecture, source.name, nvrtc_version(), sorted(options.items())):
+    for part in (architecture, source.name, nvrtc_version(), sorted(options)):
         add(repr(part).encode())
-    for folder in _folders(source):
-        for path in sorted(folder.glob("*")) if folder.is_dir() else []:
-            if path.suffix in (".cu", ".cuh", ".h"):
-                add(path.name.encode())
-                add(path.read_bytes())
+    for path in source_files(_folders(source)):
+        add(path.name.encode())
+        add(path.read_bytes())
     return digest.hexdigest()
 
 
@@ -200,30 +200,21 @@ def _folders(source: Path) -> tuple[Path, Path]:
     return source.parent, source.parent.parent / "kernels"
 
 
-def _compile(architecture: str, source: Path, options: Mapping[str, Any]) -> tuple[bytes, str]:
-    """Cubin and log. Raises SmaltiError as `compile_kernels`, OSError where the source cannot be read."""
+def compile_image(architecture: str, source: Path, options: Sequence[str], kind: str = "CUBIN") -> nvrtc.Program:
+    """Compile without a look at the cache. Raises SmaltiError as `compile_kernels`, OSError for the source."""
     text = source.read_text(encoding="utf-8")
-    if architecture not in [f"sm_{known}" for known in _known()]:
+    if int(architecture.split("_")[1]) not in _known():
         raise _unknown(architecture)
+    target = [f"--gpu-architecture={architecture}", *(f"--include-path={folder}" for folder in _folders(source))]
     try:
-        from cuda.core import Program, ProgramOptions
-    except (ImportError, OSError, RuntimeError) as fault:
-        raise _missing(fault) from fault
-    log = io.StringIO()
-    # Of the object that comes back only the bytes are touched: everything else in it would load the driver.
-    try:
-        program_options = ProgramOptions(
-            name=source.name, arch=architecture, include_path=[str(f) for f in _folders(source)], **options
-        )
-        cubin: bytes = Program(text, "c++", program_options).compile("cubin", logs=log).code
-    except Exception as fault:  # an NVRTCError holds the log; others come from packages of unfitting versions
+        return nvrtc.compile_program(text, source.name, [*target, *options], kind)
+    except nvrtc.CompileError as fault:
         logger.info("NVRTC, %s: %s", architecture, fault)
         raise SmaltiError(
             f"The CUDA kernels do not compile for {architecture}: {_first_error(str(fault))}.",
-            "Bring the compiler up to date: pip install --upgrade nvidia-cuda-nvrtc. Until then choose the device cpu.",
+            f"Bring the compiler up to date: pip install --upgrade {nvrtc.PACKAGE}. Until then choose the device cpu.",
             "cuda_compile",
         ) from fault
-    return cubin, log.getvalue().replace("\0", "")
 
 
 def _first_error(log: str) -> str:
@@ -233,27 +224,25 @@ def _first_error(log: str) -> str:
 
 
 def _known() -> list[int]:
-    """Architectures that NVRTC compiles for, such as 90."""
-    nvrtc_version()
-    from cuda.bindings import nvrtc
-
-    return list(nvrtc.nvrtcGetSupportedArchs()[1])
+    """Architectures that NVRTC compiles for, such as 90. Raises SmaltiError as `nvrtc_version`."""
+    try:
+        return nvrtc.architectures()
+    except nvrtc.MissingError as fault:
+        raise _missing(fault) from fault
 
 
 def _unknown(architecture: str) -> SmaltiError:
     major, minor = nvrtc_version()
     return SmaltiError(
         f"NVRTC {major}.{minor} cannot compile for {architecture}.",
-        "If the GPU is newer than it: pip install --upgrade nvidia-cuda-nvrtc",
+        f"If the GPU is newer than it: pip install --upgrade {nvrtc.PACKAGE}",
         "cuda_compile",
     )
 
 
 def _missing(fault: Exception) -> SmaltiError:
     reason = " ".join(str(fault).split()).rstrip(".")[:200]
-    return SmaltiError(
-        f"The packages that compile for NVIDIA GPUs are missing or broken ({reason}).", _MISSING_HINT, "cuda_missing"
-    )
+    return SmaltiError(f"The compiler for NVIDIA GPUs is missing or broken ({reason}).", _MISSING_HINT, "cuda_missing")
 
 
 def _read(path: Path) -> tuple[bytes, str] | None:

@@ -9,16 +9,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..arrays import AnyArray, Float32Array, Float64Array
 from ..raster.atlas import Atlas
 from ..raster.scene import STOP, loss_scale
 from ..raster.step import PARAMETERS, Step
 from . import binning
-from .binning import GRADIENT_SUMS, MAX_PAIRS, THREADS, TOO_MANY, WARP, Bins, blocks, to_device, to_tensor
-from .driver import memory_errors
+from .binning import GRADIENT_SUMS, MAX_PAIRS, THREADS, TOO_MANY, WARP, Bins, blocks
+from .device import PinnedSlots
+from .memory import DeviceArray, copied, memory_errors, to_device, zeros
 
 CONTROL = struct.Struct("<6f4f6f2f2fIi")
 """Layout of `Control` (update.cuh): learning rates, Adam, bounds, pixel, alpha_max, lod_bias, noise_key, loss_slot."""
@@ -77,8 +76,8 @@ class FusedStep:
         self._pending: list[_Pending] = []
         self._ahead = 1  # steps that take about `SECONDS`, once one has been timed
         self._since = 0.0
-        self._arrays: list[Tensor] = []
-        self._penalty: list[Tensor] = []
+        self._arrays: list[DeviceArray] = []
+        self._penalty: list[DeviceArray] = []
         self._penalty_on_device: Float64Array | None = None
         self._sprites = 0
 
@@ -100,16 +99,16 @@ class FusedStep:
             columns = [by_name.get(n, np.zeros_like(parameters[n])).reshape(sprites, -1) for n in PARAMETERS]
             return np.concatenate(columns, axis=1)
 
-        arrays: list[tuple[AnyArray, torch.dtype]] = [(parameters[name], torch.float32) for name in PARAMETERS]
-        arrays += [(table(means), torch.float32), (table(squares), torch.float32)]
-        arrays += [(template, torch.int32), (extent, torch.float32)]
+        arrays: list[tuple[AnyArray, Any]] = [(parameters[name], np.float32) for name in PARAMETERS]
+        arrays += [(table(means), np.float32), (table(squares), np.float32)]
+        arrays += [(template, np.int32), (extent, np.float32)]
         if self._arrays and sprites == self._sprites:
             # Into the same memory, so that what was captured stays good.
             for to, (array, _) in zip(self._arrays, arrays):
-                to.copy_(to_tensor(array))
+                to.copy_from(array)
             return
         device = self._launcher.device
-        self._arrays = [to_tensor(a).to(device, dtype, copy=True).contiguous() for a, dtype in arrays]
+        self._arrays = [copied(array.astype(dtype), device) for array, dtype in arrays]
         self._values, (self._means, self._squares, self._template, self._extent) = self._arrays[:6], self._arrays[6:]
         self._sprites = sprites
         self._replay = None
@@ -119,9 +118,9 @@ class FusedStep:
         self._settle()
         parameters, means, squares = self._bound
         for name, value in zip(PARAMETERS, self._values):
-            np.copyto(parameters[name], value.cpu().numpy())
+            np.copyto(parameters[name], value.numpy())
         for by_name, table in ((means, self._means), (squares, self._squares)):
-            columns = table.cpu().numpy()
+            columns = table.numpy()
             for i, name in enumerate(PARAMETERS):
                 if name in by_name:
                     np.copyto(by_name[name], columns[:, 5:] if name == "tint" else columns[:, i])
@@ -166,13 +165,14 @@ class FusedStep:
             behind = None if background is None else to_device(background, device)
         self._pictures = goal, background  # while they live, no others have their addresses
         self._bins = Bins(self._launcher, self._sprites, (goal.shape[0], goal.shape[1]))
-        self._control = torch.zeros(CONTROL.size, dtype=torch.uint8, device=device)
-        self._tile_losses = torch.empty(self._bins.tiles, dtype=torch.float32, device=device)
-        self._losses = torch.zeros(self.PATIENCE, dtype=torch.float64, device=device)
+        self._control = zeros(device, (CONTROL.size,), np.uint8)
+        self._controls = PinnedSlots(device, self.PATIENCE, CONTROL.size)
+        self._tile_losses = DeviceArray(device, (self._bins.tiles,), np.float32)
+        self._losses = zeros(device, (self.PATIENCE,), np.float64)
         self._canvas = binning.canvas_arguments(self._bins, STOP, step.mix, self._atlas, behind)
         self._mode = step.mix, int(step.encoded), int(step.noise_key is not None)
         shapes = [] if step.penalty is None else [(self._sprites, 6), (self._sprites,)]
-        self._penalty = [self._losses.new_empty(shape) for shape in shapes]
+        self._penalty = [DeviceArray(device, shape, np.float64) for shape in shapes]
         self._penalty_on_device = None
         self._write(control, 0)
         self._make_room()
@@ -183,20 +183,20 @@ class FusedStep:
             return
         self._settle()
         for to, array in zip(self._penalty, penalty):
-            to.copy_(to_tensor(array))
+            to.copy_from(array)
         self._penalty_on_device = penalty[0]  # while it lives, no other has its address
 
     def _make_room(self) -> None:
         """Room for the pairs of the sprites as they are, and some more; then the launches."""
         # First the old memory goes, for there may not be room for both.
         self._replay = None
-        self._sums = self._losses.new_empty(0)
+        self._sums = DeviceArray(self._launcher.device, (0,), np.float32)
         self._bins.reserve(0)
         self._project()
         self._bins.reserve(min(int(self._bins.needed() * self.SPARE) + 1024, MAX_PAIRS))
-        self._bins.status.zero_()
+        self._bins.status.clear()
         self._sums = self._bins.partial_sums(GRADIENT_SUMS)
-        self._replay = self._captured() if self._control.is_cuda else self._launch_all
+        self._replay = self._launcher.device.record(self._launch_all).replay
 
     def _project(self) -> None:
         self._launcher.launch(
@@ -214,16 +214,24 @@ class FusedStep:
         )
 
     def _launch_all(self) -> None:
-        bins, launcher = self._bins, self._launcher
-        mix, encoded, on_noise = self._mode
-        scale = loss_scale(bins.size)
         self._project()
-        bins.count_pairs()
-        bins.fill()
+        self._bins.count_pairs()
+        self._bins.fill()
+        self._differentiate()
+        self._update()
+
+    def _differentiate(self) -> None:
+        """Draw, compare, and sum up each pair's gradient and each tile's loss, in one pass over the tiles."""
+        mix, encoded, on_noise = self._mode
+        scale = loss_scale(self._bins.size)
         comparison = self._goal, scale, 0, encoded, on_noise, self._control
-        binning.launch_tiles(launcher, "step", mix, bins, self._canvas, *comparison, self._sums, self._tile_losses)
-        binning.sum_losses(launcher, self._tile_losses, scale, bins, self._control, self._losses)
-        launcher.launch(
+        results = self._sums, self._tile_losses
+        binning.launch_tiles(self._launcher, "step", mix, self._bins, self._canvas, *comparison, *results)
+        binning.sum_losses(self._launcher, self._tile_losses, scale, self._bins, self._control, self._losses)
+
+    def _update(self) -> None:
+        """Adam's step with the sums of the pairs."""
+        self._launcher.launch(
             "update_parameters",
             blocks(self._sprites * WARP),
             (THREADS, 1, 1),
@@ -232,31 +240,16 @@ class FusedStep:
             self._means,
             self._squares,
             self._extent,
-            bins.sprites,
-            bins.pair_start,
-            bins.status,
+            self._bins.sprites,
+            self._bins.pair_start,
+            self._bins.status,
             self._sums,
             self._control,
             *(self._penalty or (None, None)),
         )
 
-    def _captured(self) -> Callable[[], None]:
-        # Not by torch.cuda.graph, which hands all memory that torch has kept back to the driver each time.
-        graph = torch.cuda.CUDAGraph()
-        stream = torch.cuda.Stream(self._launcher.device)
-        stream.wait_stream(torch.cuda.current_stream(self._launcher.device))
-        with torch.cuda.stream(stream):
-            graph.capture_begin(capture_error_mode="thread_local")
-            try:
-                self._launch_all()
-            finally:
-                graph.capture_end()
-        torch.cuda.current_stream(self._launcher.device).wait_stream(stream)
-        return graph.replay
-
     def _write(self, control: tuple[float, ...], slot: int) -> None:
-        packed = bytearray(CONTROL.pack(*control, slot))
-        self._control.copy_(torch.frombuffer(packed, dtype=torch.uint8), non_blocking=True)
+        self._controls.upload(slot, CONTROL.pack(*control, slot), self._control.pointer)
 
     def _submit(self, pending: _Pending) -> None:
         assert self._replay is not None
@@ -269,7 +262,7 @@ class FusedStep:
         while self._pending:
             status = self._bins.check()
             made = max(0, len(self._pending) - (status.skipped if status.overflow else 0))
-            for pending, loss in zip(self._pending[:made], self._losses.tolist()):
+            for pending, loss in zip(self._pending[:made], self._losses.numpy().tolist()):
                 pending.loss.set(loss)
             again = self._pending = self._pending[made:]
             if again:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cuda_host import HostGpu
 from fake_gpu import forget, machine_maker
 from small_kernels import SMALL
 
@@ -44,3 +45,9 @@ def source(tmp_path: Path) -> Path:
 def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Makes this a machine with a GPU, good but for the arguments (see `fake_gpu.machine_maker`)."""
     return machine_maker(monkeypatch)
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> HostGpu:
+    """A GPU on the host."""
+    return HostGpu(monkeypatch)

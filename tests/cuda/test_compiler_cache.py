@@ -13,20 +13,20 @@ from typing import Any
 import pytest
 from small_kernels import SMALL
 
-from smalti.engine.cuda import compiler
+from smalti.engine.cuda import compiler, nvrtc
 
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Architectures that were really compiled for."""
     made: list[str] = []
-    true = compiler._compile
+    true = compiler.compile_image
 
-    def counted(architecture: str, *arguments: Any) -> tuple[bytes, str]:
+    def counted(architecture: str, *arguments: Any) -> nvrtc.Program:
         made.append(architecture)
         return true(architecture, *arguments)
 
-    monkeypatch.setattr(compiler, "_compile", counted)
+    monkeypatch.setattr(compiler, "compile_image", counted)
     return made
 
 
@@ -42,7 +42,7 @@ def test_everything_that_the_result_depends_on_is_in_the_key(source: Path, monke
     keys = [compiler.cache_key("sm_90", source)]
     assert compiler.cache_key("sm_90", source) == keys[0]
     keys.append(compiler.cache_key("sm_80", source))
-    keys.append(compiler.cache_key("sm_90", source, {**compiler.OPTIONS, "fma": False}))
+    keys.append(compiler.cache_key("sm_90", source, (*compiler.OPTIONS, "--fmad=false")))
     header = source.parent.parent / "kernels" / "twice.h"
     header.write_text(header.read_text() + "\n")
     keys.append(compiler.cache_key("sm_90", source))
@@ -91,7 +91,7 @@ def test_a_cached_name_that_is_a_folder_costs_only_time(source: Path, cache: Pat
 
 
 def test_the_oldest_files_of_an_architecture_go(source: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiler, "_compile", lambda architecture, *rest: (b"\x7fELF", "log"))
+    monkeypatch.setattr(compiler, "compile_image", lambda *arguments: nvrtc.Program(b"\x7fELF", "log"))
     compiler.compile_kernels("sm_80", source)
     names: list[str] = []
     for k in range(compiler.KEPT + 2):

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Runs the kernels of engine/cuda on the host, see shim.h. `launch` is what tests/cuda_host.py calls.
+// Runs the kernels of engine/cuda on the host, see shim.h.
+//
+// Under ThreadSanitizer each thread of a block is one of its fibres, and only what orders threads on a GPU orders them
+// here: __syncthreads within a block, and one launch, or one block, after another. Shuffles and votes order nothing. Races
+// between the blocks of one launch are not looked for.
 #include "shim.h"
+
+#include "kernels.h"
 
 #include "../../engine/cuda/smalti.cu"
 
 #include <algorithm>
-#include <csetjmp>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -16,17 +21,31 @@
 
 #include <ucontext.h>
 
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+#else
+#include <csetjmp>
+#endif
+
 Index threadIdx, blockIdx, blockDim, gridDim;
 
 namespace shim {
 namespace {
 
+#if defined(__SANITIZE_THREAD__)
+constexpr std::size_t kStack = 256 * 1024;
+#else
 constexpr std::size_t kStack = 64 * 1024;
+#endif
 constexpr int kLanes = 32;
 
 struct Fibre {
     ucontext_t context{};
+#if defined(__SANITIZE_THREAD__)
+    void* watched = __tsan_create_fiber(0);
+#else
     std::jmp_buf here{};
+#endif
     std::unique_ptr<char[]> stack{new char[kStack]};
     bool begun = false, left = false;
     Operation waits = Operation::none;
@@ -40,9 +59,9 @@ struct Warp {
     bool any;
 };
 
-std::vector<Fibre> fibres;
+std::vector<Fibre> all_fibres;  // of the largest block so far: ThreadSanitizer makes a limited number of them
+std::size_t threads = 0;        // of the present block
 std::vector<Warp> warps;
-std::jmp_buf scheduler;
 ucontext_t scheduler_context;
 int current = 0, block_count = 0;
 void (*body)(void**) = nullptr;
@@ -53,6 +72,41 @@ std::mt19937 order_of_fibres;
     std::fprintf(stderr, "block (%u, %u), thread %d: %s\n", blockIdx.x, blockIdx.y, current, what);
     std::abort();
 }
+
+// The threads of the present block.
+struct Block {
+    Fibre* begin() const { return all_fibres.data(); }
+    Fibre* end() const { return all_fibres.data() + threads; }
+    Fibre& operator[](int i) const { return all_fibres[i]; }
+    std::size_t size() const { return threads; }
+} const fibres;
+
+#if defined(__SANITIZE_THREAD__)
+void* scheduler = nullptr;
+char block_tag, grid_tag;  // what barriers, and the ends and starts of blocks, release and acquire
+
+void wait() {
+    __tsan_switch_to_fiber(scheduler, __tsan_switch_to_fiber_no_sync);
+    swapcontext(&fibres[current].context, &scheduler_context);
+}
+
+void enter() {
+    __tsan_acquire(&grid_tag);
+    body(body_arguments);
+    __tsan_release(&grid_tag);
+    fibres[current].left = true;
+    wait();
+}
+
+void go_on(int thread) {
+    current = thread;
+    threadIdx = {static_cast<unsigned>(thread), 0, 0};
+    scheduler = __tsan_get_current_fiber();
+    __tsan_switch_to_fiber(fibres[thread].watched, __tsan_switch_to_fiber_no_sync);
+    swapcontext(&scheduler_context, &fibres[thread].context);
+}
+#else
+std::jmp_buf scheduler;
 
 void enter() {
     body(body_arguments);
@@ -75,6 +129,7 @@ __attribute__((noinline)) void go_on(int thread) {
     fibre.begun = true;
     swapcontext(&scheduler_context, &fibre.context);
 }
+#endif
 
 bool at_barrier(const Fibre& f) { return f.waits == Operation::barrier || f.waits == Operation::count; }
 
@@ -132,10 +187,10 @@ __attribute__((noinline)) void prepare(Fibre& f) {
     makecontext(&f.context, enter, 0);
 }
 
-void run_block(int threads) {
+void run_block() {
     for (Fibre& f : fibres) prepare(f);
     std::vector<int> order(threads);
-    for (int i = 0; i < threads; ++i) order[i] = i;
+    for (std::size_t i = 0; i < threads; ++i) order[i] = static_cast<int>(i);
     const int warp_count = static_cast<int>(warps.size());
     for (;;) {
         // Each warp in an order of its own, and by itself while it can: as far as it gets without the others.
@@ -167,17 +222,17 @@ void call(void (*kernel)(Arguments...), void** arguments) {
 }
 
 template <class... Arguments>
-int parameters_of(void (*)(Arguments...)) {
-    return static_cast<int>(sizeof...(Arguments));
+std::vector<std::size_t> sizes_of(void (*)(Arguments...)) {
+    return {sizeof(Arguments)...};
 }
 
 struct Kernel {
     const char* name;
-    int parameters;
+    std::vector<std::size_t> parameters;
     void (*body)(void**);
 };
 
-#define SHIM_KERNEL(name) {#name, parameters_of(&::name), [](void** arguments) { call(&::name, arguments); }}
+#define SHIM_KERNEL(name) {#name, sizes_of(&::name), [](void** arguments) { call(&::name, arguments); }}
 
 const Kernel kernels[] = {
     SHIM_KERNEL(project_maps),        SHIM_KERNEL(project_parameters), SHIM_KERNEL(count_pairs),
@@ -189,13 +244,25 @@ const Kernel kernels[] = {
     SHIM_KERNEL(reduce_removal),      SHIM_KERNEL(update_parameters),  SHIM_KERNEL(sum_losses),
 };
 
+const Kernel* kernel_of(const char* name) {
+    for (const Kernel& kernel : kernels)
+        if (std::strcmp(kernel.name, name) == 0) return &kernel;
+    return nullptr;
+}
+
 }  // namespace
 
 int lane() { return current % kLanes; }
 
 int wait_for_block(Operation operation, bool predicate) {
     fibres[current].waits = operation, fibres[current].predicate = predicate;
+#if defined(__SANITIZE_THREAD__)
+    __tsan_release(&block_tag);
     wait();
+    __tsan_acquire(&block_tag);
+#else
+    wait();
+#endif
     return block_count;
 }
 
@@ -207,28 +274,34 @@ std::uint64_t wait_for_warp(Operation operation, unsigned mask, std::uint64_t va
     return operation == Operation::any ? warp.any : warp.values[source];
 }
 
-}  // namespace shim
-
-// Runs a kernel; blocks of a grid one after another. Returns 0, 1 for an unknown name, 2 for another number of
-// arguments.
-extern "C" int launch(const char* name, const unsigned* grid, const unsigned* block, void** arguments, int count,
-                      unsigned seed) {
-    for (const shim::Kernel& kernel : shim::kernels) {
-        if (std::strcmp(kernel.name, name) != 0) continue;
-        if (kernel.parameters != count) return 2;
-        if (block[1] != 1 || block[2] != 1 || grid[1] != 1 || grid[2] != 1) return 3;
-        gridDim = {grid[0], 1, 1}, blockDim = {block[0], 1, 1};
-        shim::order_of_fibres.seed(seed);
-        shim::body = kernel.body, shim::body_arguments = arguments;
-        if (shim::fibres.size() != block[0]) {
-            shim::fibres = std::vector<shim::Fibre>(block[0]);
-            shim::warps.resize((block[0] + shim::kLanes - 1) / shim::kLanes);
-        }
-        for (unsigned i = 0; i < grid[0]; ++i) {
-            blockIdx = {i, 0, 0};
-            shim::run_block(static_cast<int>(block[0]));
-        }
-        return 0;
-    }
-    return 1;
+std::vector<std::string> kernel_names() {
+    std::vector<std::string> names;
+    for (const Kernel& kernel : kernels) names.push_back(kernel.name);
+    return names;
 }
+
+const std::vector<std::size_t>* parameters_of(const char* name) {
+    const Kernel* const kernel = kernel_of(name);
+    return kernel == nullptr ? nullptr : &kernel->parameters;
+}
+
+void run(const char* name, unsigned grid, unsigned block, void** arguments, unsigned seed) {
+    gridDim = {grid, 1, 1}, blockDim = {block, 1, 1};
+    order_of_fibres.seed(seed);
+    body = kernel_of(name)->body, body_arguments = arguments;
+    threads = block;
+    if (all_fibres.size() < threads) all_fibres.resize(threads);
+    warps.resize((threads + kLanes - 1) / kLanes);
+    for (unsigned i = 0; i < grid; ++i) {
+        blockIdx = {i, 0, 0};
+#if defined(__SANITIZE_THREAD__)
+        __tsan_release(&grid_tag);
+        run_block();
+        __tsan_acquire(&grid_tag);
+#else
+        run_block();
+#endif
+    }
+}
+
+}  // namespace shim

@@ -76,12 +76,8 @@ inline int __any_sync(unsigned mask, int predicate) {
     return shim::wait_for_warp(shim::Operation::any, mask, predicate != 0, 0) != 0;
 }
 
-// One thread runs at a time.
-inline int atomicAdd(int* to, int value) {
-    const int before = *to;
-    *to += value;
-    return before;
-}
+// One thread runs at a time; that it is atomic, ThreadSanitizer must see.
+inline int atomicAdd(int* to, int value) { return __atomic_fetch_add(to, value, __ATOMIC_RELAXED); }
 
 template <class T>
 T __ldg(const T* from) {
