@@ -13,7 +13,7 @@ device (`__cuda_array_interface__`) give `DeviceArray`s.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,11 +30,15 @@ __all__ = [
     "DeviceArray",
     "FusedStep",
     "Launcher",
+    "MemoryInUse",
     "StepLoss",
     "backward",
     "evaluate_candidates",
     "forward",
     "loss_and_gradients",
+    "memory_in_use",
+    "synchronize",
+    "upload",
     "why_not",
 ]
 
@@ -88,6 +92,31 @@ def evaluate_candidates(scene: Scene[Any], goal: Any, candidates: Candidates[Any
     if _is_on_host(scene):
         return CandidateScores(*found)
     return CandidateScores(*(copied(array, prepared.launcher.device) for array in found))
+
+
+class MemoryInUse(NamedTuple):
+    """Bytes of the GPU's memory that this process's arrays take: now, and at most since the peak was reset."""
+
+    now: int
+    peak: int
+
+
+def memory_in_use(reset_peak: bool = False) -> MemoryInUse:
+    """What arrays take. `reset_peak`: what they take now is the peak from here on."""
+    device = current_launcher().device
+    if reset_peak:
+        device.reset_peak()
+    return MemoryInUse(device.allocated, device.peak)
+
+
+def upload(array: AnyArray) -> DeviceArray:
+    """A copy of a NumPy array in the GPU's memory."""
+    return copied(array, current_launcher().device)
+
+
+def synchronize() -> None:
+    """Wait for the GPU."""
+    current_launcher().device.synchronize()
 
 
 def _gradients(prepared: PreparedScene, partial_sums: DeviceArray, on_host: bool) -> Gradients[Any]:

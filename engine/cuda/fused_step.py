@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from smalti.bridge.errors import SmaltiError
+
 from ..arrays import AnyArray, Float32Array, Float64Array
 from ..raster.atlas import Atlas
 from ..raster.scene import STOP, loss_scale
@@ -19,8 +21,9 @@ from .binning import GRADIENT_SUMS, MAX_PAIRS, THREADS, TOO_MANY, WARP, Bins, bl
 from .device import PinnedSlots
 from .memory import DeviceArray, copied, memory_errors, to_device, zeros
 
-CONTROL = struct.Struct("<6f4f6f2f2fIi")
-"""Layout of `Control` (update.cuh): learning rates, Adam, bounds, pixel, alpha_max, lod_bias, noise_key, loss_slot."""
+CONTROL = struct.Struct("<6f4f6f2f2fIii")
+"""Layout of `Control` (update.cuh): learning rates, Adam, bounds, pixel, alpha_max, lod_bias, noise_key,
+scale_in_pixels, loss_slot."""
 
 
 class StepLoss:
@@ -127,6 +130,10 @@ class FusedStep:
 
     def __call__(self, step: Step) -> StepLoss:
         """See `smalti.engine.raster.FusedStep`."""
+        if step.loss is not None:
+            raise SmaltiError(
+                "On the GPU only mse alone can be minimized so far.", "Choose the device cpu.", "cuda_loss"
+            )
         moments = self._bound[1]
         control = (
             *(step.learning_rates[name] if name in moments else 0.0 for name in PARAMETERS),
@@ -136,6 +143,7 @@ class FusedStep:
             step.alpha_max,
             step.lod_bias,
             step.noise_key or 0,
+            int(step.scale_in_pixels),
         )
         pictures = _address(step.goal), _address(step.background)
         prepared_for = (*pictures, step.noise_key is None, step.encoded, step.mix, step.penalty is None)

@@ -37,10 +37,11 @@ struct Control {
     Pixel<float> pixel;
     float alpha_max, lod_bias;
     std::uint32_t noise_key;
-    int loss_slot;  // where in an array of losses this step's goes
+    int scale_in_pixels;  // the learning rate of log_scale is that of the scale in canvas pixels
+    int loss_slot;        // where in an array of losses this step's goes
 };
 
-static_assert(sizeof(Control) == 4 * 22, "engine/cuda/fused_step.py: CONTROL = struct.Struct(\"<6f4f6f2f2fIi\")");
+static_assert(sizeof(Control) == 4 * 23, "engine/cuda/fused_step.py: CONTROL = struct.Struct(\"<6f4f6f2f2fIii\")");
 
 // The gradient of what is added to the loss: by the maps from drawn pixels [count, 6], and by the opacities [count]; null
 // where nothing is.
@@ -83,8 +84,10 @@ __device__ inline void update_one(const Control& control, const ProjectedSprite&
     float* const value[8] = {&p.x, &p.y, &p.log_scale, &p.theta, &p.opacity, &p.tint[0], &p.tint[1], &p.tint[2]};
     const float slope[8] = {g.x, g.y, g.log_scale, g.theta, g.opacity, g.tint[0], g.tint[1], g.tint[2]};
     for (int i = 0; i < 8; ++i) {
-        const float rate = control.learning_rates[i < 5 ? i : 5];
+        float rate = control.learning_rates[i < 5 ? i : 5];
         if (rate == 0.0f) continue;
+        // Adam's steps do not depend on the unit of a gradient, so its length is what changes.
+        if (i == 2 && control.scale_in_pixels) rate *= exp(-p.log_scale);
         constexpr float kTiny = 1.17549435e-38f;  // the smallest normal number
         adam_step(control.adam, rate, slope[i], kTiny, *value[i], means[8 * k + i], squares[8 * k + i]);
     }

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from cuda_host import HostGpu
 from jobs import bitmaps, pixels_of, ramp, save
 from optimisers import optimiser, settings
@@ -17,9 +16,11 @@ from optimisers import optimiser, settings
 from smalti.bridge.errors import SmaltiError
 from smalti.engine import cuda
 from smalti.engine.api import fit
+from smalti.engine.arrays import AnyArray, Float32Array, Float64Array
 from smalti.engine.composition.render import picture
 from smalti.engine.cuda import binning
 from smalti.engine.fitting.constraints import Constraints
+from smalti.engine.fitting.objective.losses import Objective
 from smalti.engine.job import inputs
 from smalti.engine.raster import Scene
 from smalti.engine.templates import load_templates
@@ -68,18 +69,15 @@ class FixedPenalty(Constraints):
     def __init__(self, count: int, factor: float) -> None:
         super().__init__([])
         rng = np.random.default_rng(3)
-        scale = torch.tensor([1e-3, 1e-3, 1e-5, 1e-3, 1e-3, 1e-5], dtype=torch.float64)
+        scale = np.array([1e-3, 1e-3, 1e-5, 1e-3, 1e-3, 1e-5])
         self.penalized = True
-        self._gradient = (
-            torch.from_numpy(rng.normal(0, 1, (count, 6))) * scale,
-            torch.from_numpy(rng.normal(0, 1e-3, count)),
-        )
+        self._gradient = rng.normal(0, 1, (count, 6)) * scale, rng.normal(0, 1e-3, count)
         self._factor = factor
 
     def penalty_gradient(
-        self, scene: Scene[torch.Tensor], cover: torch.Tensor, memory: torch.Tensor | None
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        steps = torch.zeros(len(scene), dtype=torch.float64) if memory is None else memory
+        self, scene: Scene[AnyArray], cover: Float32Array, memory: Float64Array | None
+    ) -> tuple[Float64Array, Float64Array, Float64Array]:
+        steps = np.zeros((len(scene), 1)) if memory is None else memory
         factor = 1.0 if not steps.any() else self._factor
         return factor * self._gradient[0], factor * self._gradient[1], steps + 1
 
@@ -229,3 +227,9 @@ def test_a_whole_fit_runs_on_the_kernels(gpu: HostGpu, monkeypatch: pytest.Monke
         quality[device] = -10 * np.log10(np.mean((shown - pixels_of(target)[..., :3]) ** 2))
     assert {"update_parameters", "removal_tint", "candidates_tint"} <= set(gpu.launched)
     assert quality["cuda"] > quality["cpu"] - 1
+
+
+def test_a_loss_that_the_kernels_do_not_know_is_refused() -> None:
+    fitting = optimiser(True, settings(back_end="cuda", objective=Objective((("l1", 1.0),))))
+    with pytest.raises(SmaltiError, match="only mse alone"):
+        fitting.step()

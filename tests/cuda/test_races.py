@@ -14,10 +14,9 @@ from pathlib import Path
 
 import optimisers
 import pytest
-import torch
+from array_scenes import random_candidates, random_goal, random_scene, with_gradients
 from cuda_host import KERNELS, ROOT, SOURCES, HostGpu, compiled, compiler, flavor
 
-from scenes import random_candidates, random_scene, with_gradients
 from smalti.engine.raster import evaluate_candidates, removal_errors
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(flavor() != "plain", reason="has a build of its own")]
@@ -48,7 +47,7 @@ def test_no_kernel_has_a_race(gpu: HostGpu, monkeypatch: pytest.MonkeyPatch, tmp
     gpu.library.shim_record(str(record).encode())
     for mix in (0.0, 0.5):
         scene = replace(random_scene(1, n=45, size=SIZE, mix=mix, half_size=(4, 20)), stop=1e-4)
-        goal = torch.rand(*SIZE, 4, generator=torch.Generator().manual_seed(0))
+        goal = random_goal(SIZE)
         with_gradients(scene, "cuda")
         removal_errors(scene, goal, "cuda")
         evaluate_candidates(scene, goal, random_candidates(2, scene, 10), "cuda")
