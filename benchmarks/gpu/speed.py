@@ -5,14 +5,16 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import statistics
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
-import torch
-from table import ROOT, Line, number
+from table import ROOT, Line, attribute, multiprocessors, number
 
 FLOAT32_PER_CORE = 2
 """Operations of one core in one cycle: a multiplication and an addition."""
@@ -30,13 +32,10 @@ def steps(options: argparse.Namespace) -> list[Line]:
     from smalti.engine.bench.scene import TEXELS, Case, covered_pairs, discs, random_sprites
     from smalti.engine.bench.speed import optimiser_for
 
-    card = torch.cuda.get_device_properties(0)
-    cores = 64 if (card.major, card.minor) == (8, 0) else CORES.get(card.major, 128)
-    clock = getattr(card, "clock_rate", 0) * 1e3  # hertz
-    if not clock:
-        clock = 1.98e9
-        print("  torch does not tell the card's clock: 1.98 GHz, that of an H200, is assumed")
-    peak = card.multi_processor_count * cores * FLOAT32_PER_CORE * clock
+    capability = attribute(75), attribute(76)
+    cores = 64 if capability == (8, 0) else CORES.get(capability[0], 128)
+    clock = attribute(13) * 1e3  # hertz
+    peak = multiprocessors() * cores * FLOAT32_PER_CORE * clock
     lines = [Line("float32 peak assumed, TFLOP/s", number(peak / 1e12), "", None)]
     for sprites, size, half, mix, limit in (
         (1_000, 512, 25.0, 0.0, 0.15),
@@ -52,16 +51,15 @@ def steps(options: argparse.Namespace) -> list[Line]:
         float(last)
         times = []
         for _ in range(10):
-            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            begin.record()
+            began = time.perf_counter()
             for _ in range(20):
                 last = optimiser.step()
-            end.record()
-            end.synchronize()
-            times.append(begin.elapsed_time(end) / 20)
+            float(last)
+            times.append((time.perf_counter() - began) * 50)
         ms = statistics.median(times)
+        lines += shares(optimiser)
         maps = random_sprites(case).affine(np.full((len(discs()), 2), float(TEXELS)))
-        pairs = covered_pairs(maps.numpy(), size, size)
+        pairs = covered_pairs(maps, size, size)
         share = pairs * OPERATIONS["mixed" if mix else "tint"] / (ms / 1e3) / peak
         what = f"step, {sprites:,} sprites of {half:g} on {size}^2, mix {mix:g}: ms"
         lines.append(Line(what, number(ms), f"{limit}" if limit else "", ms <= limit if limit else None))
@@ -72,12 +70,50 @@ def steps(options: argparse.Namespace) -> list[Line]:
     return lines
 
 
-def kernel_times(options: argparse.Namespace) -> list[Line]:
-    """Where a step's time goes, kernel by kernel."""
-    # CUPTI, which the profiler uses, may not be started twice beside CUDA graphs.
-    os.environ["TEARDOWN_CUPTI"] = "0"
-    from torch.profiler import ProfilerActivity, profile
+def shares(optimiser: Any) -> list[Line]:
+    """What of a step is the GPU's: the graph alone, and the host's time for submitting it."""
+    fused = optimiser._fused
+    alone = seconds_each(fused._replay, 200)
+    began = time.perf_counter()
+    for _ in range(60):
+        optimiser.step()
+    host = (time.perf_counter() - began) / 60
+    fused._settle()
+    return [
+        Line("  graph alone, us", number(alone * 1e6), "", None),
+        Line("  host, us", number(host * 1e6), "", None),
+    ]
 
+
+def seconds_each(replay: Callable[[], None], times: int) -> float:
+    """Time of one of many replays of a graph."""
+    from smalti.engine.cuda import synchronize
+
+    synchronize()
+    began = time.perf_counter()
+    for _ in range(times):
+        replay()
+    synchronize()
+    return (time.perf_counter() - began) / times
+
+
+def launches_of(fused: Any, count: int) -> list[str]:
+    """Make the first `count` launches of a step. Returns the names of all."""
+    names: list[str] = []
+    launch = fused._launcher.launch
+
+    def limited(name: str, *arguments: Any) -> None:
+        names.append(name)
+        if len(names) <= count:
+            launch(name, *arguments)
+
+    with mock.patch.object(fused._launcher, "launch", limited):
+        fused._launch_all()
+    return names
+
+
+def kernel_times(options: argparse.Namespace) -> list[Line]:
+    """Where a step's time goes: how much longer it takes with each of its launches, in their order."""
     from smalti.engine.bench.scene import Case
     from smalti.engine.bench.speed import optimiser_for
 
@@ -85,15 +121,15 @@ def kernel_times(options: argparse.Namespace) -> list[Line]:
     for sprites, size in ((1_000, 512), (10_000, 2048)):
         optimiser = optimiser_for(Case("cuda", 1, sprites, size, 25.0, 0.0))
         for _ in range(10):
-            last = optimiser.step()
-        float(last)
-        with profile(activities=[ProfilerActivity.CUDA]) as found:
-            for _ in range(20):
-                last = optimiser.step()
-            float(last)
-        for event in sorted(found.key_averages(), key=lambda e: -e.device_time_total)[:10]:
-            us = event.device_time_total / 20
-            lines.append(Line(f"  {sprites:,} on {size}^2: {event.key[:40]}, us", number(us), "", None))
+            float(optimiser.step())
+        fused: Any = optimiser._fused
+        before, names = 0.0, launches_of(fused, 0)
+        for count in range(1, len(names) + 1):
+            graph = fused._launcher.device.record(partial(launches_of, fused, count))
+            seconds = seconds_each(graph.replay, 200)
+            what = f"  {sprites:,} on {size}^2: {names[count - 1]}, us"
+            lines.append(Line(what, number((seconds - before) * 1e6), "", None))
+            before = seconds
     return lines
 
 
@@ -161,6 +197,8 @@ def many_fits(options: argparse.Namespace) -> list[Line]:
     """A thousand small fits in a row."""
     from optimisers import optimiser, settings
 
+    from smalti.engine.cuda.device import device
+
     def one() -> None:
         fitting = optimiser(True, settings(back_end="cuda", steps=8))
         while not fitting.finished:
@@ -169,9 +207,8 @@ def many_fits(options: argparse.Namespace) -> list[Line]:
 
     def free() -> int:
         gc.collect()
-        torch.cuda.synchronize()
-        torch.cuda.empty_cache()
-        return int(torch.cuda.mem_get_info()[0])  # of the whole card: graphs and modules count too
+        device().synchronize()
+        return device().free_bytes()  # of the whole card: graphs and modules count too
 
     for _ in range(20):
         one()

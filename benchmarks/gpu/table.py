@@ -34,10 +34,36 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}g}"
 
 
-def finished(command: list[str], log: Path, seconds: float) -> int | None:
+def commit() -> str:
+    """The state of the sources: git's, or what a file COMMIT beside them says where git's folder did not travel."""
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        note = ROOT / ".gpu" / "COMMIT"
+        return note.read_text().strip() if note.exists() else "unknown"
+
+
+def multiprocessors() -> int:
+    """How many the card has."""
+    return attribute(16)
+
+
+def attribute(number: int) -> int:
+    """One of the card's numbers, by CUdevice_attribute."""
+    from smalti.engine.cuda.device import device
+
+    with device().in_use() as driver:
+        return driver.number("cuDeviceGetAttribute", number, 0)
+
+
+def finished(command: list[str], log: Path, seconds: float, environment: dict[str, str] | None = None) -> int | None:
     """Run a command with all its children, what it says going to `log`; its exit status, None where time ran out."""
     with log.open("w") as file:
-        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            command, stdout=file, stderr=subprocess.STDOUT, start_new_session=True, env=environment
+        )
         try:
             return process.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -153,7 +153,7 @@ class Device:
         """Let `peak` begin at what is allocated now."""
         self.peak = self.allocated
 
-    def record(self, launches: Callable[[], None]) -> Graph:
+    def record(self, launches: Callable[[], object]) -> Graph:
         """A graph of the launches, which are not made now. They may not allocate or wait. Raises DriverError."""
         with self.in_use() as driver:
             driver("cuStreamBeginCapture_v2", self.stream, cuda.CAPTURE_OF_THIS_THREAD)

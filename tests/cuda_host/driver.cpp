@@ -188,10 +188,9 @@ int cuDeviceGetName(char* name, int size, int) { return std::snprintf(name, size
 int cuDeviceTotalMem_v2(std::size_t* bytes, int) { return *bytes = settings.memory, success; }
 
 int cuDeviceGetAttribute(int* value, int attribute, int) {
-    *value = attribute == 75    ? settings.major
-             : attribute == 76  ? settings.minor
-             : attribute == 115 ? settings.pools
-                                : 0;
+    static const std::map<int, int> others{{13, 1'000'000}, {16, 1}};  // clock in kHz, multiprocessors
+    const std::map<int, int> set{{75, settings.major}, {76, settings.minor}, {115, settings.pools}};
+    *value = set.count(attribute) ? set.at(attribute) : others.count(attribute) ? others.at(attribute) : 0;
     return success;
 }
 
