@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
+import pytest
 
 from smalti.bridge.job import JobSpec
-from smalti.engine.arrays import Float32Array
+from smalti.engine.arrays import AnyArray, Float32Array
 from smalti.engine.fitting.constraints import ConstraintContext, Constraints
 from smalti.engine.fitting.groups import Group
 from smalti.engine.fitting.objective import ImageObjective
@@ -81,3 +83,47 @@ def optimiser(background: bool, chosen: OptimiserSettings, **constraints: Any) -
         inside=None,
     )
     return Optimiser(objective, build_atlas(bitmaps), shapes, sprites, chosen, Constraints.of(context))
+
+
+def off(found: AnyArray, expected: AnyArray) -> float:
+    """How long the difference is, against what it should be."""
+    return float(np.linalg.norm(found - expected) / max(float(np.linalg.norm(expected)), 1e-30))
+
+
+def check_moments(found: AnyArray, expected: AnyArray, name: str) -> None:
+    """The same within rounding, all but one sprite: where two texels meet the slope jumps, and rounding decides."""
+    assert off(found, expected) < 1e-3, name
+    error = ((found - expected) ** 2).reshape(len(found), -1).sum(axis=1)
+    others = error < error.max()
+    # A square's relative error is twice that of what is squared.
+    close = 1e-5 if name.startswith("adam.mean") else 2e-5
+    assert np.sqrt(error[others].sum()) <= close * np.linalg.norm(expected), name
+
+
+def check_step(kernels: Optimiser, reference: Optimiser) -> None:
+    """Make a step of both, from the same state: moments and what the parameters become are the same within rounding."""
+    before = kernels.state()
+    reference.restore(before)
+    assert float(kernels.step()) == pytest.approx(float(reference.step()), rel=1e-5)
+    found, expected = kernels.state(), reference.state()
+    assert sorted(found) == sorted(expected)
+    for name in expected:
+        kind, _, _ = name.rpartition(".")
+        if kind in ("adam.mean", "adam.square"):
+            check_moments(found[name], expected[name], name)
+        elif kind == "parameter":
+            # Rounding decides on the sign of a slope that is nearly 0, which is as long a step as any other.
+            moved = np.linalg.norm(expected[name] - before[name])
+            assert np.linalg.norm(found[name] - expected[name]) <= 2e-2 * moved, name
+            assert (moved == 0) == np.array_equal(found[name], before[name]), name
+        else:
+            np.testing.assert_array_equal(found[name], expected[name])
+
+
+def on_both(background: bool, constraints: Mapping[str, Any], **changes: Any) -> tuple[Optimiser, Optimiser]:
+    """The kernels' optimizer and the reference's, from the same start; the kernels draw for the constraints of both."""
+    kernels, reference = (
+        optimiser(background, settings(back_end=name, **changes), **constraints) for name in ("cpu", "reference")
+    )
+    reference.constraints = kernels.constraints
+    return kernels, reference

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from jobs import ramp, save
 from PIL import Image
 
-from scenes import affine_of
+from scenes import affine_of, one_affine
 from smalti.engine import cli
 from smalti.engine.arrays import Float64Array
 from smalti.engine.bench import circles, report
@@ -23,6 +22,7 @@ from smalti.engine.bench.memory import CLEAR, Meter
 from smalti.engine.bench.plot import draw_plot
 from smalti.engine.bench.scene import Case, covered_pairs
 from smalti.engine.bench.speed import Times, time_case
+from smalti.engine.thread_count import threads
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 KEYS = {
@@ -69,17 +69,17 @@ def test_covered_pairs_are_counted_exactly(upright: bool) -> None:
     rng = np.random.default_rng(3)
     n, width, height = 2000, 61, 43
 
-    def uniform(low: float, high: float) -> torch.Tensor:
-        return torch.from_numpy(rng.uniform(low, high, n))
+    def uniform(low: float, high: float) -> Float64Array:
+        return rng.uniform(low, high, n)
 
-    half = torch.exp(uniform(np.log(0.2), np.log(90)))
+    half = np.exp(uniform(np.log(0.2), np.log(90)))
     theta = uniform(-7, 7) * (0 if upright else 1)
-    affine = affine_of(uniform(-40, 100), uniform(-40, 90), half, half * uniform(0.3, 2), theta).numpy()
+    affine = affine_of(uniform(-40, 100), uniform(-40, 90), half, half * uniform(0.3, 2), theta)
     assert covered_pairs(affine, width, height) == counted(affine, width, height) > 0
 
 
 def test_a_sprite_of_whole_pixels_covers_just_these() -> None:
-    affine = affine_of(*(torch.tensor([v], dtype=torch.float64) for v in (10, 8, 4, 3, 0))).numpy()
+    affine = one_affine(10, 8, 4, 3, 0)
     assert covered_pairs(affine, 32, 32) == 8 * 6
     assert covered_pairs(affine, 10, 32) == 4 * 6
 
@@ -89,7 +89,7 @@ def test_one_case_writes_every_number(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report, "time_case", partial(time_case, seconds=0.05))
-    threads = torch.get_num_threads()
+    before = threads()
     case = "--sprites", 30, "--size", 24, "--half-size", 3.5, "--mix", 0.25, "--threads", 1
     assert smalti("bench", *case, "--json", tmp_path / "numbers.json") == 0
     rows = json.loads((tmp_path / "numbers.json").read_text())
@@ -103,7 +103,7 @@ def test_one_case_writes_every_number(
         assert (row["memory_mb"] is None) != (CLEAR.exists() and row["memory_mb"] >= 0)
     out = capfd.readouterr().out
     assert len(re.findall(r"^(?:cpu|reference) +1 +30 +24 +3.5 +0.25 ", out, re.MULTILINE)) == 2
-    assert torch.get_num_threads() == threads
+    assert threads() == before
 
 
 def test_a_case_takes_the_usual_scene_for_what_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,10 +115,10 @@ def test_a_case_takes_the_usual_scene_for_what_is_not_given(monkeypatch: pytest.
 
 def test_by_default_every_size_is_timed_on_one_and_on_all_threads() -> None:
     cases = report.all_cases()
-    for threads in {1, torch.get_num_threads()}:
+    for number in {1, threads()}:
         for sprites in (1_000, 10_000):
             for size in (512, 1024, 2048):
-                assert Case("cpu", threads, sprites, size, 25.0, 0.0) in cases
+                assert Case("cpu", number, sprites, size, 25.0, 0.0) in cases
     assert len(set(cases)) == len(cases)
     assert {case.backend for case in cases} == {"cpu", "reference"}
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from smalti.engine.fitting.objective.vgg import Features
+from smalti.engine.pytorch.vgg import Features
 
 
 def random_weights() -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from smalti.bridge.errors import SmaltiError
@@ -57,15 +57,10 @@ def checks() -> Iterator[Check]:
     yield Check(
         "Smalti", True, f"{VERSION}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     )
-    for package, module in (
-        ("numpy", "numpy"),
-        ("pillow", "PIL"),
-        ("psd-tools", "psd_tools"),
-        ("resvg_py", "resvg_py"),
-        ("wcwidth", "wcwidth"),
-        ("tqdm", "tqdm"),
-    ):
+    for package, module in (("numpy", "numpy"), ("pillow", "PIL.Image"), ("resvg_py", "resvg_py")):
         yield _package(package, module)
+    for package, module in (("psd-tools", "psd_tools"), ("wcwidth", "wcwidth"), ("tqdm", "tqdm")):
+        yield _pure_package(package, module)
     kernels = _kernels()
     yield kernels
     yield from _cuda()
@@ -99,11 +94,26 @@ def _disk() -> Check:
 
 
 def _package(package: str, module: str) -> Check:
+    """A package with native code, which may be there and still not load."""
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         import_module(module)
         return Check(package, True, version(package))
     except (ImportError, PackageNotFoundError, OSError) as fault:
         return Check(package, False, f"cannot be imported ({fault})", f"Install it: pip install {package}")
+
+
+def _pure_package(package: str, module: str) -> Check:
+    """A package without native code: to import it would take longer than all the rest here."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        if find_spec(module) is not None:
+            return Check(package, True, version(package))
+    except (ImportError, ValueError, PackageNotFoundError):
+        pass
+    return Check(package, False, "cannot be imported (it is not installed)", f"Install it: pip install {package}")
 
 
 def _kernels() -> Check:

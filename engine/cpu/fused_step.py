@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arrays import AnyArray, Float32Array, Float64Array, FloatArray
 from ..raster.atlas import Atlas
-from ..raster.loss import NEIGHBOURHOOD_TERMS, PIXEL_TERMS, StepLoss
+from ..raster.loss import ALPHA, NEIGHBOURHOOD_TERMS, PIXEL_TERMS, StepLoss
 from ..raster.scene import STOP, loss_scale
 from ..raster.step import PARAMETERS, Step
 from ..thread_count import threads
@@ -110,7 +110,7 @@ class FusedStep:
             )
         unit = loss_scale(size)
         mse, l1, huber, oklab = loss.of(PIXEL_TERMS)
-        alpha = 3 * unit * loss.factors.get("alpha", 0.0)
+        alpha = 3 * unit * loss.factors.get(ALPHA, 0.0)
         target_alpha = None if loss.target_alpha is None else picture(loss.target_alpha)
         pixel = (unit * mse, unit * l1, unit * huber, 3 * unit * oklab)
         return _native.StepTerms(pixel, alpha, weights, target_alpha, gradient), other

@@ -7,7 +7,7 @@
 
 #include "neighbourhood.h"
 
-// Before a loop whose passes do not read what others write, which compilers cannot see of so many pointers.
+// Before a loop whose passes do not read what others write, which compilers cannot see of a dozen pointers.
 #if defined(__clang__)
 #define SMALTI_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #elif defined(__GNUC__)

@@ -11,7 +11,8 @@ constexpr double kHuberDelta = 0.1;  // difference above which Huber's term is l
 constexpr double kToe = 1e-3;        // linear light below which a tangent replaces Oklab's cube root
 constexpr double kToeRoot = 0.1;     // its cube root
 
-static_assert(kHuberDelta == 0.1 && kToe == 1e-3, "engine/pytorch/losses.py: HUBER_DELTA = 0.1, TOE = 1e-3");
+static_assert(kHuberDelta == 0.1, "engine/pytorch/losses.py: HUBER_DELTA = 0.1");
+static_assert(kToe == 1e-3, "engine/pytorch/losses.py: TOE = 1e-3");
 
 // Factors of the terms, each with all that the sum over pixels and channels is multiplied by.
 template <class N>

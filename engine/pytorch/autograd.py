@@ -14,7 +14,6 @@ from torch import Tensor
 from .. import raster
 from ..raster import STOP, Atlas, Gradients, Scene
 from ..raster.backends import Operations, operations
-from ..raster.scene import Array
 
 
 def composite(
@@ -129,12 +128,13 @@ def _array(values: Any) -> Any:
     return values.numpy() if values.is_cpu else values
 
 
-def _tensor(array: Array | float) -> Tensor:
+def _tensor(array: Any) -> Tensor:
     """A back end's result as a tensor, in the same memory."""
     if isinstance(array, Tensor):
         return array
     if isinstance(array, (np.ndarray, float)):
         return torch.from_numpy(np.asarray(array))
+    array.device.synchronize()  # torch does not wait for the stream on which the kernels ran
     return torch.as_tensor(array, device="cuda")  # which takes the array's memory as it is
 
 

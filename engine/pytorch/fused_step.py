@@ -59,7 +59,8 @@ class FusedStep:
             of_affine, of_opacity = map(torch.from_numpy, step.penalty)
             loss = loss + (affine * of_affine).sum() + (opacity * of_opacity).sum()
         names = [name for name in PARAMETERS if name in self._means and step.learning_rates[name]]
-        gradients = torch.autograd.grad(loss, [leaves[name] for name in names], allow_unused=True)
+        leaves_to_step = [leaves[name] for name in names]
+        gradients = torch.autograd.grad(loss, leaves_to_step, allow_unused=True) if leaves_to_step else ()
         for name, gradient in zip(names, gradients):
             self._update(name, step, np.zeros_like(self._values[name]) if gradient is None else gradient.numpy())
         self._keep_in_bounds(step, frozenset(names))

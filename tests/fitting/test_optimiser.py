@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The optimizer: a fused step equals its operations one after another, with penalties too, and the canvas may grow."""
+"""The optimizer: steps are those of the reference, with penalties too, and the canvas may grow."""
 
 from __future__ import annotations
 
@@ -8,51 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from fits import PALETTE
-from optimisers import optimiser, settings
+from optimisers import check_step, off, on_both, optimiser, settings
 from pairwise import pairwise
 
-from smalti.engine.fitting import optimiser as module
 from smalti.engine.fitting.objective.canvas import reduced_canvas
-from smalti.engine.fitting.optimiser import OptimiserSettings
 from smalti.engine.fitting.parameters import NAMES
 from smalti.engine.raster import draw
 
-
-def check_fused_steps(
-    background: bool, chosen: OptimiserSettings, monkeypatch: pytest.MonkeyPatch, done: int = 0, **constraints: Any
-) -> None:
-    """Seven fused steps from `done` steps on, each of which equals its operations one after another within rounding."""
-    fused = optimiser(background, chosen, **constraints)
-    assert fused._fused is not None
-    monkeypatch.setattr(module, "fused_step", lambda back_end, atlas: None)
-    apart = optimiser(background, chosen, **constraints)
-    assert apart._fused is None
-    fused.done = done
-    for step in range(7):
-        apart.restore(fused.state())
-        frozen = apart.settings.locked
-        if apart.constraints is not None:
-            frozen |= apart.constraints.frozen(apart.done)
-        before = apart.state()
-        assert fused.step() == pytest.approx(apart.step(), rel=1e-5)
-        found, expected = fused.state(), apart.state()
-        assert sorted(found) == sorted(expected)
-        for name in expected:
-            kind, _, parameter = name.rpartition(".")
-            if parameter in frozen:  # a fused step leaves the moments, too, which nothing needs any more
-                if kind == "parameter":
-                    np.testing.assert_array_equal(found[name], expected[name])
-                    assert parameter not in apart.settings.locked or np.array_equal(expected[name], before[name])
-                continue
-            if name == "memory":  # computed before the step, in the same way
-                np.testing.assert_allclose(found[name], expected[name], rtol=1e-5, atol=1e-9)
-                continue
-            # Rounding decides on the sign of a slope that is nearly 0, which is as long a step as any other.
-            close = 2e-2 if kind == "parameter" else 1e-3
-            moved, off = (np.linalg.norm(expected[name] - other[name]) for other in (before, found))
-            assert off <= close * moved, (step, name)
+STEPS = 3
 
 
 @pytest.mark.parametrize("background", [True, False])
@@ -66,14 +30,14 @@ def check_fused_steps(
         {"blend_space": "linear", "colour_mix": 0.5, "alpha_max": 1.0},
         {"lock_rotation": True, "lock_scale": True},
         {"size_range": (12.0, 13.0)},
-        {"pyramid": ((0.02, 4), (0.05, 3))},
+        {"pyramid": ((0.01, 4), (0.02, 3))},
     ],
     ids=str,
 )
-def test_a_step_in_one_call_equals_its_operations_one_after_another(
-    background: bool, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    check_fused_steps(background, settings(**changes), monkeypatch)
+def test_steps_are_those_of_the_reference(background: bool, changes: dict[str, Any]) -> None:
+    fittings = on_both(background, {}, **changes)
+    for _ in range(STEPS):
+        check_step(*fittings)
 
 
 CONSTRAINTS: dict[str, dict[str, Any]] = {
@@ -92,18 +56,34 @@ CONSTRAINTS: dict[str, dict[str, Any]] = {
         list(CONSTRAINTS),
         [0, 21, 88],  # free, with a palette that holds, and up to where only tints change
         [True, False],
-        [{}, {"blend_space": "linear", "colour_mix": 0.4}, {"lock_scale": True}, {"pyramid": ((0.02, 4), (0.25, 3))}],
+        [{}, {"blend_space": "linear", "colour_mix": 0.4}, {"lock_scale": True}, {"pyramid": ((0.02, 4), (0.22, 3))}],
     ),
     ids=str,
 )
-def test_a_fused_step_with_a_penalty_equals_its_operations_one_after_another(
-    constraints: str, done: int, background: bool, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+def test_steps_with_a_penalty_are_those_of_the_reference(
+    constraints: str, done: int, background: bool, changes: dict[str, Any]
 ) -> None:
-    check_fused_steps(background, settings(**changes), monkeypatch, done, **CONSTRAINTS[constraints])
+    fittings = on_both(background, CONSTRAINTS[constraints], **changes)
+    fittings[0].done = done
+    for _ in range(STEPS):
+        check_step(*fittings)
+
+
+@pytest.mark.parametrize("constraints", ["visible", "even", "visible+even"])
+def test_penalties_are_those_that_the_reference_draws(constraints: str) -> None:
+    gradients = []
+    for back_end in ("cpu", "reference"):
+        fitting = optimiser(True, settings(back_end=back_end), **CONSTRAINTS[constraints])
+        assert fitting.constraints is not None
+        cover = fitting.objective.canvas.target[..., 3]
+        gradients.append(fitting.constraints.penalty_gradient(fitting.scene(), cover, None))
+    for found, expected in zip(*gradients):
+        # The picture whose alpha counts layers is so faint that single precision holds four digits of it.
+        assert off(found, expected) < 2e-4
 
 
 @pytest.mark.parametrize("constraints", ["visible", "even"])
-def test_a_fused_step_follows_the_gradient_of_a_penalty(constraints: str) -> None:
+def test_a_step_follows_the_gradient_of_a_penalty(constraints: str) -> None:
     constrained, free = optimiser(True, settings(), **CONSTRAINTS[constraints]), optimiser(True, settings())
     constrained.step()
     free.step()
@@ -121,14 +101,11 @@ def test_a_fused_step_follows_the_gradient_of_a_penalty(constraints: str) -> Non
         ("visible+palette", 97, NAMES),
     ],
 )
-def test_a_fused_step_leaves_frozen_parameters_as_they_are(
-    constraints: str, done: int, frozen: tuple[str, ...]
-) -> None:
+def test_a_step_leaves_frozen_parameters_as_they_are(constraints: str, done: int, frozen: tuple[str, ...]) -> None:
     """Bit for bit, also those that are out of bounds."""
     fitting = optimiser(True, settings(size_range=(12.0, 13.0)), **CONSTRAINTS[constraints])
     fitting.done = done
     fitting.step()  # colors and angles are in their places
-    assert fitting._fused is not None
     before = fitting.state()
     fitting.step()
     after = fitting.state()
@@ -139,9 +116,8 @@ def test_a_fused_step_leaves_frozen_parameters_as_they_are(
     assert ((size < 11.9) | (size > 13.1)).any() == ("log_scale" in frozen)
 
 
-def test_fused_steps_keep_the_least_opacity() -> None:
+def test_steps_keep_the_least_opacity() -> None:
     fitting = optimiser(True, settings(), **CONSTRAINTS["visible"])
-    assert fitting._fused is not None
     assert fitting.constraints is not None
     least = fitting.constraints.min_opacity
     assert least > 0.25
@@ -162,10 +138,9 @@ def test_a_growing_canvas_leaves_the_sprites_where_they_are() -> None:
     pictures = []
     for fitting in (large, small):
         background, _ = fitting.objective.background_and_goal(0)
-        with torch.no_grad():
-            pictures.append(draw(replace(fitting.scene(), background=background), "cpu").numpy())
+        pictures.append(draw(replace(fitting.scene(), background=background), "cpu"))
     rows, columns = pictures[1].shape[:2]
-    expected = reduced_canvas(pictures[0], None, "srgb", 4).target.numpy()
+    expected = reduced_canvas(pictures[0], None, "srgb", 4).target
     assert expected.shape == (rows, columns, 4)
     assert abs(pictures[1] - expected).mean() < 0.02
     blank = np.full_like(expected, expected.mean())

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
-from scenes import affine_of
-from smalti.engine.raster import build_atlas, composite
+from scenes import one_affine
+from smalti.engine.raster import Scene, build_atlas, draw
 from smalti.engine.raster.atlas import area_resample
 
 
@@ -42,21 +41,20 @@ def test_bitmap_larger_than_needed_draws_the_same_small_sprite() -> None:
     y, x = np.mgrid[0:256, 0:256] / 256
     alpha = np.clip(2 - 4 * np.hypot(x - 0.5, y - 0.5), 0, 1)[..., None]
     bitmap = np.concatenate([alpha * rng.uniform(0, 1, 3), alpha], axis=2)
-    affine = affine_of(*(torch.tensor([v], dtype=torch.float64) for v in (10.3, 9.6, 7.0, 7.0, 0.4)))
+    affine = one_affine(10.3, 9.6, 7.0, 7.0, 0.4)
     images = [
-        composite(affine, torch.ones(1), torch.ones(1, 3), torch.zeros(1).int(), atlas, (20, 20), mix=1.0)
+        draw(Scene(affine, np.ones(1), np.ones((1, 3)), np.zeros(1, int), atlas, (20, 20), mix=1.0), "cpu")
         for atlas in (build_atlas([bitmap]), build_atlas([bitmap], largest=32))
     ]
-    assert (images[0] - images[1]).abs().max() < 1e-4
+    assert abs(images[0] - images[1]).max() < 1e-4
 
 
 def test_opaque_template_has_soft_edges_at_the_right_place() -> None:
     """A white rectangle from 2.5 to 13.5: pixels 3 to 12 are full, 2 and 13 half, and nothing lies beyond."""
-    affine = affine_of(*(torch.tensor([v], dtype=torch.float64) for v in (8.0, 8.0, 5.5, 5.5, 0.0)))
-    one = torch.ones(1)
+    affine = one_affine(8.0, 8.0, 5.5, 5.5, 0.0)
     for texels in (11, 22, 44, 7):
         atlas = build_atlas([np.ones((texels, texels, 4))])
-        image = composite(affine, one, torch.ones(1, 3), torch.zeros(1, dtype=torch.int32), atlas, (16, 16))
+        image = draw(Scene(affine, np.ones(1), np.ones((1, 3)), np.zeros(1, int), atlas, (16, 16)), "cpu")
         profile = image[8, :, 3]
         assert profile.sum() == pytest.approx(11, abs=0.15)
         assert (profile[4:12] > 0.999).all()

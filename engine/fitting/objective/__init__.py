@@ -9,6 +9,7 @@ from smalti.bridge.job import BlendSpace
 
 from ...arrays import Float32Array, Float64Array
 from ...raster import StepLoss
+from ...raster.loss import ALPHA
 from ...raster.noise import key_of, noise_picture
 from .canvas import display_encode, over, reduced_canvas
 from .losses import Comparison, Loss, Needs, Objective
@@ -101,8 +102,7 @@ class ImageObjective:
         def others(rendered: Float32Array, goal: Float32Array) -> tuple[float, Float32Array]:
             return loss.others(Comparison(rendered, goal, canvas.weights, previous))
 
-        # In one piece, for the kernels.
-        alpha = np.ascontiguousarray(canvas.target[..., 3]) if "alpha" in loss.factors else None
+        alpha = canvas.alpha if ALPHA in loss.factors else None
         return StepLoss(loss.factors, canvas.weights, alpha, others if loss.has_others else None)
 
     def _previous_over(self, step: int, loss: Loss) -> Comparison | None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -35,6 +36,11 @@ class Canvas:
     goal: Float32Array | None
     pixel: tuple[float, float]
     weights: Float32Array | None = None
+
+    @cached_property
+    def alpha(self) -> Float32Array:
+        """[h, w]: the target's alpha, in one piece."""
+        return np.ascontiguousarray(self.target[..., 3])
 
     @property
     def size(self) -> tuple[int, int]:

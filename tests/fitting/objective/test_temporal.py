@@ -8,18 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from fits import drawn, quick
 from jobs import Floats, pixels_of, ramp, save, slow, small_job
 from runs import same_result, stopped
-from torch import Tensor
 
 from smalti.bridge import loss as bridge_loss
 from smalti.bridge.loss import TermInfo
+from smalti.engine.arrays import Float32Array
 from smalti.engine.composition import Composition
 from smalti.engine.composition.render import render
-from smalti.engine.fitting.objective.comparison import Comparison
-from smalti.engine.fitting.objective.losses import TERMS, Needs, Objective, Term
+from smalti.engine.fitting.objective.losses import TERMS, Comparison, Needs, Objective, Term
 from smalti.engine.job.run import resume_job, run_job
 from smalti.engine.templates import Template
 
@@ -40,11 +38,12 @@ class Stillness:
     def __init__(self, objective: Objective) -> None:
         pass
 
-    def __call__(self, pictures: Comparison) -> Tensor:
+    def __call__(self, pictures: Comparison) -> tuple[float, Float32Array]:
         self.previous.append(pictures.previous)
         if pictures.previous is None:
-            return pictures.rendered.new_zeros(())
-        return pictures.mean((pictures.rendered - pictures.previous.rendered).square())
+            return 0.0, np.zeros_like(pictures.rendered)
+        change = pictures.rendered - pictures.previous.rendered
+        return float((change**2).mean()), (2 * change / change.size).astype(np.float32)
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ def stillness(monkeypatch: pytest.MonkeyPatch) -> type[Stillness]:
     """The term, in both tables."""
     monkeypatch.setattr(Stillness, "previous", [], raising=False)
     monkeypatch.setitem(bridge_loss.TERMS, "stillness", TermInfo("change from frame to frame"))
-    monkeypatch.setitem(TERMS, "stillness", Term(Stillness, 1.0, needs=Needs.PREVIOUS))
+    monkeypatch.setitem(TERMS, "stillness", Term(1.0, needs=Needs.PREVIOUS, create=Stillness))
     return Stillness
 
 
@@ -68,9 +67,9 @@ def grainy_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def planes(picture: Floats) -> Tensor:
-    """[h, w, 4] -> [1, 3, h, w] float32."""
-    return torch.from_numpy(picture[..., :3].astype(np.float32)).permute(2, 0, 1).unsqueeze(0)
+def planes(picture: Floats) -> Float32Array:
+    """[h, w, 4] -> [3, h, w]."""
+    return picture[..., :3].astype(np.float32).transpose(2, 0, 1)
 
 
 @pytest.mark.parametrize("space", ["srgb", "linear"])
@@ -86,15 +85,15 @@ def test_later_frames_of_a_scene_are_compared_with_the_finished_frame_before(
             continue
         assert previous is not None
         goal = planes(pixels_of(grainy_film / f"{frame - 1}.png"))
-        torch.testing.assert_close(previous.goal, goal, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(previous.goal, goal, rtol=0, atol=1e-4)
         shown = planes(drawn(composition, frame - 1))
-        torch.testing.assert_close(previous.rendered, shown, rtol=0, atol=0.01)
+        np.testing.assert_allclose(previous.rendered, shown, rtol=0, atol=0.01)
 
 
 def test_a_term_that_does_not_need_the_frame_before_is_not_given_it(
     stillness: type[Stillness], grainy_film: Path, templates: list[Template], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(TERMS, "stillness", Term(Stillness, 1.0))
+    monkeypatch.setitem(TERMS, "stillness", Term(1.0, create=Stillness))
     quick(grainy_film, templates, loss="mse+stillness", steps=2, frame_steps=2)
     assert stillness.previous == [None] * 8
 

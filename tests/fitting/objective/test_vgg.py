@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The term vgg: the network's features, its weights from a file, and jobs with it."""
+"""The term vgg: its weights from a file, and jobs with it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from jobs import bitmaps, pixels_of, ramp, save, small_job
+from jobs import Floats, bitmaps, pixels_of, ramp, save, small_job
+from picture_pairs import alike
 from runs import same_result, stopped
 from torch import Tensor
 from vgg import random_weights
@@ -18,11 +19,13 @@ from vgg import random_weights
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import read_job
 from smalti.engine.api import fit
+from smalti.engine.arrays import Float32Array
 from smalti.engine.composition.render import render
-from smalti.engine.fitting.objective.losses import Loss, Objective
-from smalti.engine.fitting.objective.vgg import Features
+from smalti.engine.devices import Unavailable
+from smalti.engine.job import vgg_weights
 from smalti.engine.job.run import resume_job, run_job
 from smalti.engine.job.vgg_weights import read_features
+from smalti.engine.pytorch.vgg import FeatureDistance, Features
 from smalti.engine.templates import load_templates
 
 
@@ -38,52 +41,24 @@ def weights_file(tmp_path_factory: pytest.TempPathFactory, state: dict[str, Tens
     return path
 
 
-def picture(seed: int) -> Tensor:
-    """[20, 24, 4] float64."""
-    return torch.from_numpy(np.random.default_rng(seed).uniform(0, 1, (20, 24, 4)))
-
-
-def test_features_are_those_of_the_layers_one_after_another(state: dict[str, Tensor]) -> None:
-    colors = picture(1)[..., :3].permute(2, 0, 1).unsqueeze(0)
-    x = (colors.float() - torch.tensor([0.485, 0.456, 0.406]).reshape(3, 1, 1)) / torch.tensor(
-        [0.229, 0.224, 0.225]
-    ).reshape(3, 1, 1)
-    expected = []
-    for layer in (0, 2, -1, 5, 7, -1, 10, 12, 14, -1, 17, 19, 21):
-        if layer < 0:
-            expected.append(x / x.norm(dim=1, keepdim=True))
-            x = torch.nn.functional.max_pool2d(x, 2)
-        else:
-            weight, bias = state[f"features.{layer}.weight"], state[f"features.{layer}.bias"]
-            x = torch.nn.functional.conv2d(x, weight, bias, padding=1).relu()
-    expected.append(x / x.norm(dim=1, keepdim=True))
-    features = Features(state)(colors)
-    assert len(features) == len(expected) == 4
-    for one, other in zip(features, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
-
-
-def test_features_of_a_goal_are_kept_only_for_that_goal(state: dict[str, Tensor]) -> None:
-    one, other = picture(1), picture(2)
-    loss = Loss(Objective((("vgg", 1.0),), Features(state)))
-    first = float(loss(one, other))
-    assert float(loss(one, other)) == first
-    assert float(loss(one, one)) == pytest.approx(0, abs=1e-9)
-    assert float(loss(one, other)) == first
-
-
-def test_without_a_network_there_is_no_loss() -> None:
-    with pytest.raises(ValueError, match="needs the weights of VGG16"):
-        Loss(Objective((("vgg", 1.0),)))
-
-
 # The weights.
 
 
 def test_the_weights_come_from_a_state_dict(weights_file: Path, state: dict[str, Tensor]) -> None:
-    features = read_features(weights_file)
-    assert torch.equal(features.state_dict()["features.21.weight"], state["features.21.weight"])
-    assert not any(weight.requires_grad for weight in features.parameters())
+    rendered, goal = (picture.astype(np.float32) for picture in alike(20, 24))
+    found, gradient = read_features(weights_file)(rendered, goal, None)
+    expected, slope = FeatureDistance(Features(state))(rendered, goal, None)
+    assert found == expected > 0
+    np.testing.assert_array_equal(gradient, slope)
+
+
+def test_without_torch_a_sentence_says_how_to_install_it(weights_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = Unavailable("PyTorch is not installed.", 'Install it: pip install "smalti[torch]"', False)
+    monkeypatch.setattr(vgg_weights, "torch_unavailable", lambda: missing)
+    with pytest.raises(SmaltiError, match=r"The loss vgg needs PyTorch, which is not installed\.") as caught:
+        read_features(weights_file)
+    assert caught.value.code == "torch_missing"
+    assert 'pip install "smalti[torch]"' in caught.value.hint
 
 
 def holding(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path, dict[str, Tensor]], None]:
@@ -134,18 +109,22 @@ def test_a_truncated_file_of_weights_is_named(tmp_path: Path, weights_file: Path
         read_features(path)
 
 
+def planes(picture: Floats) -> Float32Array:
+    """[h, w, 4] -> [3, h, w]."""
+    return np.ascontiguousarray(picture[..., :3].transpose(2, 0, 1), np.float32)
+
+
 @pytest.mark.slow
 def test_a_fit_with_features_brings_them_closer_than_one_with_mse(tmp_path: Path, weights_file: Path) -> None:
     pixels = ramp(64, 64) // 3
     pixels[np.random.default_rng(0).uniform(size=(64, 64)) < 0.15] = 255
     target = save(tmp_path / "salted.png", pixels)
-    goal, templates = torch.from_numpy(pixels_of(target)), load_templates(bitmaps(tmp_path / "bitmaps"))
-    loss = Loss(Objective((("vgg", 1.0),), read_features(weights_file)))
+    templates = load_templates(bitmaps(tmp_path / "bitmaps"))
+    distance, goal = read_features(weights_file), planes(pixels_of(target))
     distances = []
     for term, file in (("vgg", weights_file), ("mse", None)):
         result = fit(target, templates, count=30, steps=20, max_size=40, loss=term, loss_weights_file=file)
-        with torch.no_grad():
-            distances.append(float(loss(torch.from_numpy(render(result).astype(np.float64)), goal)))
+        distances.append(distance(planes(render(result)), goal, None)[0])
     assert distances[0] < distances[1]
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from fits import drawn, quick
 from jobs import Floats, bitmaps, decibels, pixels_of, save
 
@@ -20,25 +19,22 @@ from smalti.engine.files.images import premultiply
 from smalti.engine.fitting.strategy import Adaptive
 from smalti.engine.fitting.strategy.presets import STRATEGIES
 from smalti.engine.fitting.strategy.relocate import RelocateOccludedSettings, RelocateSettings
-from smalti.engine.raster import build_atlas, composite
-from smalti.engine.raster.geometry import affine_maps
+from smalti.engine.raster import Scene, build_atlas, draw
 from smalti.engine.templates import Template, load_templates
 
 
 def blending_weights(composition: Composition, templates: list[Template]) -> Floats:
     """[N], pixels: what each sprite adds to the alpha of the picture, from the top of the stack downwards."""
     atlas = build_atlas([premultiply(t.rgba) for t in templates])
-    shapes = torch.tensor([[t.width, t.height] for t in templates], dtype=torch.float64)
-    template = torch.from_numpy(composition.template)
-    names = ("x", "y", "scale", "aspect", "theta", "opacity")
-    x, y, scale, aspect, theta, opacity = (torch.from_numpy(getattr(composition, n)[0].astype(float)) for n in names)
-    affine = affine_maps(x, y, scale, aspect, theta, shapes[template.long()])
+    shapes = np.array([[t.width, t.height] for t in templates], np.float64)
+    sprites = composition.sprites(0).double()
+    affine, opacity, template = sprites.affine(shapes), sprites.opacity, sprites.template
     size = composition.header.height, composition.header.width
     alphas = []
     for lowest in range(len(template) + 1):  # of everything from this sprite upwards
-        tint = torch.zeros(len(template) - lowest, 3)
-        image = composite(affine[lowest:], opacity[lowest:], tint, template[lowest:], atlas, size)
-        alphas.append(float(image[..., 3].sum()))
+        tint = np.zeros((len(template) - lowest, 3))
+        image = draw(Scene(affine[lowest:], opacity[lowest:], tint, template[lowest:], atlas, size), "cpu")
+        alphas.append(float(image[..., 3].sum(dtype=np.float64)))
     return -np.diff(np.array(alphas))
 
 
