@@ -13,7 +13,10 @@ import logging
 import re
 import threading
 import warnings
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -23,6 +26,7 @@ from smalti.bridge.errors import SmaltiError
 from ..arrays import Float32Array, Float64Array, FloatArray, UInt8Array
 from ..errors import unreadable
 from .atomic import write_atomic
+from .png import PngWriter
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +41,30 @@ _NOT_DECODED = {"EPS", "WMF", "MPEG", "GRIB", "BUFR", "HDF5"}
 
 _limit_lock = threading.Lock()
 """Held while Pillow's own limit, a module variable, is switched off to read a header."""
+_quiet_lock = threading.Lock()
+_quiet_filters = contextlib.ExitStack()
+_quiet_depth = 0
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Within it, in any thread, no warning is shown: Pillow warns of odd metadata, which do not matter here.
+
+    Python's own `warnings.catch_warnings` puts back what it found, and threads would put back what others had set.
+    """
+    global _quiet_depth
+    with _quiet_lock:
+        if _quiet_depth == 0:
+            _quiet_filters.enter_context(warnings.catch_warnings())
+            warnings.simplefilter("ignore")
+        _quiet_depth += 1
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _quiet_depth -= 1
+            if _quiet_depth == 0:
+                _quiet_filters.close()
 
 
 def _formats() -> list[str]:
@@ -63,8 +91,7 @@ def _open(path: Path) -> Image.Image:
         with _limit_lock:
             limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
             try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")
+                with quiet():
                     image = Image.open(path, formats=_formats())
             finally:
                 Image.MAX_IMAGE_PIXELS = limit
@@ -127,6 +154,8 @@ def _gray_8bit(image: Image.Image) -> Image.Image:
 def _to_srgb(image: Image.Image, path: Path) -> Image.Image:
     """An 8-bit picture of any mode as RGB or RGBA in sRGB, converted from its embedded profile if it has one."""
     icc = image.info.get("icc_profile")
+    if image.mode == "RGBA" and not icc and "transparency" not in image.info:
+        return image  # what most bitmaps are
     if image.mode in ("P", "PA", "1", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
     elif image.mode not in ("L", "LA", "RGB", "RGBA", "CMYK", "LAB"):
@@ -201,8 +230,7 @@ def read_image(path: Path, max_side: int | None = None) -> UInt8Array:
     with _open(path) as image:
         width, height = image.size
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Pillow warns of odd metadata, which do not matter here
+            with quiet():
                 if max_side is not None:
                     image.draft(None, (max_side, max_side))
                 image.load()
@@ -236,7 +264,8 @@ def premultiply(rgba: UInt8Array) -> Float32Array:
     """Premultiplied [..., 4], 0 to 1, of straight [..., 4]."""
     result = rgba.astype(np.float32)
     result *= np.float32(1 / 255)
-    result[..., :3] *= result[..., 3:]
+    for channel in range(3):  # in one go, loops over three numbers would take most of the time
+        result[..., channel] *= result[..., 3]
     return result
 
 
@@ -285,8 +314,13 @@ def write_png(path: Path, rgba: UInt8Array) -> None:
     Raises:
         SmaltiError: code ``"cannot_write"``, naming the file and the reason.
     """
-    image = Image.fromarray(np.ascontiguousarray(rgba))
-    write_atomic(path, lambda file: image.save(file, "PNG"))
+    write_atomic(path, partial(write_png_to, rgba=rgba))
+
+
+def write_png_to(file: BinaryIO, rgba: UInt8Array) -> None:
+    """`write_png` into a file that is open for writing."""
+    height, width, _ = rgba.shape
+    PngWriter(file, width, height).write(rgba)
 
 
 def _natural(name: str) -> list[str | int]:

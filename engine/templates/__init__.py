@@ -6,25 +6,30 @@ from __future__ import annotations
 import logging
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import Mask
 
 from ..arrays import Float32Array, UInt8Array
+from ..files.atomic import write_all_atomic
 from ..files.images import (
+    MAX_PIXELS,
     list_images,
     premultiply,
+    quiet,
     read_image,
     read_size,
     straight_from_premultiplied,
-    write_png,
+    write_png_to,
 )
 from .matte import border_color, dark_as_opaque, ink, without_background
 from .svg import ENDINGS, Drawing, is_drawing, read_drawing
@@ -37,6 +42,9 @@ MAX_TEXELS = 128_000_000
 """Largest number of texels of all templates together; with more, the limit on the longer side falls for all."""
 NEARLY_OPAQUE = 250
 """A file whose lowest alpha (of 255) is not below this counts as opaque: lossy formats leave such noise."""
+
+NumberT = TypeVar("NumberT", bound=np.generic)
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,31 +114,58 @@ def load_templates(path: Path | str, *, mask: Mask = "auto") -> list[Template]:
     if not path.is_dir():
         source = _opened(path)
         return [Template(path.stem, _prepared(source, mask, _side_limit([_size(source)])))]
-    files, first = list_images(path, more=ENDINGS), None
-    sizes: dict[Path | Drawing, tuple[int, int]] = {}
-    loaded: list[Template] = []
-    for file in files:
+    opened: list[tuple[Path | Drawing, tuple[int, int]] | SmaltiError] = []
+    for file in list_images(path, more=ENDINGS):
         try:
-            source = _opened(file)
-            sizes[source] = _size(source)
+            opened.append((source := _opened(file), _size(source)))
         except SmaltiError as fault:
-            first = first or fault
-            logger.warning("Left out: %s", fault.message)
-    limit = _side_limit(list(sizes.values()))
-    for source in sizes:
-        try:
-            loaded.append(Template(_path(source).stem, _prepared(source, mask, limit)))
-        except SmaltiError as fault:
-            first = first or fault
-            logger.warning("Left out: %s", fault.message)
+            opened.append(fault)
+    readable, faults = _usable(opened)
+    loaded, more_faults = _usable(_prepared_on_all_cores(dict(readable), mask))
+    faults += more_faults
     if not loaded:
-        reason = f" First reason: {first.message}" if first else ""
+        reason = f" First reason: {faults[0].message}" if faults else ""
         raise SmaltiError(
             f"{path}: holds no usable bitmap.{reason}",
             "Choose a folder with at least one good picture.",
             "no_usable_bitmap",
         )
     return uniquely_named(loaded)
+
+
+def _usable(results: Iterable[ResultT | SmaltiError]) -> tuple[list[ResultT], list[SmaltiError]]:
+    """Results and faults apart; a warning tells of each fault."""
+    good, faults = [], []
+    for result in results:
+        if isinstance(result, SmaltiError):
+            logger.warning("Left out: %s", result.message)
+            faults.append(result)
+        else:
+            good.append(result)
+    return good, faults
+
+
+def _prepared_on_all_cores(
+    sizes: Mapping[Path | Drawing, tuple[int, int]], mask: Mask
+) -> Iterator[Template | SmaltiError]:
+    """The template of each bitmap or drawing, given its width and height, or what is wrong with it."""
+    limit = _side_limit(list(sizes.values()))
+
+    def prepared(source: Path | Drawing) -> Template | SmaltiError:
+        try:
+            return Template(_path(source).stem, _prepared(source, mask, limit))
+        except SmaltiError as fault:
+            return fault
+
+    # Decoders and NumPy let go of the interpreter.
+    with ThreadPoolExecutor(_threads_to_read(sizes.values())) as threads, quiet():
+        yield from threads.map(prepared, sizes)
+
+
+def _threads_to_read(sizes: Iterable[tuple[int, int]]) -> int:
+    """How many bitmaps of these sizes (width, height) may be decoded at a time, so that memory suffices for all."""
+    largest = max((width * height for width, height in sizes), default=1)
+    return max(1, min(os.cpu_count() or 1, MAX_PIXELS // (4 * largest)))
 
 
 def uniquely_named(templates: Iterable[Template]) -> list[Template]:
@@ -140,28 +175,17 @@ def uniquely_named(templates: Iterable[Template]) -> list[Template]:
     return [t if t.name == name else replace(t, name=name) for t, name in zip(templates, names)]
 
 
-def save_template(template: Template, path: Path) -> None:
-    """Write a template as PNG, margin included, in one step.
+def save_templates(templates: Iterable[Template], paths: Iterable[Path]) -> None:
+    """Write templates as PNG, margin included, each in one step.
 
     Raises:
         SmaltiError: code ``"cannot_write"``.
     """
-    write_png(path, template.rgba)
-
-
-def save_templates(templates: Iterable[Template], paths: Iterable[Path]) -> None:
-    """`save_template` for each, on all cores.
-
-    Raises:
-        SmaltiError: code ``"cannot_write"``; which of the others are written then is open.
-    """
-    with ThreadPoolExecutor(os.cpu_count()) as threads:  # encoders and disks let go of the interpreter
-        for _ in threads.map(save_template, templates, paths):
-            pass  # an exception is raised here
+    write_all_atomic({path: partial(write_png_to, rgba=template.rgba) for path, template in zip(paths, templates)})
 
 
 def read_template(path: Path, name: str) -> Template:
-    """Read what `save_template` wrote, texel for texel.
+    """Read what `save_templates` wrote, texel for texel.
 
     Raises:
         SmaltiError: as `read_image`.
@@ -255,50 +279,74 @@ def _trimmed(rgba: UInt8Array) -> UInt8Array:
 
 def with_margin(rgba: UInt8Array) -> UInt8Array:
     """The bitmap [H, W, 4] with a transparent margin of one texel on every side."""
-    return np.pad(rgba, ((1, 1), (1, 1), (0, 0)))
+    height, width, _ = rgba.shape
+    result = np.zeros((height + 2, width + 2, 4), np.uint8)  # faster than np.pad
+    result[1:-1, 1:-1] = rgba
+    return result
 
 
 def bled(rgba: UInt8Array) -> UInt8Array:
     """The bitmap [H, W, 4], straight alpha, with visible colors extended into fully transparent texels."""
-    if not rgba[..., 3].any():
+    hidden = rgba[..., 3] == 0
+    if hidden.all() or not hidden.any():
         return rgba
-    height, width = rgba.shape[:2]
-    blocks = np.rint(_surroundings(_block_sums(premultiply(rgba))) * 255).astype(np.uint8)
-    near = blocks.repeat(2, axis=0).repeat(2, axis=1)[:height, :width]
+    height, width = hidden.shape
+    planes = rgba.transpose(2, 0, 1).astype(np.float32, order="C")
+    planes[:3] *= planes[3]
+    blocks = np.rint(_surroundings(_block_sums(planes))).astype(np.uint8)
+    near = _doubled(blocks)[:, :height, :width]
     result = rgba.copy()
-    np.copyto(result[..., :3], near, where=rgba[..., 3:] == 0)
+    for channel in range(3):
+        np.copyto(result[..., channel], near[channel], where=hidden)
     return result
 
 
 def _surroundings(sums: Float32Array) -> Float32Array:
-    """Straight mean color, [H, W, 3], of the 3 x 3 cells around each cell.
+    """Straight mean color, [3, H, W], of the 3 x 3 cells around each cell.
 
     Where these are empty, of blocks of 2 x 2 cells, and so on. At least one cell must not be empty.
 
     Args:
-        sums: [H, W, 4], premultiplied RGBA summed over each cell.
+        sums: [4, H, W], premultiplied RGBA summed over each cell.
     """
-    height, width = sums.shape[:2]
-    padded = np.zeros((height + 2, width + 2, 4), sums.dtype)  # faster than np.pad on so little
-    padded[1:-1, 1:-1] = sums
-    rows = padded[:-2] + padded[1:-1] + padded[2:]
-    total = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
-    colors = np.asarray(total[..., :3] / np.maximum(total[..., 3:], 1e-9))
-    empty = total[..., 3] == 0
+    _, height, width = sums.shape
+    padded = np.zeros((4, height + 2, width + 2), np.float32)
+    padded[:, 1:-1, 1:-1] = sums
+    # As one long row, because NumPy is slow at short ones. What margins add to where a row ends is cut off.
+    cells, row = padded.reshape(-1), width + 2
+    columns = cells[: -2 * row] + cells[row:-row]
+    columns += cells[2 * row :]
+    total = np.zeros_like(padded)
+    squares = total.reshape(-1)[: len(columns) - 2]
+    np.add(columns[:-2], columns[1:-1], out=squares)
+    squares += columns[2:]
+    colors = np.asarray(total[:3] / np.maximum(total[3], 1e-9))[:, :height, :width]
+    empty = total[3, :height, :width] == 0
     if empty.any():
-        coarse = _surroundings(_block_sums(sums)).repeat(2, axis=0).repeat(2, axis=1)
-        np.copyto(colors, coarse[: empty.shape[0], : empty.shape[1]], where=empty[..., None])
+        coarse = _doubled(_surroundings(_block_sums(sums)))
+        np.copyto(colors, coarse[:, :height, :width], where=empty)
     return colors
 
 
-def _block_sums(values: Float32Array) -> Float32Array:
-    """Sums over blocks of 2 x 2 cells: [H, W, 4] to [ceil(H / 2), ceil(W / 2), 4]."""
-    height, width = values.shape[:2]
-    even = values
+def _block_sums(planes: Float32Array) -> Float32Array:
+    """Sums over blocks of 2 x 2 cells: [4, H, W] to [4, ceil(H / 2), ceil(W / 2)]."""
+    _, height, width = planes.shape
     if height % 2 or width % 2:
-        even = np.zeros((height + height % 2, width + width % 2, 4), values.dtype)
-        even[:height, :width] = values
-    return np.asarray(even[0::2, 0::2] + even[1::2, 0::2] + even[0::2, 1::2] + even[1::2, 1::2])
+        even = np.zeros((4, height + height % 2, width + width % 2), np.float32)
+        even[:, :height, :width] = planes
+        planes, (_, height, width) = even, even.shape
+    pairs = planes.reshape(2 * height, 2, width)
+    cells = (pairs[:, 0] + pairs[:, 1]).reshape(-1)
+    return np.asarray(cells[0::2] + cells[1::2]).reshape(4, height // 2, width // 2)
+
+
+def _doubled(planes: NDArray[NumberT]) -> NDArray[NumberT]:
+    """[C, H, W] with each cell as a block of 2 x 2."""
+    count, height, width = planes.shape
+    result = np.empty((count, height, 2, 2 * width), planes.dtype)
+    result[:, :, 0, 0::2] = result[:, :, 0, 1::2] = planes  # faster than np.repeat
+    result[:, :, 1] = result[:, :, 0]
+    return result.reshape(count, 2 * height, 2 * width)
 
 
 def _unique(names: Iterable[str]) -> list[str]:

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
 from image_files import code_of, noise
 
 from smalti.bridge.errors import SmaltiError
-from smalti.engine.files.atomic import write_atomic
+from smalti.engine.files import atomic
+from smalti.engine.files.atomic import write_all_atomic, write_atomic
 from smalti.engine.files.images import (
     read_image,
     write_png,
@@ -73,3 +77,68 @@ def test_a_writer_that_fails_or_is_interrupted_leaves_the_old_file(tmp_path: Pat
         write_atomic(path, broken)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+# Many files at a time
+
+
+@pytest.fixture(params=["at once", "one by one"])
+def _flushing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is flushed as the system likes it, or as on a system that can flush single files alone."""
+    if request.param == "one by one":
+        monkeypatch.setattr(atomic, "_syncfs", None)
+
+
+@pytest.mark.usefixtures("_flushing")
+def test_many_files_are_written_and_replaced(tmp_path: Path) -> None:
+    paths = [tmp_path / str(number) for number in range(50)]
+    paths[7].write_bytes(b"old")
+    write_all_atomic({path: partial(put, data=path.name.encode()) for path in paths})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {p.name: p.name.encode() for p in paths}
+    write_all_atomic({})
+
+
+@pytest.mark.usefixtures("_flushing")
+@pytest.mark.parametrize("fault", [ValueError("mine"), KeyboardInterrupt()])
+def test_one_of_many_files_that_fails_leaves_all_old_ones(tmp_path: Path, fault: BaseException) -> None:
+    def broken(file: BinaryIO) -> None:
+        file.write(b"half")
+        raise fault
+
+    old = tmp_path / "0"
+    old.write_bytes(b"old")
+    with pytest.raises(type(fault)):
+        write_all_atomic({old: partial(put, data=b"new"), tmp_path / "1": broken})
+    assert old.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [old]
+
+
+@pytest.mark.usefixtures("_flushing")
+def test_no_file_takes_its_name_before_the_disk_is_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(descriptor: int) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", failing)
+    if atomic._syncfs is not None:
+        monkeypatch.setattr(atomic, "_syncfs", failing)
+    with pytest.raises(SmaltiError, match=r"[01]: cannot be written \(No space left"):
+        write_all_atomic({tmp_path / name: partial(put, data=b"new") for name in "01"})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(atomic._syncfs is None, reason="flushes single files alone")
+def test_a_disk_that_cannot_be_flushed_at_once_is_said_to_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(descriptor: int) -> int:
+        ctypes.set_errno(errno.EDQUOT)
+        return -1
+
+    monkeypatch.setattr(atomic, "_syncfs", failing)
+    with pytest.raises(SmaltiError, match=r"a: cannot be written \(Disk quota exceeded") as caught:
+        write_all_atomic({tmp_path / "a": partial(put, data=b"new")})
+    assert caught.value.hint
+
+
+def put(file: BinaryIO, data: bytes) -> None:
+    file.write(data)

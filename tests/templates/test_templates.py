@@ -14,7 +14,7 @@ from PIL import Image
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import Mask
 from smalti.engine import templates
-from smalti.engine.templates import Template, bled, load_templates, read_template, save_template
+from smalti.engine.templates import Template, bled, load_templates, read_template, save_templates
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -178,7 +178,7 @@ def test_many_bitmaps_stay_within_the_total_and_small_ones_keep_their_size(
 
 def test_a_saved_template_reads_back_texel_for_texel(tmp_path: Path) -> None:
     template = one(save(tmp_path / "a.png", over(disc(50, 18), petals(50), WHITE)))
-    save_template(template, tmp_path / "saved.png")
+    save_templates([template], [tmp_path / "saved.png"])
     back = read_template(tmp_path / "saved.png", "name")
     assert back.name == "name"
     np.testing.assert_array_equal(back.rgba, template.rgba)
