@@ -23,6 +23,7 @@ class Scene:
         mix: float,
         lod_bias: float,
         stop: float,
+        first_row: int = 0,
     ) -> None: ...
 
 class Plan: ...

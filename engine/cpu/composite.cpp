@@ -42,7 +42,7 @@ RasterGradient<double> reduce_gradient(const Plan& plan, const PairGradient* pai
     for (std::int64_t p = plan.pair_start[k]; p < plan.pair_start[k + 1]; ++p) {
         const PairGradient& g = pairs[p];
         const double x = (plan.pair_tile[p] % plan.tiles_x) * kTile + 0.5;
-        const double y = (plan.pair_tile[p] / plan.tiles_x) * kTile + 0.5;
+        const double y = plan.first_row + (plan.pair_tile[p] / plan.tiles_x) * kTile + 0.5;
         PlacementGradient<double>& to = sum.placement;
         to.u += g.du, to.a += g.du_column + x * g.du, to.b += g.du_row + y * g.du;
         to.v += g.dv, to.d += g.dv_column + x * g.dv, to.e += g.dv_row + y * g.dv;

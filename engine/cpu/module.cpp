@@ -66,7 +66,7 @@ struct OwnedScene {
     OwnedScene(std::optional<ConstAffine> affine_, std::optional<ConstNumbers> opacity_,
                std::optional<ConstColours> tint_, Indices templates_, Texels alpha_quads_, Texels texels_,
                Indices first_level_, Levels levels_, std::optional<ConstImage> background_, int height, int width,
-               double mix, double lod_bias, double stop)
+               double mix, double lod_bias, double stop, int first_row)
         : affine(affine_),
           opacity(opacity_),
           tint(tint_),
@@ -77,13 +77,13 @@ struct OwnedScene {
           levels(levels_),
           background(background_),
           view{} {
-        check(height, width);
+        check(height, width, first_row);
         view.sprites = static_cast<std::int64_t>(templates.shape(0));
         if (affine) view.affine = affine->data(), view.opacity = opacity->data(), view.tint = tint->data();
         view.templates = templates.data(), view.alpha_quads = alpha_quads.data(), view.texels = texels.data();
         view.first_level = first_level.data();
         view.levels = reinterpret_cast<const smalti::Level*>(levels.data());
-        view.height = height, view.width = width;
+        view.height = height, view.width = width, view.first_row = first_row;
         view.mix = static_cast<float>(mix), view.lod_bias = lod_bias, view.stop = static_cast<float>(stop);
         require(!background || has_size(*background, view), "the background must have the image's size");
         view.background = background ? background->data() : nullptr;
@@ -98,7 +98,7 @@ struct OwnedScene {
     std::size_t sprites() const { return static_cast<std::size_t>(view.sprites); }
 
   private:
-    void check(int height, int width) const {
+    void check(int height, int width, int first_row) const {
         const std::size_t n = templates.shape(0), count = first_level.shape(0) - 1;
         require(affine.has_value() == opacity.has_value() && opacity.has_value() == tint.has_value(),
                 "affine, opacity and tint belong together");
@@ -106,6 +106,7 @@ struct OwnedScene {
                 "affine, opacity, tint and template must have one entry for each sprite");
         require(alpha_quads.shape(0) == texels.shape(0), "alpha_quads and texels must have one entry for each texel");
         require(height > 0 && width > 0, "the image is empty");
+        require(first_row >= 0 && first_row % smalti::kTile == 0, "strips begin at a row of tiles");
         for (std::size_t k = 0; k < n; ++k)
             require(templates.data()[k] >= 0 && static_cast<std::size_t>(templates.data()[k]) < count,
                     "a sprite refers to a template that does not exist");
@@ -312,9 +313,11 @@ void bind_picture_loss(nb::module_& m, const char* workspace) {
 void bind_operations(nb::module_& m) {
     nb::class_<OwnedScene>(m, "Scene", "Sprites, their templates, and a canvas with its background.")
         .def(nb::init<std::optional<ConstAffine>, std::optional<ConstNumbers>, std::optional<ConstColours>, Indices,
-                      Texels, Texels, Indices, Levels, std::optional<ConstImage>, int, int, double, double, double>(),
+                      Texels, Texels, Indices, Levels, std::optional<ConstImage>, int, int, double, double, double,
+                      int>(),
              "affine"_a.none(), "opacity"_a.none(), "tint"_a.none(), "templates"_a, "alpha_quads"_a, "texels"_a,
-             "first_level"_a, "levels"_a, "background"_a.none(), "height"_a, "width"_a, "mix"_a, "lod_bias"_a, "stop"_a)
+             "first_level"_a, "levels"_a, "background"_a.none(), "height"_a, "width"_a, "mix"_a, "lod_bias"_a, "stop"_a,
+             "first_row"_a = 0)
         .def_prop_ro("sprites", [](const OwnedScene& s) { return s.view.sprites; });
     nb::class_<smalti::Plan>(m, "Plan", "Which sprites touch which tiles: what `backward` needs of the forward pass.");
     m.def("forward", &forward, "scene"_a, "image"_a, "threads"_a);

@@ -44,4 +44,5 @@ def scene(scene: Scene[AnyArray]) -> _native.Scene:
         scene.mix,
         scene.lod_bias,
         scene.stop,
+        scene.first_row,
     )

@@ -27,10 +27,11 @@ ProjectedSprite project(const Scene& scene, std::int64_t k) {
 template <class Visit>
 void for_each_tile(const ProjectedSprite& s, const Scene& scene, const Plan& plan, Visit visit) {
     if (!s.drawn) return;
-    const Outline<double> outline = outline_of(s.placement, s.view.extent_u, s.view.extent_v, scene.height);
-    for (int row = outline.first_row; row <= outline.last_row; ++row) {
+    const int above = scene.first_row / kTile, bottom = scene.first_row + scene.height;
+    const Outline<double> outline = outline_of(s.placement, s.view.extent_u, s.view.extent_v, bottom);
+    for (int row = std::max(outline.first_row, above); row <= outline.last_row; ++row) {
         const Span span = span_of(outline, row, scene.width);
-        for (int column = span.first; column <= span.last; ++column) visit(row * plan.tiles_x + column);
+        for (int column = span.first; column <= span.last; ++column) visit((row - above) * plan.tiles_x + column);
     }
 }
 
@@ -40,6 +41,7 @@ void make_plan(const Scene& scene, int threads, Plan& plan) {
     constexpr std::int64_t kChunk = 256;
     plan.tiles_x = (scene.width + kTile - 1) / kTile;
     plan.tiles_y = (scene.height + kTile - 1) / kTile;
+    plan.first_row = scene.first_row;
     const std::int64_t n = scene.sprites, chunks = (n + kChunk - 1) / kChunk;
     plan.sprites.resize(n);
     plan.pair_start.resize(n + 1);

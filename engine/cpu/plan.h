@@ -31,6 +31,7 @@ struct Scene {
     double lod_bias;
     float stop;                                    // a pixel is finished once its transmittance is below this
     const Placement<double>* placement = nullptr;  // [sprites], read where affine is null
+    int first_row = 0;                             // rows of the canvas above this strip of it, a multiple of kTile
 };
 
 // One sprite, ready to be drawn.
@@ -47,6 +48,7 @@ struct ProjectedSprite {
 struct Plan {
     int tiles_x = 0;
     int tiles_y = 0;
+    int first_row = 0;  // the scene's
     std::int64_t tiles() const { return static_cast<std::int64_t>(tiles_x) * tiles_y; }
     std::vector<ProjectedSprite> sprites;
     std::vector<std::int64_t> pair_start;   // [sprites + 1]

@@ -113,7 +113,7 @@ std::int64_t front_to_back(const Scene& scene, const Plan& plan, int tile, const
     std::int64_t at = last - 1;
     for (int visited = 0; at >= first && state.active_rows; --at) {
         const ProjectedSprite& sprite = plan.sprites[plan.pair_sprite[plan.tile_pair[at]]];
-        const Local s = localise(sprite, area.x + 0.5, area.y + 0.5);
+        const Local s = localise(sprite, area.x + 0.5, scene.first_row + area.y + 0.5);
         const unsigned rows = rows_touched(s) & state.active_rows;
         scratch.rows[at - first] = static_cast<int>(rows);
         const std::size_t needed =
@@ -141,7 +141,7 @@ void back_to_front(const Scene& scene, const Plan& plan, int tile, const TileAre
     for (std::int64_t at = lowest; at < last; ++at) {
         const std::uint32_t pair = plan.tile_pair[at];
         const ProjectedSprite& sprite = plan.sprites[plan.pair_sprite[pair]];
-        const Local s = localise(sprite, area.x + 0.5, area.y + 0.5);
+        const Local s = localise(sprite, area.x + 0.5, scene.first_row + area.y + 0.5);
         const unsigned rows = static_cast<unsigned>(scratch.rows[at - first]);
         scratch.used -= static_cast<std::size_t>(__builtin_popcount(rows)) * stored_rows(kind) * kTile;
         Sums sums;

@@ -127,7 +127,7 @@ std::int64_t front_to_back_past_candidates(const Scene& scene, const Plan& plan,
         const std::int32_t k = plan.pair_sprite[plan.tile_pair[at]];
         const Role role = entries ? entries[k].role : Role::drawn;
         if (role == Role::top) continue;
-        const Local s = localise(plan.sprites[k], area.x + 0.5, area.y + 0.5);
+        const Local s = localise(plan.sprites[k], area.x + 0.5, scene.first_row + area.y + 0.5);
         const unsigned rows = rows_touched(s) & state.active_rows;
         const int kept = role == Role::drawn ? stored_rows(kind) : 1;
         scratch.rows[at - first] = static_cast<int>(rows);
@@ -190,7 +190,7 @@ void candidates_as(const Scene& scene, const Plan& plan, int tile, const float* 
         const std::uint32_t pair = plan.tile_pair[at];
         const std::int32_t k = plan.pair_sprite[pair];
         const StackEntry entry = entries ? entries[k] : StackEntry{};
-        const Local s = localise(plan.sprites[k], area.x + 0.5, area.y + 0.5);
+        const Local s = localise(plan.sprites[k], area.x + 0.5, scene.first_row + area.y + 0.5);
         const bool on_top = entry.role == Role::top;
         const unsigned rows = on_top ? rows_touched(s) & all_rows : static_cast<unsigned>(scratch.rows[at - first]);
         const int kept = on_top ? 0 : entry.role == Role::drawn ? stored_rows(kind) : 1;

@@ -42,7 +42,7 @@ void forward_as(const Scene& scene, const Plan& plan, int tile, float* image) {
     int visited = 0;
     for (std::int64_t at = plan.tile_start[tile + 1] - 1; at >= plan.tile_start[tile] && state.active_rows; --at) {
         const ProjectedSprite& sprite = plan.sprites[plan.pair_sprite[plan.tile_pair[at]]];
-        const Local s = localise(sprite, area.x + 0.5, area.y + 0.5);
+        const Local s = localise(sprite, area.x + 0.5, scene.first_row + area.y + 0.5);
         const unsigned rows = rows_touched(s) & state.active_rows;
         if (s.fraction > 0.0f)
             forward_rows<kind, 2>(scene, s, rows, state, colour);

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, cast
 
-from .backends import Operations, operations
+from .backends import FINISHED_BACK_END, Operations, operations
 from .candidates import Candidates, CandidateScores, check_candidates
 from .scene import ArrayT, Gradients, Scene, check_goal
 
@@ -25,9 +25,9 @@ def draw(scene: Scene[ArrayT], back_end: str) -> ArrayT:
         `affine` from the reference. An array of the scene's kind, where its `affine` is.
 
     Raises:
-        ValueError: unknown back end.
+        ValueError: unknown back end, or one that draws no strips and a scene that is one.
     """
-    return cast(ArrayT, operations(back_end).forward(scene)[0])
+    return cast(ArrayT, _operations_on(scene, back_end).forward(scene)[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Drawing(Generic[ArrayT]):
 
 def drawing(scene: Scene[ArrayT], back_end: str) -> Drawing[ArrayT]:
     """`draw`, for who also wants gradients. Raises as it."""
-    chosen = operations(back_end)
+    chosen = _operations_on(scene, back_end)
     image, saved = chosen.forward(scene)
     return Drawing(image, saved, chosen)
 
@@ -79,7 +79,7 @@ def image_loss(
     if kind not in ("mse", "l1"):
         raise ValueError(f"kind must be mse or l1, not {kind!r}")
     check_goal(scene, goal)
-    return operations(back_end).loss_and_gradients(scene, goal, kind == "l1", encoded)
+    return _operations_on(scene, back_end).loss_and_gradients(scene, goal, kind == "l1", encoded)
 
 
 def removal_errors(scene: Scene[ArrayT], goal: ArrayT, back_end: str) -> ArrayT:
@@ -96,7 +96,7 @@ def removal_errors(scene: Scene[ArrayT], goal: ArrayT, back_end: str) -> ArrayT:
         ValueError: as `image_loss`.
     """
     check_goal(scene, goal)
-    return cast(ArrayT, operations(back_end).evaluate_candidates(scene, goal, None).removal_errors)
+    return cast(ArrayT, _operations_on(scene, back_end).evaluate_candidates(scene, goal, None).removal_errors)
 
 
 def evaluate_candidates(
@@ -117,4 +117,11 @@ def evaluate_candidates(
     """
     check_goal(scene, goal)
     check_candidates(scene, candidates)
-    return operations(back_end).evaluate_candidates(scene, goal, candidates)
+    return _operations_on(scene, back_end).evaluate_candidates(scene, goal, candidates)
+
+
+def _operations_on(scene: Scene[Any], back_end: str) -> Operations:
+    """The back end's functions. Raises ValueError as `draw`."""
+    if scene.first_row and back_end != FINISHED_BACK_END:
+        raise ValueError(f"the back end {back_end} draws no strips")
+    return operations(back_end)

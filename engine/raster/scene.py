@@ -11,6 +11,9 @@ from .atlas import Atlas
 STOP = 1e-4
 """Transmittance below which a pixel is finished, unless a scene says otherwise."""
 
+STRIP_ROWS = 16
+"""Strips of a canvas begin at multiples of so many rows (`kTile` in engine/kernels/sprite.h)."""
+
 
 class Array(Protocol):
     """A NumPy array, or an array in a GPU's memory."""
@@ -48,9 +51,12 @@ class Scene(Generic[ArrayT]):
         mix: 0 shows templates in their tint, 1 in their own colors.
         lod_bias: added to the level of detail; above 0 it blurs every template (soft rasterisation).
         stop: transmittance below which a pixel ignores all sprites further down; 0 for never.
+        first_row: where the canvas is a strip of a larger one, how many rows of that lie above, a multiple of
+            `STRIP_ROWS`. Maps are those of the larger one, and so are the picture's bits. Only the CPU takes strips.
 
     Raises:
-        ValueError: shapes do not fit together, the canvas is empty, or a template index is outside the atlas.
+        ValueError: shapes do not fit together, the canvas is empty, a template index is outside the atlas, or a strip
+            begins at another row.
     """
 
     affine: ArrayT
@@ -63,6 +69,7 @@ class Scene(Generic[ArrayT]):
     mix: float = 0.0
     lod_bias: float = 0.0
     stop: float = STOP
+    first_row: int = 0
 
     def __post_init__(self) -> None:
         n = len(self.affine)
@@ -72,6 +79,8 @@ class Scene(Generic[ArrayT]):
             raise ValueError(f"need affine [N, 6], opacity [N], tint [N, 3], template [N], not {listed}")
         if min(self.size) < 1:
             raise ValueError(f"the canvas must not be empty: {self.size}")
+        if self.first_row < 0 or self.first_row % STRIP_ROWS:
+            raise ValueError(f"a strip must begin at a multiple of {STRIP_ROWS} rows, not at {self.first_row}")
         check_templates(self.template, self.atlas, "sprite")
         if self.background is not None and tuple(self.background.shape) != (*self.size, 4):
             raise ValueError(f"the background must have shape {(*self.size, 4)}, not {tuple(self.background.shape)}")
