@@ -27,7 +27,9 @@ from smalti.bridge.job import BlendSpace
 from ..arrays import Float32Array, Float64Array, Int32Array, UInt8Array
 from ..colour import into_space, parse_hex
 from ..files.atomic import write_atomic
-from ..files.images import premultiply, read_image, resize, write_png
+from ..files.images import premultiply, read_image, write_png
+from ..files.resampling import resized_rows
+from ..files.strips import Strips
 from ..raster import Atlas, build_atlas
 from ..sprites import Sprites
 from ..templates import Template, read_template, save_templates
@@ -124,9 +126,10 @@ class Composition:
         """[T, 2] width and height of each template, pixels."""
         return np.array([[template.width, template.height] for template in self.templates], np.float64)
 
-    def background(self, width: int, height: int) -> Float32Array | None:
+    def background(self, width: int, height: int) -> Strips[np.float32] | None:
         """[height, width, 4] premultiplied, in the blend space; None where the background is transparent."""
-        return background_pixels(self.header.background, self.background_image, width, height, self.header.blend_space)
+        header = self.header
+        return background_strips(header.background, self.background_image, width, height, header.blend_space)
 
     def atlas(self, largest: int) -> Atlas:
         """The templates' pyramids up to `largest` texels on the longer side, in the blend space; kept between calls."""
@@ -155,6 +158,14 @@ class Composition:
 def background_pixels(
     background: str, image: UInt8Array | None, width: int, height: int, space: BlendSpace
 ) -> Float32Array | None:
+    """`background_strips` in one piece."""
+    strips = background_strips(background, image, width, height, space)
+    return None if strips is None else strips.make(range(height))
+
+
+def background_strips(
+    background: str, image: UInt8Array | None, width: int, height: int, space: BlendSpace
+) -> Strips[np.float32] | None:
     """[height, width, 4] premultiplied, in the blend space `space`; None for ``"transparent"``.
 
     Args:
@@ -167,11 +178,11 @@ def background_pixels(
     if background == "transparent":
         return None
     if background.startswith("#"):
-        flat = np.array([*parse_hex(background), 1.0], np.float32)
-        return np.broadcast_to(into_space(flat, space), (height, width, 4)).copy()
+        flat = into_space(np.array([*parse_hex(background), 1.0], np.float32), space)
+        return Strips(height, width, lambda rows: np.broadcast_to(flat, (len(rows), width, 4)).copy())
     if image is None:
         raise ValueError("a background image is named but not given")
-    return into_space(resize(image, width, height), space)
+    return Strips(height, width, lambda rows: into_space(resized_rows(image, width, height, rows), space))
 
 
 def load_composition(folder: Path | str) -> Composition:

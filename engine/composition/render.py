@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from smalti.bridge.job import BlendSpace
+
 from ..arrays import Float32Array, UInt8Array
 from ..colour import out_of_space
 from ..files.images import straight_from_premultiplied
+from ..files.strips import Strips
 from ..raster import FINISHED_BACK_END, Scene, draw
 from ..raster.atlas import texels_for
+from ..raster.scene import STRIP_ROWS
 from . import Composition
 
 MAX_SIZE = 32_768
@@ -40,6 +44,24 @@ def scene_of(composition: Composition, frame: int, zoom: float, size: tuple[int,
     )
 
 
+def canvas_of(composition: Composition, size: int | None) -> tuple[float, int, int]:
+    """How much larger a side than the fit's a picture is, and its width and height in pixels.
+
+    Args:
+        size: longer side in pixels, 1 to `MAX_SIZE`; None for the size of the fit.
+
+    Raises:
+        ValueError: the size is out of range.
+    """
+    header = composition.header
+    longer = max(header.width, header.height)
+    size = longer if size is None else size
+    if not 1 <= size <= MAX_SIZE:
+        raise ValueError(f"size must be from 1 to {MAX_SIZE} pixels, not {size}")
+    zoom = size / longer
+    return zoom, max(1, round(header.width * zoom)), max(1, round(header.height * zoom))
+
+
 def render(
     composition: Composition, frame: int = 0, size: int | None = None, back_end: str = FINISHED_BACK_END
 ) -> Float32Array:
@@ -58,24 +80,52 @@ def render(
         ValueError: the size is out of range.
         IndexError: there is no such frame.
     """
-    header = composition.header
-    longer = max(header.width, header.height)
-    size = longer if size is None else size
-    if not 1 <= size <= MAX_SIZE:
-        raise ValueError(f"size must be from 1 to {MAX_SIZE} pixels, not {size}")
-    zoom = size / longer
-    width, height = max(1, round(header.width * zoom)), max(1, round(header.height * zoom))
+    zoom, width, height = canvas_of(composition, size)
     scene = scene_of(composition, frame, zoom, (height, width))
     background = composition.background(width, height)
-    return draw(replace(scene, background=background), back_end).astype(np.float32, copy=False)
+    pixels = None if background is None else background.make(range(height))
+    return draw(replace(scene, background=pixels), back_end).astype(np.float32, copy=False)
+
+
+def render_strips(composition: Composition, frame: int = 0, size: int | None = None) -> Strips[np.float32]:
+    """What `render` returns, to the same bits, but composited strip by strip, for pictures of any size.
+
+    Raises:
+        ValueError, IndexError: as `render`.
+    """
+    zoom, width, height = canvas_of(composition, size)
+    return _drawn_in_strips(scene_of(composition, frame, zoom, (height, width)), composition.background(width, height))
+
+
+def _drawn_in_strips(scene: Scene[NDArray[Any]], background: Strips[np.float32] | None = None) -> Strips[np.float32]:
+    """The picture of a scene over another one of its size."""
+
+    def make(rows: range) -> Float32Array:
+        pixels = None if background is None else background.make(rows)
+        strip = replace(scene, size=(len(rows), width), first_row=rows.start, background=pixels)
+        return draw(strip, FINISHED_BACK_END)
+
+    height, width = scene.size
+    return Strips(height, width, make, STRIP_ROWS)
 
 
 def picture(
     composition: Composition, frame: int = 0, size: int | None = None, back_end: str = FINISHED_BACK_END
 ) -> UInt8Array:
     """Like `render`, as [height, width, 4] uint8 with straight alpha, sRGB-encoded: what goes into a PNG."""
-    rendered = render(composition, frame, size, back_end)
-    return straight_from_premultiplied(out_of_space(rendered, composition.header.blend_space))
+    if back_end == FINISHED_BACK_END:
+        return picture_strips(composition, frame, size).whole()
+    return _as_in_files(render(composition, frame, size, back_end), composition.header.blend_space)
+
+
+def picture_strips(composition: Composition, frame: int = 0, size: int | None = None) -> Strips[np.uint8]:
+    """What `picture` returns, strip by strip. Raises as `render_strips`."""
+    space = composition.header.blend_space
+    return render_strips(composition, frame, size).map(lambda strip: _as_in_files(strip, space))
+
+
+def _as_in_files(rendered: Float32Array, space: BlendSpace) -> UInt8Array:
+    return straight_from_premultiplied(out_of_space(rendered, space))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,21 +135,29 @@ class SpriteBitmap:
     Attributes:
         index: position in the stack, 0 at the bottom.
         left, top: canvas position of its top left pixel, pixels; may be negative.
-        rgba: [h, w, 4] premultiplied, in the blend space.
+        rgba: [h, w, 4] premultiplied, in the blend space; transparent on all sides.
         opacity: 0 to 1.
     """
 
     index: int
     left: int
     top: int
-    rgba: Float32Array
+    rgba: Strips[np.float32]
     opacity: float
 
 
-def sprite_bitmaps(composition: Composition, frame: int = 0) -> Iterator[SpriteBitmap]:
-    """Render each sprite of a frame by itself, from the bottom of the stack. One that covers no pixel is 0 x 0."""
-    sprites = composition.sprites(frame).double()
-    whole = scene_of(composition, frame, 1.0, (1, 1))
+def sprite_bitmaps(composition: Composition, frame: int = 0, size: int | None = None) -> Iterator[SpriteBitmap]:
+    """Render each sprite of a frame by itself, from the bottom of the stack.
+
+    Args:
+        size: longer side of the canvas, as for `render`.
+
+    Raises:
+        ValueError, IndexError: as `render`.
+    """
+    zoom, _, _ = canvas_of(composition, size)
+    sprites = composition.sprites(frame).double().zoomed(zoom)
+    whole = scene_of(composition, frame, zoom, (1, 1))
     half = sprites.half_sizes(composition.shapes)
     cos, sin = np.abs(np.cos(sprites.theta)), np.abs(np.sin(sprites.theta))
     # The rotated rectangle's bounds, and two pixels for the soft edge, which extends half a texel beyond it.
@@ -121,12 +179,4 @@ def sprite_bitmaps(composition: Composition, frame: int = 0) -> Iterator[SpriteB
             template=whole.template[one],
             size=(height, width),
         )
-        rgba = draw(alone, FINISHED_BACK_END)
-        opacity = float(sprites.opacity[k])
-        drawn = rgba[..., 3] > 0
-        rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
-        if not len(rows):
-            yield SpriteBitmap(k, left, top, rgba[:0, :0], opacity)
-            continue
-        y0, y1, x0, x1 = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-        yield SpriteBitmap(k, left + int(x0), top + int(y0), rgba[y0:y1, x0:x1], opacity)
+        yield SpriteBitmap(k, left, top, _drawn_in_strips(alone), float(sprites.opacity[k]))

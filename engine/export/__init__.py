@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hand-off files of finished jobs. A format is a row of `smalti.bridge.formats.FORMATS` and a module of its name here.
 
-Its function `write(job, path, frame)` writes one frame (from 0) of the finished job in the folder `job` as the file
-`path`, in one step.
+Its function `write(job, path, frame, size)` writes one frame (from 0) of the finished job in the folder `job` as the
+file `path`, in one step, with a canvas of `size` pixels on the longer side (None: that of the fit).
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from smalti.bridge.errors import SmaltiError
 from smalti.bridge.formats import FORMATS
 
 
-def export_job(job: Path | str, name: str, path: Path | str | None = None, frame: int = 0) -> Path:
+def export_job(
+    job: Path | str, name: str, path: Path | str | None = None, frame: int = 0, size: int | None = None
+) -> Path:
     """Write a hand-off file of a finished job.
 
     Args:
@@ -23,6 +25,7 @@ def export_job(job: Path | str, name: str, path: Path | str | None = None, frame
         name: a key of `FORMATS`.
         path: the file; None takes the format's usual name in the job folder. An older file is replaced in one step.
         frame: which frame of a film, from 0.
+        size: longer side of the canvas in pixels; None for the size of the fit. The file's usual name tells it.
 
     Returns:
         The path of the file.
@@ -35,7 +38,10 @@ def export_job(job: Path | str, name: str, path: Path | str | None = None, frame
             f"{name!r} is not a hand-off format.", f"The formats are {', '.join(FORMATS)}.", "unknown_format"
         )
     job = Path(job)
-    path = job / FORMATS[name].file_name if path is None else Path(path)
-    write: Callable[[Path, Path, int], None] = import_module(f".{name}", __name__).write
-    write(job, path, frame)
+    usual = Path(FORMATS[name].file_name)
+    if size is not None:
+        usual = usual.with_stem(f"{usual.stem}-{size}")
+    path = job / usual if path is None else Path(path)
+    write: Callable[[Path, Path, int, int | None], None] = import_module(f".{name}", __name__).write
+    write(job, path, frame, size)
     return path

@@ -7,6 +7,7 @@ pass through layer by layer, so that time grows linearly with the layers and mem
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import shutil
@@ -19,11 +20,9 @@ from typing import IO, Any
 
 import numpy as np
 from PIL import Image, ImageCms
-from psd_tools.compression import compress
 from psd_tools.constants import ChannelID, Compression, Resource, Tag
 from psd_tools.psd.color_mode_data import ColorModeData
 from psd_tools.psd.header import FileHeader
-from psd_tools.psd.image_data import ImageData
 from psd_tools.psd.image_resources import (
     ImageResource,
     ImageResources,
@@ -38,6 +37,8 @@ from smalti.bridge.errors import SmaltiError
 from smalti.bridge.version import VERSION
 
 from ..arrays import FloatArray, UInt8Array
+from ..files.strips import Strips, strips_of
+from .psd_planes import MergedPicture, PackedPlanes
 
 MAX_LAYERS = 8_000
 """With more, Photoshop offers only the merged picture."""
@@ -50,7 +51,6 @@ _MAX_NAME = 255  # UTF-16 units
 _MAX_LEGACY_NAME = 31  # bytes
 _RECORD_BYTES = 1_000  # upper bound of a layer record
 _MEMORY_BYTES = 64 * 2**20  # of compressed pixels, before they go to a file
-_THUMBNAIL_SIDE = 160
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Layer:
     Attributes:
         name: any text; the file holds it shortened to 255 UTF-16 units and made unique.
         left, top: canvas position of the top left pixel's corner, pixels; may lie off the canvas.
-        rgba: [h, w, 4] uint8, straight alpha, sRGB-encoded; h or w may be 0.
+        rgba: [h, w, 4] uint8, straight alpha, sRGB-encoded; h or w may be 0. Strips where it is too large for memory.
         opacity: of the whole layer, 0 to 255.
         visible: whether the layer is switched on.
     """
@@ -70,7 +70,7 @@ class Layer:
     name: str
     left: int
     top: int
-    rgba: UInt8Array
+    rgba: UInt8Array | Strips[np.uint8]
     opacity: int = 255
     visible: bool = True
 
@@ -78,7 +78,7 @@ class Layer:
 def write_psd(
     stream: IO[bytes],
     layers: Iterable[Layer],
-    merged: FloatArray,
+    merged: FloatArray | Strips[np.float32],
     *,
     scratch: Path,
     name: str,
@@ -93,7 +93,7 @@ def write_psd(
         stream: a binary file open for writing, empty.
         layers: from the bottom to the top, at most 8,000; taken one at a time.
         merged: [H, W, 4], premultiplied alpha, sRGB-encoded, 0 to 1: the picture of all visible layers. Its size, at
-            most 30,000 pixels a side, is that of the canvas.
+            most 30,000 pixels a side, is that of the canvas. Strips are taken once.
         scratch: folder for a nameless file that holds the compressed layers where they are too many for memory.
         name: how messages call the file.
         dpi: resolution in pixels per inch, which gives the size in print.
@@ -107,26 +107,29 @@ def write_psd(
     if channels != 4:
         raise ValueError(f"merged must have shape [H, W, 4], not {merged.shape}")
     _check_side(f"{name}: the canvas", width, height)
-    planes = _merged_planes(merged)
-    picture = _merged_data(planes)
-    resources = io.BytesIO()
-    _resources(planes, dpi).write(resources)
-    with tempfile.SpooledTemporaryFile(_MEMORY_BYTES, dir=str(scratch)) as pixels:
-        records, count = _pack_layers(layers, pixels, name, MAX_BYTES - len(picture) - resources.tell())
+    with contextlib.ExitStack() as files:
+        picture = files.enter_context(MergedPicture(merged, scratch))
+        pixels = files.enter_context(tempfile.SpooledTemporaryFile(_MEMORY_BYTES, dir=str(scratch)))
+        resources = io.BytesIO()
+        _resources(picture.thumbnail, dpi).write(resources)
+        records, count = _pack_layers(layers, pixels, scratch, name, MAX_BYTES - picture.size - resources.tell())
         if count > SLOW_LAYERS:
             logger.warning("%s: has %s layers; image editors take long to open and save it.", name, f"{count:,}")
-        FileHeader(channels=len(planes), width=width, height=height, depth=8).write(stream)
+        FileHeader(channels=picture.channels, width=width, height=height, depth=8).write(stream)
         ColorModeData().write(stream)
         stream.write(resources.getbuffer())
         # A negative count says that the merged picture's fourth channel is its transparency.
-        _write_layers(stream, -count if len(planes) == 4 else count, records, pixels)
-        ImageData(Compression.RLE, picture).write(stream)
+        _write_layers(stream, -count if picture.channels == 4 else count, records, pixels)
+        picture.write(stream)
 
 
-def _pack_layers(layers: Iterable[Layer], pixels: IO[bytes], name: str, max_bytes: int) -> tuple[io.BytesIO, int]:
+def _pack_layers(
+    layers: Iterable[Layer], pixels: IO[bytes], scratch: Path, name: str, max_bytes: int
+) -> tuple[io.BytesIO, int]:
     """Compress layers into `pixels`. Returns their records, one after another, and how many they are.
 
     Args:
+        scratch: folder for nameless files.
         name: how messages call the file.
         max_bytes: how large pixels and records may be together.
 
@@ -146,11 +149,7 @@ def _pack_layers(layers: Iterable[Layer], pixels: IO[bytes], name: str, max_byte
         count += 1
         height, width = layer.rgba.shape[:2]
         _check_side(f"{name}: the layer {layer.name!r}", width, height)
-        channels = []
-        for channel, plane in zip((-1, 0, 1, 2), (3, 0, 1, 2)):
-            data = _compressed(layer.rgba[..., plane])
-            channels.append(ChannelInfo(ChannelID(channel), len(data)))
-            pixels.write(data)
+        channels = _pack_pixels(layer.rgba, pixels, scratch)
         _record(layer, names.unique(layer.name), count, channels).write(records)
         if pixels.tell() + _RECORD_BYTES * count > max_bytes:
             raise SmaltiError(
@@ -165,46 +164,34 @@ def _check_side(what: str, width: int, height: int) -> None:
     if max(width, height) > MAX_SIDE:
         raise SmaltiError(
             f"{what} is {width:,} x {height:,} pixels, and a PSD file allows at most {MAX_SIDE:,} a side.",
-            "Fit at a smaller size.",
+            "Fit or export at a smaller size.",
             "too_large",
         )
 
 
-def _packed(plane: UInt8Array) -> bytes:
-    """A plane as PackBits rows: the length of each row as 16 bits, then the rows."""
-    height, width = plane.shape
-    return compress(plane.tobytes(), Compression.RLE, width, height, 8)
+def _pack_pixels(rgba: UInt8Array | Strips[np.uint8], pixels: IO[bytes], scratch: Path) -> list[ChannelInfo]:
+    """Compress a layer's channels into `pixels`, each behind its compression method; an empty one is that alone."""
+    numbers = [ChannelID(number) for number in (-1, 0, 1, 2)]
+    if 0 in rgba.shape:
+        pixels.write(len(numbers) * struct.pack(">H", Compression.RAW))
+        return [ChannelInfo(number, 2) for number in numbers]
+    with PackedPlanes(4, scratch) as packed:
+        for strip in strips_of(rgba):
+            packed.add([strip[..., plane] for plane in (3, 0, 1, 2)])
+        for plane in range(4):
+            pixels.write(struct.pack(">H", Compression.RLE))
+            packed.write_lengths(plane, pixels)
+            packed.write_rows(plane, pixels)
+        return [ChannelInfo(number, 2 + packed.size(plane)) for plane, number in enumerate(numbers)]
 
 
-def _compressed(plane: UInt8Array) -> bytes:
-    """A layer's channel with its compression method; an empty one is the method alone."""
-    if plane.size == 0:
-        return struct.pack(">H", Compression.RAW)
-    return struct.pack(">H", Compression.RLE) + _packed(plane)
-
-
-def _merged_planes(merged: FloatArray) -> list[UInt8Array]:
-    """Red, green and blue on white, and alpha unless it is 255 everywhere."""
-    alpha = np.clip(merged[..., 3], 0, 1)
-    planes = [np.rint(np.clip(merged[..., c] + (1 - alpha), 0, 1) * 255).astype(np.uint8) for c in range(3)]
-    levels = np.rint(alpha * 255).astype(np.uint8)
-    return planes if levels.min() == 255 else [*planes, levels]
-
-
-def _merged_data(planes: list[UInt8Array]) -> bytes:
-    """All planes as PackBits: first the lengths of every row of every plane, then the rows."""
-    lengths = 2 * planes[0].shape[0]
-    packed = [_packed(plane) for plane in planes]
-    return b"".join([data[:lengths] for data in packed] + [data[lengths:] for data in packed])
-
-
-def _resources(planes: list[UInt8Array], dpi: float) -> ImageResources:
+def _resources(thumbnail: Image.Image, dpi: float) -> ImageResources:
     fixed = round(dpi * 65536)
     writer = f"Smalti {VERSION}"
     data: dict[Resource, Any] = {
         # Units: 1 is pixels per inch for the resolution, and inches for width and height.
         Resource.RESOLUTION_INFO: ResoulutionInfo(fixed, 1, 1, fixed, 1, 1),
-        Resource.THUMBNAIL_RESOURCE: _thumbnail(planes),
+        Resource.THUMBNAIL_RESOURCE: _thumbnail(thumbnail),
         Resource.ICC_PROFILE: _srgb_profile(),
         Resource.VERSION_INFO: VersionInfo(has_composite=True, writer=writer, reader=writer),
     }
@@ -214,9 +201,7 @@ def _resources(planes: list[UInt8Array], dpi: float) -> ImageResources:
     return resources
 
 
-def _thumbnail(planes: list[UInt8Array]) -> ThumbnailResource:
-    image = Image.fromarray(np.stack(planes[:3], axis=-1))
-    image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
+def _thumbnail(image: Image.Image) -> ThumbnailResource:
     jpeg = io.BytesIO()
     image.save(jpeg, "JPEG", quality=90)
     row = (image.width * 24 + 31) // 32 * 4

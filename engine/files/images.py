@@ -27,6 +27,7 @@ from ..arrays import Float32Array, Float64Array, FloatArray, UInt8Array
 from ..errors import unreadable
 from .atomic import write_atomic
 from .png import PngWriter
+from .strips import Strips, strips_of
 
 logger = logging.getLogger(__name__)
 
@@ -280,35 +281,7 @@ def straight_from_premultiplied(rgba: FloatArray) -> UInt8Array:
     return result
 
 
-def resize(rgba: UInt8Array | FloatArray, width: int, height: int) -> Float32Array:
-    """Resample a picture (Lanczos, on premultiplied values).
-
-    Args:
-        rgba: [H, W, 4], straight alpha, sRGB-encoded; uint8 from 0 to 255 or float from 0 to 1.
-
-    Returns:
-        [height, width, 4], premultiplied, 0 to 1, no color above its alpha.
-    """
-    if rgba.dtype == np.uint8:
-        source = premultiply(rgba.astype(np.uint8, copy=False))
-    else:
-        source = rgba.astype(np.float32)
-        source[..., :3] *= source[..., 3:]
-    if source.shape[:2] == (height, width):
-        return source
-    result = np.empty((height, width, 4), np.float32)
-    for channel in range(4):
-        plane = Image.fromarray(np.ascontiguousarray(source[..., channel]))
-        result[..., channel] = np.asarray(plane.resize((width, height), Image.Resampling.LANCZOS))
-    np.clip(result, 0, 1, out=result)
-    # The filter's weights sum to 1 only within rounding: an opaque picture stays exactly opaque.
-    if np.all(rgba[..., 3] == (255 if rgba.dtype == np.uint8 else 1)):
-        result[..., 3] = 1
-    np.minimum(result[..., :3], result[..., 3:], out=result[..., :3])
-    return result
-
-
-def write_png(path: Path, rgba: UInt8Array) -> None:
+def write_png(path: Path, rgba: UInt8Array | Strips[np.uint8]) -> None:
     """Write [H, W, 4], straight alpha, sRGB-encoded, in one step (see `write_atomic`).
 
     Raises:
@@ -317,10 +290,12 @@ def write_png(path: Path, rgba: UInt8Array) -> None:
     write_atomic(path, partial(write_png_to, rgba=rgba))
 
 
-def write_png_to(file: BinaryIO, rgba: UInt8Array) -> None:
+def write_png_to(file: BinaryIO, rgba: UInt8Array | Strips[np.uint8]) -> None:
     """`write_png` into a file that is open for writing."""
     height, width, _ = rgba.shape
-    PngWriter(file, width, height).write(rgba)
+    writer = PngWriter(file, width, height)
+    for strip in strips_of(rgba):
+        writer.write(strip)
 
 
 def _natural(name: str) -> list[str | int]:

@@ -13,7 +13,8 @@ from smalti.bridge.job import MAX_SIZE, BlendSpace, JobSpec
 
 from ..arrays import BoolArray, Float32Array, UInt8Array
 from ..colour import into_space
-from ..files.images import canvas_size, list_images, read_image, read_size, resize
+from ..files.images import canvas_size, list_images, read_image, read_size
+from ..files.resampling import resize
 from .masks import BothSizes, Masks, alpha_of, resize_finely
 
 KEPT = 2

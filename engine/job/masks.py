@@ -16,7 +16,8 @@ from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import MAX_SIZE, JobSpec
 
 from ..arrays import BoolArray, Float32Array, UInt8Array
-from ..files.images import read_image, resize
+from ..files.images import read_image
+from ..files.resampling import resize
 from ..fitting.constraints.overflow import FINER
 
 VISIBLE = 1 / 255

@@ -12,7 +12,7 @@ STOP = 1e-4
 """Transmittance below which a pixel is finished, unless a scene says otherwise."""
 
 STRIP_ROWS = 16
-"""Strips of a canvas begin at multiples of so many rows (`kTile` in engine/kernels/sprite.h)."""
+"""Strips of a canvas begin at rows that are multiples of it (`kTile` in engine/kernels/sprite.h)."""
 
 
 class Array(Protocol):

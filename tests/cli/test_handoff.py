@@ -11,6 +11,7 @@ import pytest
 from calls import QUICK, Complaint, smalti
 from jobs import fill, film, mounted
 from PIL import Image
+from psd_tools import PSDImage
 
 WRITERS = pytest.mark.parametrize(
     ("command", "ending"), [(("render",), ".png"), (("export", "--psd"), ".psd")], ids=["render", "export"]
@@ -44,8 +45,17 @@ def test_a_frame_that_does_not_exist(job: Path, complaint: Complaint, command: s
 
 
 @pytest.mark.parametrize("size", [0, -3, 32_769])
-def test_a_picture_of_a_size_that_cannot_be(job: Path, complaint: Complaint, size: int) -> None:
-    assert f"--size is {size}" in complaint("render", job, "--size", size)
+@WRITERS
+def test_a_picture_of_a_size_that_cannot_be(
+    job: Path, complaint: Complaint, size: int, command: tuple[str, ...], ending: str
+) -> None:
+    assert f"--size is {size}" in complaint(*command, job, "--size", size)
+
+
+def test_export_writes_the_size_that_is_asked_for(job: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert smalti("export", job, "--psd", "--size", 200) == 0
+    assert capfd.readouterr().out == f"{job / 'layers-200.psd'}\n"
+    assert PSDImage.open(job / "layers-200.psd").size == (200, 133)
 
 
 @WRITERS

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from smalti.bridge.composition import Header, TemplateFile
+from smalti.bridge.job import BlendSpace
 from smalti.engine.api import fit
 from smalti.engine.colour import linear_from_srgb, srgb_from_linear
 from smalti.engine.composition import Composition, load_composition
-from smalti.engine.composition.render import MAX_SIZE, picture, render, sprite_bitmaps
+from smalti.engine.composition.render import (
+    MAX_SIZE,
+    picture,
+    picture_strips,
+    render,
+    render_strips,
+    sprite_bitmaps,
+)
+from smalti.engine.files import strips
 from smalti.engine.job.run import run_job
 from smalti.engine.raster.geometry import affine_maps, half_sizes
 from smalti.engine.templates import Template, load_templates
@@ -257,16 +267,59 @@ def test_the_sprites_laid_over_each_other_by_hand_give_the_picture(tmp_path: Pat
     canvas = np.zeros((40 + 200, 60 + 200, 4))
     for index, sprite in enumerate(sprite_bitmaps(several)):
         assert sprite.index == index
-        height, width = sprite.rgba.shape[:2]
+        rgba = sprite.rgba.whole()
+        height, width = rgba.shape[:2]
         rows, columns = (
             slice(100 + sprite.top, 100 + sprite.top + height),
             slice(100 + sprite.left, 100 + sprite.left + width),
         )
-        source = sprite.opacity * sprite.rgba
+        source = sprite.opacity * rgba
         canvas[rows, columns] = source + (1 - source[..., 3:]) * canvas[rows, columns]
     np.testing.assert_allclose(canvas[100:140, 100:160], render(several), atol=2e-3)
 
 
 def test_a_sprite_that_shows_nowhere_has_an_empty_bitmap() -> None:
     (sprite,) = sprite_bitmaps(scene(opaque(ramp(8, 8)), scale=1e-6))
-    assert sprite.rgba.size == 0
+    assert not sprite.rgba.whole().any()
+
+
+# Strips
+
+
+@pytest.fixture(params=["transparent", "#336699", "background.png"])
+def varied(request: pytest.FixtureRequest) -> Composition:
+    """Sprites on and off the canvas over each kind of background."""
+    rng = np.random.default_rng(3)
+    count = 40
+    image = rng.integers(0, 256, (31, 47, 4), dtype=np.uint8) if request.param.endswith(".png") else None
+    made = scene(
+        opaque(ramp(32, 16)),
+        x=rng.uniform(-10, 70, count),
+        y=rng.uniform(-10, 50, count),
+        scale=rng.uniform(2, 30, count),
+        theta=rng.uniform(-3, 3, count),
+        opacity=rng.uniform(0, 1, count),
+        background=request.param,
+    )
+    return replace(made, background_image=image)
+
+
+@pytest.mark.parametrize("space", ["srgb", "linear"])
+@pytest.mark.parametrize("size", [None, 200])
+def test_strips_make_the_same_picture(
+    varied: Composition, space: BlendSpace, size: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    composition = replace(varied, header=replace(varied.header, blend_space=space))
+    whole, bits = render(composition, size=size), picture(composition, size=size)
+    monkeypatch.setattr(strips, "STRIP_PIXELS", 1)
+    assert len(list(render_strips(composition, size=size))) == -(-len(whole) // 16)
+    np.testing.assert_array_equal(render_strips(composition, size=size).whole(), whole)
+    np.testing.assert_array_equal(picture_strips(composition, size=size).whole(), bits)
+    np.testing.assert_array_equal(picture(composition, size=size), bits)
+
+
+def test_a_sprite_is_the_same_in_strips(varied: Composition, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = [sprite.rgba.whole() for sprite in sprite_bitmaps(varied, size=200)]
+    monkeypatch.setattr(strips, "STRIP_PIXELS", 1)
+    for sprite, expected in zip(sprite_bitmaps(varied, size=200), whole, strict=True):
+        np.testing.assert_array_equal(sprite.rgba.whole(), expected)

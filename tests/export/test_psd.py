@@ -25,8 +25,10 @@ from smalti.bridge.folder import ARRAYS
 from smalti.bridge.formats import FORMATS
 from smalti.bridge.job import BlendSpace
 from smalti.engine.composition import load_composition
+from smalti.engine.composition import render as smalti_render
 from smalti.engine.composition.render import render
 from smalti.engine.export import export_job
+from smalti.engine.files import strips
 
 Floats = NDArray[np.floating[Any]]
 
@@ -299,3 +301,45 @@ def test_path_of_the_file_can_be_chosen_and_is_returned(tmp_path: Path) -> None:
     assert export_job(job, "psd", chosen) == chosen
     with chosen.open("rb") as stream:
         assert PSD.read(stream).header.width == WIDTH
+
+
+# Other sizes
+
+
+@pytest.mark.parametrize("background", ["transparent", "#336699"])
+@pytest.mark.parametrize("size", [40, 400])
+def test_layers_at_another_size_make_the_picture_of_that_size(
+    tmp_path: Path, imagemagick: ImageMagick, background: str, size: int
+) -> None:
+    job = make_job(tmp_path / "job", many(12, 4), background=background)
+    path = export_job(job, "psd", size=size)
+    assert path == job / f"layers-{size}.psd"
+    shown = np.rint(over_white(np.asarray(render(load_composition(job), size=size), np.float64)) * 255) / 255
+    height, width = shown.shape[:2]
+    count = len(layers_of(path))
+    # Single pixels on the very edge of a magnified tile, whose rounding depends on where the canvas begins, may differ.
+    error = np.abs(imagemagick.flattened(path, width, height, count) - shown)
+    assert np.quantile(error, 0.9995) <= 2 / 255
+    assert error.max() <= 16 / 255
+    merged = PSDImage.open(path).topil().convert("RGBA")
+    on_white = Image.alpha_composite(Image.new("RGBA", merged.size, "white"), merged)
+    assert np.abs(np.asarray(on_white)[..., :3] / 255 - shown).max() <= 2 / 255
+
+
+@pytest.mark.parametrize("background", ["transparent", "#336699"])
+def test_a_file_made_in_strips_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, background: str) -> None:
+    job = make_job(tmp_path / "job", many(12, 4), background=background)
+    whole = export_job(job, "psd", tmp_path / "whole.psd", size=333).read_bytes()
+    monkeypatch.setattr(strips, "STRIP_PIXELS", 1)
+    assert export_job(job, "psd", tmp_path / "strips.psd", size=333).read_bytes() == whole
+
+
+def test_a_canvas_that_no_psd_can_have_is_refused_before_anything_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job(tmp_path / "job", many(3, 4))
+    monkeypatch.setattr(smalti_render, "draw", lambda *_: pytest.fail("drawn"))
+    with pytest.raises(SmaltiError, match="at most 30,000 a side") as caught:
+        export_job(job, "psd", size=30_001)
+    assert caught.value.code == "too_large"
+    assert not list(job.glob("*.psd"))

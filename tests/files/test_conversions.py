@@ -10,9 +10,9 @@ from image_files import noise, smooth
 from smalti.engine.files.images import (
     canvas_size,
     premultiply,
-    resize,
     straight_from_premultiplied,
 )
+from smalti.engine.files.resampling import resize
 
 
 @pytest.mark.parametrize(

@@ -30,11 +30,11 @@ from runs import FINISHED, Recorder, refused, same_result
 
 from smalti.bridge.job import JobSpec, RegionSpec, read_job
 from smalti.engine import cli
-from smalti.engine.arrays import Float32Array
-from smalti.engine.composition import Composition, load_composition
+from smalti.engine.composition import load_composition
 from smalti.engine.composition import render as smalti_render
 from smalti.engine.job import run
 from smalti.engine.job.run import resume_job, run_job
+from smalti.engine.raster import Scene
 
 # What a job leaves.
 
@@ -127,13 +127,13 @@ def test_previews_are_rendered_on_the_job_s_device_and_finished_pictures_on_the_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used: list[str] = []
-    render = smalti_render.render
+    draw = smalti_render.draw
 
-    def recorded(composition: Composition, frame: int, size: int | None, back_end: str) -> Float32Array:
+    def recorded(scene: Scene[Any], back_end: str) -> Any:
         used.append(back_end)
-        return render(composition, frame, size, back_end)
+        return draw(scene, back_end)
 
-    monkeypatch.setattr(smalti_render, "render", recorded)
+    monkeypatch.setattr(smalti_render, "draw", recorded)
     monkeypatch.setattr(run, "PREVIEW_SECONDS", 0.0)
     run_job(small_job(tmp_path, device="reference", steps=3, size=32), tmp_path / "job")
     assert used == ["reference"] * 3 + ["cpu"]
