@@ -1,11 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many threads the kernels run on. Results do not depend on it."""
+"""How many threads the kernels run on, and work in Python on several. Results do not depend on it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+FEW = 8
+"""Items for which another thread is worth starting."""
 
 _threads: int | None = None
 
@@ -27,6 +35,22 @@ def on_threads(number: int) -> Iterator[None]:
         yield
     finally:
         _threads = before
+
+
+def map_on_threads(function: Callable[[ItemT], ResultT], items: Collection[ItemT], most: int) -> Iterator[ResultT]:
+    """The results of a function that lets go of the interpreter, in order, as far as it pays on several threads.
+
+    Few items are taken one after another in this thread: a thread keeps the memory that it once needed.
+
+    Args:
+        most: threads, however many processors there are.
+    """
+    count = min(os.cpu_count() or 1, most, len(items) // FEW)
+    if count < 2:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(count) as pool:
+        yield from pool.map(function, items)
 
 
 def _processors() -> int:

@@ -61,19 +61,27 @@ class TemplateBitmaps(Sequence[Float32Array]):
 
 
 class AtlasCache:
-    """The atlas of templates in a blend space, up to some size: built when it is needed, the last one is kept."""
+    """The atlases of templates in a blend space, up to some sizes: built when they are needed.
 
-    def __init__(self, templates: Sequence[Template], space: BlendSpace) -> None:
+    Args:
+        most: how many of them are kept, those that were used last.
+    """
+
+    def __init__(self, templates: Sequence[Template], space: BlendSpace, most: int = 1) -> None:
         self.templates = templates
         self.space = space
-        self._kept: tuple[int, Atlas] | None = None
+        self._most = most
+        self._kept: dict[int, Atlas] = {}
 
     def up_to(self, largest: int) -> Atlas:
         """The templates' pyramids up to `largest` texels on the longer side."""
-        if self._kept is None or self._kept[0] != largest:
-            self._kept = None  # two of them may not fit into memory
-            self._kept = largest, build_atlas(TemplateBitmaps(self.templates, self.space), largest)
-        return self._kept[1]
+        found = self._kept.pop(largest, None)
+        if found is None:
+            while len(self._kept) >= self._most:  # before another one is built: memory may not suffice for both
+                del self._kept[next(iter(self._kept))]
+            found = build_atlas(TemplateBitmaps(self.templates, self.space), largest)
+        self._kept[largest] = found
+        return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,11 +10,12 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from smalti.bridge.errors import SmaltiError
+
+from ..thread_count import map_on_threads
 
 _HINTS = {
     errno.ENOSPC: "Free some space, or choose another folder.",
@@ -29,6 +30,9 @@ _HINTS = {
 _syncfs: Any = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None) if sys.platform == "linux" else None
 """The system's call that flushes a whole file system, given a descriptor of a file on it; None where there is none.
 Flushing thousands of files one by one takes ten times as long as writing them, on a disk that is busy."""
+
+MOST_WRITERS = 64
+"""Files that are written at a time."""
 
 Writer = Callable[[BinaryIO], object]
 """Writes the contents of a file, which is open for writing, binary and seekable."""
@@ -67,10 +71,10 @@ def write_all_atomic(writers: Mapping[Path, Writer]) -> None:
         with _named(path), open(temporaries[path], "xb") as file:
             writers[path](file)
 
-    with _removed_on_failure(temporaries.values()), ThreadPoolExecutor(os.cpu_count()) as threads:
-        for _ in threads.map(write, writers):  # encoders and disks let go of the interpreter
+    with _removed_on_failure(temporaries.values()):
+        for _ in map_on_threads(write, writers, most=MOST_WRITERS):
             pass  # an exception is raised here
-        for _ in threads.map(_flush, *zip(*_to_flush(temporaries).items())):
+        for _ in map_on_threads(lambda item: _flush(*item), _to_flush(temporaries).items(), most=MOST_WRITERS):
             pass
         for path, temporary in temporaries.items():
             with _named(path):

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 NumberT = TypeVar("NumberT", bound=np.generic)
 OtherT = TypeVar("OtherT", bound=np.generic)
 
-STRIP_PIXELS = 2**21
-"""Of a strip, about."""
+STRIP_PIXELS = 2**17
+"""Of a strip, about: it takes some 60 bytes for each."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache, partial
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -15,7 +14,7 @@ from smalti.bridge.composition import PER_FRAME
 from smalti.bridge.job import BlendSpace
 
 from ..arrays import Float32Array
-from ..raster import Scene, build_atlas, draw
+from ..raster import Scene, draw
 from ..raster.atlas import texels_for
 from ..sprites import Sprites
 from .constraints import ConstraintContext, Constraints, Refinement
@@ -59,8 +58,7 @@ class Fit:
         self._done: list[Sprites] = []
         self._reports: list[dict[str, float]] = []
         self._finished: Sprites | None = None
-        self._atlas_of = lru_cache(maxsize=3 * len(plan.groups))(partial(build_atlas, plan.bitmaps))
-        self._atlas = self._atlas_of(texels_for(plan.settings.size_range[1]))
+        self._atlas = plan.atlas_of(texels_for(plan.settings.size_range[1]))
         measured = [(b.shape[:2], b[..., 3].mean(dtype=np.float64), measure_template(b)) for b in plan.bitmaps]
         shapes, coverage, self._measured = zip(*measured, strict=True)
         self._shapes = np.array(shapes, np.float64)[:, ::-1].copy()
@@ -249,7 +247,7 @@ class Fit:
             plan.groups,
             settings,
             self._size,
-            self._atlas_of,
+            plan.atlas_of,
             self._shapes,
             self._coverage,
             plan.inside,

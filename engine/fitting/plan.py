@@ -12,6 +12,7 @@ from smalti.bridge.job import JobSpec
 from smalti.bridge.loss import parse_loss
 
 from ..arrays import BoolArray, Float32Array
+from ..raster import Atlas
 from .groups import Group
 from .objective.losses import Objective, PictureDistance
 from .optimiser import OptimiserSettings
@@ -29,6 +30,7 @@ class FitPlan:
         frames: number of frames.
         background: [H, W, 4] float32 premultiplied, in the blend space, or None (see `ImageObjective`).
         bitmaps: the templates, each [h, w, 4] premultiplied, in the blend space.
+        atlas_of: function of a number of texels: the templates (see `smalti.engine.raster.build_atlas`).
         groups: the sprites, group by group from the bottom of the stack.
         inside: function of the frame's index: [2 H, 2 W] where any sprite may draw; None for anywhere.
         settings: of the optimizer, for the first frame.
@@ -41,6 +43,7 @@ class FitPlan:
     frames: int
     background: Float32Array | None
     bitmaps: Sequence[Float32Array]
+    atlas_of: Callable[[int], Atlas]
     groups: Sequence[Group]
     inside: Callable[[int], BoolArray] | None
     settings: OptimiserSettings

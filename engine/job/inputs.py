@@ -109,8 +109,8 @@ class Inputs:
 
     @cached_property
     def atlases(self) -> AtlasCache:
-        """The templates' atlas for pictures of the result."""
-        return AtlasCache(self.templates, self.job.blend_space)
+        """The templates' atlases, for the fit and for pictures of its result."""
+        return AtlasCache(self.templates, self.job.blend_space, most=3 * len(self.groups))
 
     def goal(self, frame: int) -> Float32Array:
         """[height, width, 4] premultiplied, sRGB-encoded: what a picture of the result is compared to.
@@ -145,6 +145,7 @@ class Inputs:
             len(self.frames),
             None if alone else self.background_pixels,
             TemplateBitmaps(self.templates, job.blend_space),
+            self.atlases.up_to,
             self.groups,
             self.inside if self._has_outside else None,
             settings,

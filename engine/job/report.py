@@ -83,7 +83,9 @@ def psnr(rendered: UInt8Array, goal: Float32Array, transparent: bool) -> float:
         transparent: compare premultiplied RGBA, four channels; otherwise RGB, three channels.
     """
     channels = 4 if transparent else 3
-    error = float(np.mean((premultiply(rendered)[..., :channels].astype(np.float64) - goal[..., :channels]) ** 2))
+    difference = premultiply(rendered)[..., :channels].astype(np.float64)
+    difference -= goal[..., :channels]
+    error = float(np.mean(np.square(difference, out=difference)))
     return float(min(100.0, -10 * np.log10(max(error, 1e-10))))
 
 

@@ -37,6 +37,7 @@ from .fingerprints import Fingerprints
 from .folder import check_free, clear, locked, make_folder, new_folder, remove_leftovers
 from .frames import frame_paths
 from .inputs import Inputs, read_inputs
+from .memory import release_freed_memory
 from .report import job_report, psnr, write_report
 from .result import compose
 
@@ -109,7 +110,9 @@ def run_job(
             log.truncate(0)
             _log_choices(inputs)
             fingerprints = Fingerprints(job, inputs.frames.paths)
+            release_freed_memory()
             fitting = inputs.fitting()
+            release_freed_memory()
             run = _Run(inputs, fitting, fingerprints, out, listener or NullListener(), should_stop)
             run.write_start()
             write_job(out / JOB, job)
@@ -273,6 +276,7 @@ class _Run:
             )
 
     def _write_preview(self) -> None:
+        release_freed_memory()
         path = self.out / PREVIEW
         composition = compose(self.inputs, self.fitting.result(self.fitting.frame))
         write_png(path, picture(composition, back_end=self.inputs.device))
@@ -283,6 +287,7 @@ class _Run:
 
     def _render(self, frame: int) -> None:
         """Write the picture of a frame, and measure its quality."""
+        release_freed_memory()
         # On the CPU, whatever the job's device: as when the finished job is rendered again.
         rendered = picture(compose(self.inputs, self.fitting.result(frame)))
         path = self.out / picture_file(frame, self.fitting.frames)

@@ -80,11 +80,10 @@ class Atlas:
     @cached_property
     def alpha_quads(self) -> UInt64Array:
         """[K] uint64: the alphas of the four texels of a lookup that begins at each texel (see `fetch_alphas`)."""
-        alpha = self.texels[:, 3].astype(np.uint64)
-        quads = np.zeros_like(alpha)
+        quads = np.zeros(len(self.texels), np.uint64)
         for base, width, height in self.levels.tolist():
             columns, rows = width + 2 * MARGIN, height + 2 * MARGIN
-            level = alpha[base : base + columns * rows].reshape(rows, columns)
+            level = self.texels[base : base + columns * rows, 3].astype(np.uint64).reshape(rows, columns)
             quad = quads[base : base + columns * rows].reshape(rows, columns)
             quad[:] = level
             quad[:, :-1] |= level[:, 1:] << np.uint64(16)
@@ -137,8 +136,10 @@ def build_atlas(bitmaps: Sequence[FloatArray], largest: int | None = None) -> At
             if level.shape[1] != width:
                 level = area_resample(level, width, 1)
             padded = np.zeros((height + 2 * MARGIN, width + 2 * MARGIN, 4), np.uint16)
-            rounded = np.rint(np.clip(level, 0.0, 1.0) * TEXEL_ONE)
-            padded[MARGIN:-MARGIN, MARGIN:-MARGIN] = rounded
+            rounded = np.clip(level, 0.0, 1.0)
+            rounded *= TEXEL_ONE
+            padded[MARGIN:-MARGIN, MARGIN:-MARGIN] = np.rint(rounded, out=rounded)
+            del rounded
             stored.append(padded.reshape(-1, 4))
             levels.append((at, width, height))
             at += len(stored[-1])

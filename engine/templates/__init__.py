@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -31,6 +29,7 @@ from ..files.images import (
     straight_from_premultiplied,
     write_png_to,
 )
+from ..thread_count import map_on_threads
 from .matte import border_color, dark_as_opaque, ink, without_background
 from .svg import ENDINGS, Drawing, is_drawing, read_drawing
 
@@ -157,15 +156,9 @@ def _prepared_on_all_cores(
         except SmaltiError as fault:
             return fault
 
-    # Decoders and NumPy let go of the interpreter.
-    with ThreadPoolExecutor(_threads_to_read(sizes.values())) as threads, quiet():
-        yield from threads.map(prepared, sizes)
-
-
-def _threads_to_read(sizes: Iterable[tuple[int, int]]) -> int:
-    """How many bitmaps of these sizes (width, height) may be decoded at a time, so that memory suffices for all."""
-    largest = max((width * height for width, height in sizes), default=1)
-    return max(1, min(os.cpu_count() or 1, MAX_PIXELS // (4 * largest)))
+    largest = max((width * height for width, height in sizes.values()), default=1)
+    with quiet():
+        yield from map_on_threads(prepared, sizes, most=max(1, MAX_PIXELS // (4 * largest)))  # memory must suffice
 
 
 def uniquely_named(templates: Iterable[Template]) -> list[Template]:

@@ -35,7 +35,7 @@ def measure_template(premultiplied: FloatArray) -> TemplateShape:
     height, width = premultiplied.shape[:2]
     alpha = premultiplied[..., 3].astype(np.float64)
     total = max(alpha.sum(), 1e-9)
-    y, x = np.mgrid[0:height, 0:width]
+    y, x = np.ogrid[0:height, 0:width]
     x, y = x - (alpha * x).sum() / total, y - (alpha * y).sum() / total
     xx, yy, xy = (alpha * x * x).sum() / total, (alpha * y * y).sum() / total, (alpha * x * y).sum() / total
     spread, mean = np.hypot(0.5 * (xx - yy), xy), 0.5 * (xx + yy)
