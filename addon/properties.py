@@ -136,11 +136,11 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
                 name=label_of("loss"),
                 description="What the sprites try to match",
                 items=(
-                    ('COLOUR', "Color", "The colors: by far the quickest"),
+                    ('COLOUR', "Color", "The colors: the quickest"),
                     (
                         'STRUCTURE',
                         "Color and Structure",
-                        "The colors, and the contrasts that their means wash out; in about five times the time",
+                        "The colors, and the contrasts that their means wash out; in about twice the time",
                     ),
                     (
                         'OUTLINE',

@@ -26,7 +26,7 @@ class TermInfo(NamedTuple):
 
 
 TERMS: Mapping[str, TermInfo] = {
-    "mse": TermInfo("squared difference of colors: the default, and by far the fastest when alone"),
+    "mse": TermInfo("squared difference of colors: the default, and the fastest"),
     "l1": TermInfo("absolute difference of colors: outliers in the target (grain, scratches) count less"),
     "huber": TermInfo("mse for small differences, l1 for large ones"),
     "ssim": TermInfo("local contrast and structure at one scale"),
@@ -34,7 +34,7 @@ TERMS: Mapping[str, TermInfo] = {
     "edges": TermInfo("gradients, not levels: alone it leaves colors to chance, so best beside another: `mse+edges`"),
     "oklab": TermInfo("colors as the eye perceives them: squared distance in Oklab"),
     "alpha": TermInfo("opacity, for a cut-out with a firmer outline: `mse+alpha`"),
-    "vgg": TermInfo("features of the network VGG16; needs its weights (`--vgg-weights`) and is slow", True),
+    "vgg": TermInfo("features of the network VGG16; needs its weights (`--vgg-weights`) and PyTorch, and is slow", True),
 }
 MAX_FACTOR = 1000.0
 

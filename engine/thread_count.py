@@ -13,7 +13,7 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 FEW = 8
-"""Items for which another thread is worth starting."""
+"""Items for which another thread is started."""
 
 _threads: int | None = None
 

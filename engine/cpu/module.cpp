@@ -357,6 +357,8 @@ void bind_optimiser(nb::module_& m) {
 
 NB_MODULE(_native, m) {
     m.doc() = "The CPU back end's kernels; use smalti.engine.raster.";
+    // A graph of torch's that is still there when Python ends holds scenes: no leak.
+    nb::set_leak_warnings(false);
     m.def("instruction_set", &smalti::instruction_set);
     bind_operations(m);
     bind_optimiser(m);
