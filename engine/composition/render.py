@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -135,15 +136,20 @@ class SpriteBitmap:
     Attributes:
         index: position in the stack, 0 at the bottom.
         left, top: canvas position of its top left pixel, pixels; may be negative.
-        rgba: [h, w, 4] premultiplied, in the blend space; transparent on all sides.
+        strips: [h, w, 4] premultiplied, in the blend space; transparent on all sides.
         opacity: 0 to 1.
     """
 
     index: int
     left: int
     top: int
-    rgba: Strips[np.float32]
+    strips: Strips[np.float32]
     opacity: float
+
+    @cached_property
+    def rgba(self) -> Float32Array:
+        """`strips` in one piece."""
+        return self.strips.whole()
 
 
 def sprite_bitmaps(composition: Composition, frame: int = 0, size: int | None = None) -> Iterator[SpriteBitmap]:

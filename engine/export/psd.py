@@ -91,7 +91,7 @@ def _layer(name: str, sprite: SpriteBitmap, width: int, height: int) -> Layer | 
             rgba[..., 3] = np.where(rgba[..., 3] > 0, alpha, 0)
         return rgba
 
-    rgba = sprite.rgba.map(in_eight_bits).whole()
+    rgba = sprite.strips.map(in_eight_bits).whole()
     if not rgba[_canvas_part(sprite, width, height)][..., 3].any():
         return None
     rows, columns = np.flatnonzero(rgba[..., 3].any(axis=1)), np.flatnonzero(rgba[..., 3].any(axis=0))

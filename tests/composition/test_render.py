@@ -267,20 +267,19 @@ def test_the_sprites_laid_over_each_other_by_hand_give_the_picture(tmp_path: Pat
     canvas = np.zeros((40 + 200, 60 + 200, 4))
     for index, sprite in enumerate(sprite_bitmaps(several)):
         assert sprite.index == index
-        rgba = sprite.rgba.whole()
-        height, width = rgba.shape[:2]
+        height, width = sprite.rgba.shape[:2]
         rows, columns = (
             slice(100 + sprite.top, 100 + sprite.top + height),
             slice(100 + sprite.left, 100 + sprite.left + width),
         )
-        source = sprite.opacity * rgba
+        source = sprite.opacity * sprite.rgba
         canvas[rows, columns] = source + (1 - source[..., 3:]) * canvas[rows, columns]
     np.testing.assert_allclose(canvas[100:140, 100:160], render(several), atol=2e-3)
 
 
 def test_a_sprite_that_shows_nowhere_has_an_empty_bitmap() -> None:
     (sprite,) = sprite_bitmaps(scene(opaque(ramp(8, 8)), scale=1e-6))
-    assert not sprite.rgba.whole().any()
+    assert not sprite.rgba.any()
 
 
 # Strips
@@ -319,7 +318,7 @@ def test_strips_make_the_same_picture(
 
 
 def test_a_sprite_is_the_same_in_strips(varied: Composition, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = [sprite.rgba.whole() for sprite in sprite_bitmaps(varied, size=200)]
+    whole = [sprite.rgba for sprite in sprite_bitmaps(varied, size=200)]
     monkeypatch.setattr(strips, "STRIP_PIXELS", 1)
     for sprite, expected in zip(sprite_bitmaps(varied, size=200), whole, strict=True):
-        np.testing.assert_array_equal(sprite.rgba.whole(), expected)
+        np.testing.assert_array_equal(sprite.rgba, expected)

@@ -321,7 +321,9 @@ def test_layers_at_another_size_make_the_picture_of_that_size(
     error = np.abs(imagemagick.flattened(path, width, height, count) - shown)
     assert np.quantile(error, 0.9995) <= 2 / 255
     assert error.max() <= 16 / 255
-    merged = PSDImage.open(path).topil().convert("RGBA")
+    stored = PSDImage.open(path).topil()
+    assert stored is not None
+    merged = stored.convert("RGBA")
     on_white = Image.alpha_composite(Image.new("RGBA", merged.size, "white"), merged)
     assert np.abs(np.asarray(on_white)[..., :3] / 255 - shown).max() <= 2 / 255
 

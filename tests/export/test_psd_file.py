@@ -53,6 +53,7 @@ def composited(layers: Iterable[Layer], width: int, height: int) -> Floats:
     room = 128
     canvas = np.zeros((height + 2 * room, width + 2 * room, 4))
     for layer in layers:
+        assert isinstance(layer.rgba, np.ndarray)
         h, w = layer.rgba.shape[:2]
         behind = canvas[layer.top + room : layer.top + room + h, layer.left + room : layer.left + room + w]
         alpha = layer.rgba[..., 3:] / 255 * (layer.opacity / 255)
@@ -113,6 +114,7 @@ def test_imagemagick_reads_back_count_names_places_and_opacities(tmp_path: Path,
     for number in (1, 12, 25):
         alpha = np.asarray(imagemagick.image(f"{path}[{number}]").convert("RGBA"))[..., 3]
         layer = layers[number - 1]
+        assert isinstance(layer.rgba, np.ndarray)
         np.testing.assert_allclose(alpha, layer.rgba[..., 3] * (layer.opacity / 255), atol=1)
 
 

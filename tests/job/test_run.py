@@ -34,7 +34,7 @@ from smalti.engine.composition import load_composition
 from smalti.engine.composition import render as smalti_render
 from smalti.engine.job import run
 from smalti.engine.job.run import resume_job, run_job
-from smalti.engine.raster import Scene
+from smalti.engine.raster import Scene, draw
 
 # What a job leaves.
 
@@ -127,7 +127,6 @@ def test_previews_are_rendered_on_the_job_s_device_and_finished_pictures_on_the_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     used: list[str] = []
-    draw = smalti_render.draw
 
     def recorded(scene: Scene[Any], back_end: str) -> Any:
         used.append(back_end)

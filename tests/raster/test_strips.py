@@ -17,14 +17,15 @@ WIDTH, HEIGHT = 75, 101
 
 @pytest.fixture
 def whole() -> Scene[Any]:
-    scene = random_scene(5, n=200, size=(HEIGHT, WIDTH), mix=0.4)
-    arrays = {
+    scene: Scene[Any] = random_scene(5, n=200, size=(HEIGHT, WIDTH), mix=0.4)
+    arrays: dict[str, Any] = {
         name: np.asarray(getattr(scene, name)) for name in ("affine", "opacity", "tint", "template", "background")
     }
     return replace(scene, **arrays)
 
 
 def strips_of(whole: Scene[Any], rows: int) -> list[Scene[Any]]:
+    assert whole.background is not None
     return [
         replace(
             whole,
