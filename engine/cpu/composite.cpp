@@ -7,6 +7,9 @@
 
 #include "neighbourhood.h"
 #include "pool.h"
+#if defined(SMALTI_X86)
+#include "x86_features.h"
+#endif
 
 namespace smalti {
 namespace {
@@ -18,11 +21,9 @@ struct Kernels {
 
 Kernels choose() {
 #if defined(SMALTI_X86)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl"))
-        return {avx512_kernels(), avx512_band_kernels()};
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return {avx2_kernels(), avx2_band_kernels()};
+    const X86Features features = x86_features();
+    if (features.avx512) return {avx512_kernels(), avx512_band_kernels()};
+    if (features.avx2) return {avx2_kernels(), avx2_band_kernels()};
 #endif
     return {baseline_kernels(), baseline_band_kernels()};
 }
