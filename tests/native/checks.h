@@ -28,3 +28,6 @@ bool all_finite(const std::vector<T>& values) {
 // steps.cpp
 void steps_are_finite_and_the_same_on_any_threads(const OwnedScene& scene);
 void a_step_allocates_nothing();
+
+// losses.cpp
+void losses_are_finite_and_the_same_on_any_threads();

@@ -290,6 +290,7 @@ const std::vector<Case> cases = {
      }},
     {"callers_on_several_threads_do_not_disturb_each_other", callers_on_several_threads_do_not_disturb_each_other},
     {"a_step_allocates_nothing", a_step_allocates_nothing},
+    {"losses_are_finite_and_the_same_on_any_threads", losses_are_finite_and_the_same_on_any_threads},
     {"a_fault_in_a_loop_reaches_the_caller", a_fault_in_a_loop_reaches_the_caller},
 };
 

@@ -8,6 +8,7 @@
 
 #include "checks.h"
 #include "optimise.h"
+#include "picture_loss.h"
 
 // Counts what is allocated, to see that a step allocates nothing.
 std::atomic<std::int64_t> allocations{0};
@@ -27,6 +28,8 @@ namespace {
 struct Fit {
     std::vector<double> value[6], mean[6], square[6], extent;
     smalti::OptimiserWorkspace work;
+    bool with_terms = false;
+    std::vector<float> shown, expected, gradient, plane;
 
     explicit Fit(const OwnedScene& scene) {
         const std::size_t n = static_cast<std::size_t>(scene.sprites());
@@ -46,6 +49,20 @@ struct Fit {
         extent.assign(2 * n, 1.0);
     }
 
+    // Terms of every kind: of pixels, of neighborhoods, of alpha, with weights.
+    smalti::LossTerms terms_of(const OwnedScene& scene, const smalti::Scene& view, const smalti::Goal& goal,
+                               int threads) {
+        const std::size_t pixels = static_cast<std::size_t>(scene.width) * scene.height;
+        shown.resize(3 * pixels), expected.resize(3 * pixels), gradient.assign(3 * pixels, 0.0f);
+        plane.assign(pixels, 0.5f);
+        smalti::show(view, threads, goal, work.step, shown.data(), expected.data());
+        smalti::PictureLossWorkspace<float> own;
+        const smalti::PictureView<float> pictures{scene.height, scene.width, shown.data(), expected.data(),
+                                                  plane.data()};
+        smalti::neighbourhood_loss(pictures, {1.0, 1.0, 1.0}, threads, gradient.data(), own);
+        return {{0.1f, 0.1f, 0.1f, 0.1f}, 0.1f, plane.data(), plane.data(), gradient.data()};
+    }
+
     double step(const OwnedScene& scene, int number, int threads) {
         const auto parameter = [&](int i) {
             return smalti::AdamParameter{value[i].data(), mean[i].data(), square[i].data(), i == 3 ? 0.0 : 0.05};
@@ -54,10 +71,14 @@ struct Fit {
                                                parameter(4), parameter(5), extent.data()};
         const double first = 1 - std::pow(0.8, number), second = 1 - std::pow(0.95, number);
         const smalti::StepSettings settings{
-            {0.8, 0.95, first, second}, {-1, 4, 6, 1.0 * scene.width, 1.0 * scene.height, -6}, {1, 1}, 1, {}};
+            {0.8, 0.95, first, second}, {-1, 4, 6, 1.0 * scene.width, 1.0 * scene.height, -6}, {1, 1}, 1, {}, false};
         smalti::Goal goal;
         goal.image = scene.grad_image.data();
-        return smalti::optimise(scene.view(), sprites, settings, threads, goal, work);
+        const smalti::Scene view = scene.view();
+        smalti::prepare(view, sprites, settings.pixel, settings.alpha_max, threads, work);
+        smalti::LossTerms terms{};
+        if (with_terms) terms = terms_of(scene, view, goal, threads), goal.terms = &terms;
+        return smalti::optimise(view, sprites, settings, threads, goal, work);
     }
 };
 
@@ -66,6 +87,7 @@ struct Fit {
 void steps_are_finite_and_the_same_on_any_threads(const OwnedScene& scene) {
     Fit one(scene), many(scene);
     for (int i = 1; i <= 3; ++i) {
+        one.with_terms = many.with_terms = i > 1;
         const double loss = one.step(scene, i, 1);
         expect(std::isfinite(loss) && loss == many.step(scene, i, 3), scene.name + ": the loss of a step");
     }
