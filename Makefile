@@ -19,6 +19,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+ENGINE := $(VENV)/.engine
 READY := $(VENV)/.ready
 
 # Blender's Python modules (the bpy wheels), each for one version of Python alone. Without the first ones `make test`
@@ -40,17 +41,22 @@ NATIVE_CODE := $(wildcard $(foreach folder,engine/cpu engine/cuda engine/kernels
 
 environment: $(READY)
 
-# Without build isolation, so that the tools that build the package are the pinned ones too.
-$(READY): constraints.txt pyproject.toml bridge/version.py $(NATIVE_SOURCES)
+# The engine alone, which needs no PyTorch. Without build isolation, so that the tools that build it are the pinned ones.
+$(ENGINE): constraints.txt pyproject.toml bridge/version.py $(NATIVE_SOURCES)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Smalti needs Python 3.11 or later; say where it is: make PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt cmake nanobind ninja scikit-build-core
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e .
+	@touch $@
+
+# And what tests and checks need.
+$(READY): $(ENGINE)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
 	@touch $@
 
 # The job's settings are those with which the README's pictures were made.
-demo: $(READY)
+demo: $(ENGINE)
 	$(BIN)/smalti fit examples/target/lighthouse.png --primitives examples/primitives --out demo --overwrite \
 		--count 1500 --size 960 --steps 350 --mix 0.4 --min-size 24 --max-size 140
 	$(BIN)/smalti export demo --psd
@@ -89,7 +95,7 @@ docs: $(READY) packages
 	PYTHONPATH=$(PACKAGES) $(BIN)/sphinx-build -q -W --keep-going -j auto -d build/docs-cache docs/api build/docs
 	@echo "build/docs/index.html"
 
-extension: $(READY)
+extension: $(ENGINE)
 	$(BIN)/python addon/build_extension.py dist
 
 # One wheel for Python 3.11, and one that any later Python builds and runs. They need glibc alone: the compiler's own
@@ -161,7 +167,7 @@ $(BLENDER_ENVS)/%/.ready:
 
 clean:
 	rm -rf dist demo $(filter-out $(BLENDER_ENVS),$(wildcard build/*)) .mypy_cache .pytest_cache .ruff_cache
-	rm -f $(READY)
+	rm -f $(ENGINE) $(READY)
 
 distclean: clean
 	rm -rf build $(VENV)
