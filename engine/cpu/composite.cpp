@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <stdexcept>
 
 #include "neighbourhood.h"
 #include "pool.h"
@@ -21,11 +22,19 @@ struct Kernels {
 
 Kernels choose() {
 #if defined(SMALTI_X86)
-    const X86Features features = x86_features();
+    [[maybe_unused]] const X86Features features = x86_features();
+#if defined(SMALTI_HAS_AVX512)
     if (features.avx512) return {avx512_kernels(), avx512_band_kernels()};
+#endif
+#if defined(SMALTI_HAS_AVX2)
     if (features.avx2) return {avx2_kernels(), avx2_band_kernels()};
 #endif
+#endif
+#if defined(SMALTI_HAS_BASELINE)
     return {baseline_kernels(), baseline_band_kernels()};
+#else
+    throw std::runtime_error("these kernels were built for another processor's instruction set; build them again here");
+#endif
 }
 
 const Kernels& chosen() {
