@@ -1,26 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The terms of a loss that look at a pixel's neighbourhood: SSIM (Wang et al., 2004) at one scale, which MS-SSIM (Wang et
-// al., 2003) takes at several, and the difference of gradients by Scharr's operator. Planes at their own size; bands of
+// The terms of a loss that look at a pixel's neighbourhood (kernels/structure.h), on planes at their own size: bands of
 // rows are computed one by one, each always in the same order.
-//
-// With B the blur under SSIM's window, over which edges repeat, and x, y the two pictures less a half:
-//   luminance = (2 m n + C1) / (m^2 + n^2 + C1), m = B x + 1/2, n = B y + 1/2
-//   structure = (2 (B xy - Bx By) + C2) / (B (x^2 + y^2) - (B x)^2 - (B y)^2 + C2)
-// Their gradient goes back through three maps, by B x, B xy and B (x^2 + y^2), each under the transpose of B.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <vector>
 
+#include "../kernels/structure.h"
+
 namespace smalti {
 
-constexpr int kWindow = 11, kReach = kWindow / 2;  // side of SSIM's window, pixels, and how far it reaches
-constexpr double kDeviation = 1.5;                 // standard deviation of its Gaussian, pixels
-constexpr double kC1 = 0.01 * 0.01, kC2 = 0.03 * 0.03;
 constexpr int kBand = 32;  // rows of a band
-
-static_assert(kWindow == 11 && kDeviation == 1.5, "engine/pytorch/losses.py: WINDOW, DEVIATION = 11, 1.5");
 
 // What a pass over a plane is given: pictures of one scale, [height, width] each.
 template <class R>

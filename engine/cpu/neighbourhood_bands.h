@@ -3,8 +3,6 @@
 // Included once for each instruction set, and once more for double precision; SMALTI_ISA names the namespace.
 #pragma once
 
-#include <cmath>
-
 #include "neighbourhood.h"
 
 // Before a loop whose passes do not read what others write, which compilers cannot see of a dozen pointers.
@@ -25,12 +23,7 @@ struct Window {
     R tap[kWindow];
 
     Window() {
-        double sum = 0.0, g[kWindow];
-        for (int k = 0; k < kWindow; ++k) {
-            const double offset = (k - kReach) / kDeviation;
-            g[k] = std::exp(-0.5 * offset * offset), sum += g[k];
-        }
-        for (int k = 0; k < kWindow; ++k) tap[k] = static_cast<R>(g[k] / sum);
+        for (int k = 0; k < kWindow; ++k) tap[k] = static_cast<R>(window_tap(k - kReach));
     }
 };
 
@@ -124,21 +117,10 @@ double ssim_row(int width, R* blurred, const R* weights, R* mean, R* product, R*
     const R *const bx = blurred, *const by = bx + width, *const bxy = by + width, *const bs = bxy + width;
     SMALTI_INDEPENDENT
     for (int j = 0; j < width; ++j) {
-        const R p = bx[j], q = by[j], m = p + R(0.5), n = q + R(0.5), w = weights ? weights[j] : R(1);
-        const R variances = R(1) / (bs[j] - p * p - q * q + R(kC2));
-        const R structure = (R(2) * (bxy[j] - p * q) + R(kC2)) * variances;
-        R by_structure = w, by_mean = R(0), value = structure;
-        if (with_luminance) {
-            const R levels = R(1) / (m * m + n * n + R(kC1));
-            const R luminance = (R(2) * m * n + R(kC1)) * levels;
-            by_mean = w * structure * R(2) * levels * (n - luminance * m);
-            by_structure = w * luminance, value = luminance * structure;
-        }
-        const R unit = R(2) * by_structure * variances;
-        mean[j] = by_mean + unit * (structure * p - q);
-        product[j] = unit;
-        squares[j] = R(-0.5) * unit * structure;
-        blurred[j] = w * value;
+        const R weight = weights ? weights[j] : R(1);
+        const SsimPoint<R> at = ssim_point<with_luminance>(bx[j], by[j], bxy[j], bs[j], weight);
+        mean[j] = at.mean, product[j] = at.product, squares[j] = at.squares;
+        blurred[j] = at.value;
     }
     return sum_of(blurred, width);
 }
@@ -248,7 +230,7 @@ double edges(const PlanePair<R>& pair, int first, int last, const EdgeMaps<R>& m
     const std::size_t wide = static_cast<std::size_t>(width) + 2;
     scratch.rows.resize(3 * wide + width);
     R* const squares = scratch.rows.data() + 3 * wide;
-    const R side = R(3.0 / 32), middle = R(10.0 / 32);
+    const R side = R(kScharrSide), middle = R(kScharrMiddle);
     double sum = 0.0;
     for (int i = first; i < last; ++i) {
         R* rows[3];
@@ -277,7 +259,7 @@ double edges(const PlanePair<R>& pair, int first, int last, const EdgeMaps<R>& m
 // [2, width + 4]: room for a row of each map between two zeros.
 template <class R>
 void scharr_back(const EdgeMaps<R>& maps, int height, int width, int row, R* padded, R* wide) {
-    const R side = R(3.0 / 32), middle = R(10.0 / 32);
+    const R side = R(kScharrSide), middle = R(kScharrMiddle);
     R* const across = padded;
     R* const down = padded + width + 4;
     for (int k = -1; k <= 1; ++k) {

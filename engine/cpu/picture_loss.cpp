@@ -2,7 +2,6 @@
 #include "picture_loss.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include "composite.h"
@@ -14,11 +13,6 @@
 namespace smalti {
 namespace {
 
-constexpr int kMaxScales = 5;
-constexpr double kBetas[kMaxScales] = {0.0448, 0.2856, 0.3001, 0.2363, 0.1333};  // MS-SSIM's exponents, finest first
-constexpr double kLeastLikeness = 1e-3;  // below 0 there is no root, and at 0 its slope is infinite
-constexpr int kEdgeScales = 2;
-
 template <class R>
 const BandKernels<R>& band_kernels() {
     if constexpr (std::is_same_v<R, float>) {
@@ -28,8 +22,6 @@ const BandKernels<R>& band_kernels() {
         return kernels;
     }
 }
-
-int half_of(int length) { return (length + 1) / 2; }
 
 // Means of 2 x 2 pixels; of fewer at an edge that is cut.
 template <class R>
@@ -80,17 +72,12 @@ class Neighbourhoods {
     double ms_ssim(double factor) {
         const int scales = scales_of(pictures_.height, pictures_.width);
         prepare(scales, 3);
-        const double betas = std::accumulate(kBetas, kBetas + scales, 0.0);
-        double likeness[kMaxScales], product = 1.0;
-        for (int s = 0; s < scales; ++s) {
-            likeness[s] = forward_ssim(s, s == scales - 1) / total_weight(s);
-            product *= std::pow(std::max(likeness[s], kLeastLikeness), kBetas[s] / betas);
-        }
+        double likeness[kMaxScales], slopes[kMaxScales];
+        for (int s = 0; s < scales; ++s) likeness[s] = forward_ssim(s, s == scales - 1) / total_weight(s);
+        const double product = ms_ssim_of(scales, likeness, slopes);
         for (int s = scales - 1; s >= 0; --s) {
             R* const to = of_scale(s);
-            const bool is_held = likeness[s] < kLeastLikeness;
-            const double slope = is_held ? 0.0 : -factor * product * kBetas[s] / (betas * likeness[s]);
-            backward_ssim(s, slope / total_weight(s), to);
+            backward_ssim(s, -factor * slopes[s] / total_weight(s), to);
             if (s > 0) enlarge(s, to, of_scale(s - 1));
         }
         return factor * (1.0 - product);

@@ -22,7 +22,7 @@ from ..raster.candidates import COEFFICIENTS, Candidates, CandidateScores, merge
 from ..raster.scene import Gradients, Scene, loss_scale
 from .binning import GRADIENT_SUMS, Argument, Launcher, PreparedScene, current_launcher, sum_losses
 from .device import Device
-from .fused_step import FusedStep, StepLoss
+from .fused_step import FusedStep, PendingLoss
 from .launcher import why_not
 from .memory import DeviceArray, copied, memory_errors, to_device, to_host
 
@@ -31,7 +31,7 @@ __all__ = [
     "FusedStep",
     "Launcher",
     "MemoryInUse",
-    "StepLoss",
+    "PendingLoss",
     "backward",
     "evaluate_candidates",
     "forward",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import time
 from collections.abc import Callable, Mapping
@@ -10,23 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from smalti.bridge.errors import SmaltiError
-
 from ..arrays import AnyArray, Float32Array, Float64Array
 from ..raster.atlas import Atlas
+from ..raster.loss import StepLoss
 from ..raster.scene import STOP, loss_scale
 from ..raster.step import PARAMETERS, Step
 from . import binning
-from .binning import GRADIENT_SUMS, MAX_PAIRS, THREADS, TOO_MANY, WARP, Bins, blocks
+from .binning import GRADIENT_SUMS, MAX_PAIRS, THREADS, TOO_MANY, WARP, Argument, Bins, blocks
 from .device import PinnedSlots
 from .memory import DeviceArray, copied, memory_errors, to_device, zeros
+from .step_terms import StepTerms, terms_of
 
 CONTROL = struct.Struct("<6f4f6f2f2fIii")
 """Layout of `Control` (update.cuh): learning rates, Adam, bounds, pixel, alpha_max, lod_bias, noise_key,
 scale_in_pixels, loss_slot."""
 
 
-class StepLoss:
+class PendingLoss:
     """The loss of one step, which may still be running: `float` waits for it."""
 
     def __init__(self, wait: Callable[[], None]) -> None:
@@ -48,7 +49,7 @@ class StepLoss:
 class _Pending:
     """A step that was submitted and is not known to be made."""
 
-    def __init__(self, control: tuple[float, ...], loss: StepLoss) -> None:
+    def __init__(self, control: tuple[float, ...], loss: PendingLoss) -> None:
         self.control, self.loss = control, loss
 
 
@@ -62,6 +63,9 @@ class FusedStep:
     Should a step find more pairs than there is room for, it and those after it change nothing, until the host, which
     looks every `PATIENCE` steps or `SECONDS`, makes room and replays them: the result does not depend on when it
     looked. Each step writes its loss to a slot of its own, and the host collects them when it looks.
+
+    Terms in Python are called in each step, between two graphs: one that draws what they look at, and one that goes on
+    from their gradient.
     """
 
     PATIENCE = 64
@@ -83,6 +87,9 @@ class FusedStep:
         self._penalty: list[DeviceArray] = []
         self._penalty_on_device: Float64Array | None = None
         self._sprites = 0
+        self._terms: StepTerms | None = None
+        self._calls_python = False
+        self._draw: Callable[[], None] | None = None
 
     def bind(
         self,
@@ -128,12 +135,8 @@ class FusedStep:
                 if name in by_name:
                     np.copyto(by_name[name], columns[:, 5:] if name == "tint" else columns[:, i])
 
-    def __call__(self, step: Step) -> StepLoss:
+    def __call__(self, step: Step) -> PendingLoss:
         """See `smalti.engine.raster.FusedStep`."""
-        if step.loss is not None:
-            raise SmaltiError(
-                "On the GPU only mse alone can be minimized so far.", "Choose the device cpu.", "cuda_loss"
-            )
         moments = self._bound[1]
         control = (
             *(step.learning_rates[name] if name in moments else 0.0 for name in PARAMETERS),
@@ -146,16 +149,21 @@ class FusedStep:
             int(step.scale_in_pixels),
         )
         pictures = _address(step.goal), _address(step.background)
-        prepared_for = (*pictures, step.noise_key is None, step.encoded, step.mix, step.penalty is None)
+        modes = step.noise_key is None, step.encoded, step.mix, step.penalty is None
+        prepared_for = (*pictures, *modes, *terms_of(step.loss))
         if self._replay is None or prepared_for != self._prepared_for:
             self._settle()
             self._prepare(step, control)
             self._prepared_for = prepared_for
         if step.penalty is not None:
             self._take_penalty(step.penalty)
+        if step.loss is not None:
+            self._take_alpha(step.loss)
+            if step.loss.other is not None:
+                return self._step_with(step.loss, control)
         if not self._pending:
             self._since = time.monotonic()
-        loss = StepLoss(self._settle)
+        loss = PendingLoss(self._settle)
         self._submit(_Pending(control, loss))
         if len(self._pending) >= min(self.PATIENCE, self._ahead):
             count = len(self._pending)
@@ -171,7 +179,8 @@ class FusedStep:
         with memory_errors(4 * sum(a.size for a in (goal, background) if a is not None), "the target"):
             self._goal = to_device(goal, device)
             behind = None if background is None else to_device(background, device)
-        self._pictures = goal, background  # while they live, no others have their addresses
+        # While they live, no others have their addresses.
+        self._pictures = goal, background, None if step.loss is None else step.loss.weights
         self._bins = Bins(self._launcher, self._sprites, (goal.shape[0], goal.shape[1]))
         self._control = zeros(device, (CONTROL.size,), np.uint8)
         self._controls = PinnedSlots(device, self.PATIENCE, CONTROL.size)
@@ -182,8 +191,19 @@ class FusedStep:
         shapes = [] if step.penalty is None else [(self._sprites, 6), (self._sprites,)]
         self._penalty = [DeviceArray(device, shape, np.float64) for shape in shapes]
         self._penalty_on_device = None
+        size, purpose = self._bins.size, self._bins.describe()
+        self._terms = None  # what there was makes room first
+        self._terms = None if step.loss is None else StepTerms(self._launcher, size, step.loss, purpose)
+        self._calls_python = step.loss is not None and step.loss.other is not None
         self._write(control, 0)
         self._make_room()
+
+    def _take_alpha(self, loss: StepLoss) -> None:
+        """Copy the target's alpha to the device, where it is another than that which is there."""
+        assert self._terms is not None
+        if loss.target_alpha is not None and self._terms.lacks_alpha(loss.target_alpha):
+            self._settle()
+            self._terms.take_alpha(loss.target_alpha)
 
     def _take_penalty(self, penalty: tuple[Float64Array, Float64Array]) -> None:
         """Copy the gradient of a penalty to the device, where it is not there already."""
@@ -204,7 +224,13 @@ class FusedStep:
         self._bins.reserve(min(int(self._bins.needed() * self.SPARE) + 1024, MAX_PAIRS))
         self._bins.status.clear()
         self._sums = self._bins.partial_sums(GRADIENT_SUMS)
-        self._replay = self._launcher.device.record(self._launch_all).replay
+        record = self._launcher.device.record
+        if self._calls_python:
+            self._draw = record(self._launch_drawing).replay
+            self._replay = record(self._launch_comparison).replay
+        else:
+            self._draw = None
+            self._replay = record(self._launch_all).replay
 
     def _project(self) -> None:
         self._launcher.launch(
@@ -222,19 +248,38 @@ class FusedStep:
         )
 
     def _launch_all(self) -> None:
+        self._launch_drawing()
+        self._launch_comparison()
+
+    def _launch_drawing(self) -> None:
+        """Sprites, lists of pairs, and, for the terms that look at a whole picture, the picture."""
         self._project()
         self._bins.count_pairs()
         self._bins.fill()
+        if self._terms is not None and self._terms.needs_picture:
+            self._launch_tiles("show", *self._terms.planes)
+
+    def _launch_comparison(self) -> None:
+        """Everything after."""
+        if self._terms is not None and self._terms.needs_picture:
+            self._terms.differentiate()
         self._differentiate()
         self._update()
 
+    def _launch_tiles(self, name: str, *arguments: Argument) -> None:
+        """One of the passes over the tiles that know the goal."""
+        mix, encoded, on_noise = self._mode
+        comparison = self._goal, loss_scale(self._bins.size), 0, encoded, on_noise, self._control
+        binning.launch_tiles(self._launcher, name, mix, self._bins, self._canvas, *comparison, *arguments)
+
     def _differentiate(self) -> None:
         """Draw, compare, and sum up each pair's gradient and each tile's loss, in one pass over the tiles."""
-        mix, encoded, on_noise = self._mode
-        scale = loss_scale(self._bins.size)
-        comparison = self._goal, scale, 0, encoded, on_noise, self._control
         results = self._sums, self._tile_losses
-        binning.launch_tiles(self._launcher, "step", mix, self._bins, self._canvas, *comparison, *results)
+        if self._terms is None:
+            self._launch_tiles("step", *results)
+        else:
+            self._launch_tiles("step_terms", *self._terms.arguments(), *results)
+        scale = loss_scale(self._bins.size)
         binning.sum_losses(self._launcher, self._tile_losses, scale, self._bins, self._control, self._losses)
 
     def _update(self) -> None:
@@ -264,6 +309,26 @@ class FusedStep:
         self._write(pending.control, len(self._pending))
         self._pending.append(pending)
         self._replay()
+
+    def _step_with(self, loss: StepLoss, control: tuple[float, ...]) -> PendingLoss:
+        """A step with terms in Python. Waits for the GPU."""
+        assert self._terms is not None
+        self._settle()
+        self._write(control, 0)
+        self._draw_all()
+        while self._bins.check().overflow:
+            self._make_room()
+            self._draw_all()
+        value = self._terms.run_other(loss)
+        assert self._replay is not None
+        self._replay()
+        result = PendingLoss(self._settle)
+        result.set(float(self._losses[:1].numpy()[0]) if math.isfinite(value) else value)
+        return result
+
+    def _draw_all(self) -> None:
+        assert self._draw is not None
+        self._draw()
 
     def _settle(self) -> None:
         """Wait for the steps so far, collect their losses, and replay those that found no room."""

@@ -2,6 +2,7 @@
 // The kernels that the host launches, see engine/cuda/binning.py and fused_step.py. Arrays are contiguous; shapes stand
 // beside them.
 #include "binning.cuh"
+#include "picture_terms.cuh"
 #include "tile_backward.cuh"
 #include "tile_candidates.cuh"
 #include "tile_draw.cuh"
@@ -72,20 +73,36 @@ extern "C" __global__ void order_pairs(const int* tile_start, const int* next, S
 #define SMALTI_LISTS \
     Lists { sprites, pair_sprite, tile_start, ordered, status }
 
+#define SMALTI_COMPARISON_ARGUMENTS \
+    const float *goal, float scale, int absolute, int encoded, int on_noise, const Control *control
+#define SMALTI_COMPARISON Comparison{goal, scale, absolute, encoded, on_noise, on_noise ? control->noise_key : 0u}
+
 #define SMALTI_TILE_KERNELS(name, kind)                                                                             \
     extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                         \
         draw_##name(SMALTI_TILE_ARGUMENTS, float* image) {                                                          \
         draw_tile<kind>(SMALTI_CANVAS, SMALTI_LISTS, image);                                                        \
     }                                                                                                               \
     extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                         \
-        differentiate_##name(SMALTI_TILE_ARGUMENTS, const float* grad_image, float* pair_sums) {                    \
-        differentiate_tile<kind, false>(SMALTI_CANVAS, SMALTI_LISTS, Comparison{}, grad_image, pair_sums, nullptr); \
+        show_##name(SMALTI_TILE_ARGUMENTS, SMALTI_COMPARISON_ARGUMENTS, float* shown, float* expected) {            \
+        show_tile<kind>(SMALTI_CANVAS, SMALTI_LISTS, SMALTI_COMPARISON, shown, expected);                           \
     }                                                                                                               \
     extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                         \
-        step_##name(SMALTI_TILE_ARGUMENTS, const float* goal, float scale, int absolute, int encoded, int on_noise, \
-                    const Control* control, float* pair_sums, float* losses) {                                      \
-        const Comparison comparison{goal, scale, absolute, encoded, on_noise, on_noise ? control->noise_key : 0u};  \
-        differentiate_tile<kind, true>(SMALTI_CANVAS, SMALTI_LISTS, comparison, nullptr, pair_sums, losses);        \
+        differentiate_##name(SMALTI_TILE_ARGUMENTS, const float* grad_image, float* pair_sums) {                    \
+        differentiate_tile<kind, Source::given>(SMALTI_CANVAS, SMALTI_LISTS, Comparison{}, Terms{}, grad_image,     \
+                                                pair_sums, nullptr);                                                \
+    }                                                                                                               \
+    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                         \
+        step_##name(SMALTI_TILE_ARGUMENTS, SMALTI_COMPARISON_ARGUMENTS, float* pair_sums, float* losses) {          \
+        differentiate_tile<kind, Source::squares>(SMALTI_CANVAS, SMALTI_LISTS, SMALTI_COMPARISON, Terms{}, nullptr, \
+                                                  pair_sums, losses);                                               \
+    }                                                                                                               \
+    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                         \
+        step_terms_##name(SMALTI_TILE_ARGUMENTS, SMALTI_COMPARISON_ARGUMENTS, float mse, float l1, float huber,     \
+                          float oklab, float alpha, const float* weights, const float* target_alpha,                \
+                          const float* gradient, float* pair_sums, float* losses) {                                 \
+        const Terms terms{{mse, l1, huber, oklab}, alpha, weights, target_alpha, gradient};                         \
+        differentiate_tile<kind, Source::terms>(SMALTI_CANVAS, SMALTI_LISTS, SMALTI_COMPARISON, terms, nullptr,     \
+                                                pair_sums, losses);                                                 \
     }                                                                                                               \
     extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                         \
         removal_##name(SMALTI_TILE_ARGUMENTS, const float* goal, float* pair_errors) {                              \
@@ -171,4 +188,43 @@ extern "C" __global__ void __launch_bounds__(kTileThreads)
     sum = 0.0;
     for (int i = 0; i < kTileWarps; ++i) sum += of_warp[i];
     sums[control != nullptr ? control->loss_slot : 0] = sum * scale;
+}
+
+// The terms that look at a pixel's neighborhood, see picture_terms.cuh and engine/cuda/step_terms.py. Jobs are [count + 1].
+
+// A thread for each pixel of the smaller planes.
+extern "C" __global__ void halve_planes(int planes, int height, int width, const float* from, float* to) {
+    halve_planes_of(planes, height, width, from, to);
+}
+
+// A block of 256 threads for each 16 x 16 pixels of a plane of a job.
+extern "C" __global__ void __launch_bounds__(kTileThreads)
+    measure_ssim(const PictureJob* jobs, const float* pictures, const float* weights, float* maps, float* sums) {
+    ssim_of(jobs, pictures, weights, maps, sums);
+}
+
+// One block of 1,024 threads.
+extern "C" __global__ void __launch_bounds__(1024) combine_scales(int scales, const PictureJob* jobs, const float* sums,
+                                                                  const double* totals, float factor, float* factors) {
+    ms_ssim_factors_of(scales, jobs, sums, totals, factor, factors);
+}
+
+// Blocks as those of measure_ssim.
+extern "C" __global__ void __launch_bounds__(kTileThreads)
+    differentiate_ssim(const PictureJob* jobs, const float* pictures, const float* maps, const float* factors,
+                       float* gradients) {
+    ssim_gradient_of(jobs, pictures, maps, factors, gradients);
+}
+
+// Blocks as those of measure_ssim.
+extern "C" __global__ void __launch_bounds__(kTileThreads)
+    differentiate_edges(const PictureJob* jobs, const float* pictures, const float* weights, const float* factors,
+                        float* gradients) {
+    edges_gradient_of(jobs, pictures, weights, factors, gradients);
+}
+
+// A thread for each pixel of each plane.
+extern "C" __global__ void gather_gradients(int count, const PictureJob* jobs, const float* gradients, int height,
+                                            int width, float* to) {
+    gather_gradients_of(count, jobs, gradients, height, width, to);
 }

@@ -2,7 +2,7 @@
 // The gradients of a tile's pairs, of a given gradient by the picture or of the loss against a goal.
 #pragma once
 
-#include "../kernels/display.h"
+#include "../kernels/pixel_loss.h"
 #include "tile_draw.cuh"
 
 namespace smalti {
@@ -15,28 +15,68 @@ struct Comparison {
     std::uint32_t noise_key;
 };
 
-// Compares a pixel with its goal: the gradient by it, and its loss, not scaled. Noise replaces the background.
+// A sum of terms that look at one pixel alone, as `LossTerms` in the CPU back end, and the gradient of all others.
+struct Terms {
+    PixelFactors<float> pixel;
+    float alpha;
+    const float* weights;       // [height, width], or null for all alike
+    const float* target_alpha;  // [height, width], or null
+    const float* gradient;      // [3, height, width] by the display-encoded colors, or null
+};
+
+// A channel of a pixel of the finished picture and of its goal, display-encoded, and the slope of the curve that encodes.
+struct ShownChannel {
+    float value, slope, goal;
+};
+
+// Noise replaces the background.
+SMALTI_INLINE ShownChannel shown_channel(const Comparison& comparison, long long index, const FrontToBack& front,
+                                         int channel, float& background) {
+    float goal = comparison.goal[4 * index + channel];
+    if (comparison.on_noise) {
+        const std::uint32_t place = static_cast<std::uint32_t>(4 * index + channel);
+        background = channel < 3 ? noise(comparison.noise_key, place) : 1.0f;
+        goal += (1.0f - comparison.goal[4 * index + 3]) * background;
+    }
+    const float value = rendered(front, channel, background);
+    if (!comparison.encoded || channel == 3) return {value, 1.0f, goal};
+    const CurvePoint<float> shown = encoded(value);
+    if (comparison.on_noise) goal = encoded(goal).value;
+    return {shown.value, shown.slope, goal};
+}
+
+// Compares a pixel with its goal: the gradient by it, and its loss, not scaled.
 SMALTI_INLINE float compare_pixel(const Comparison& comparison, long long index, const FrontToBack& front,
                                   float (&background)[4], float (&gradient)[4]) {
     float loss = 0.0f;
-    const float goal_alpha = comparison.goal[4 * index + 3];
     for (int channel = 0; channel < 4; ++channel) {
-        float goal = comparison.goal[4 * index + channel];
-        if (comparison.on_noise) {
-            const std::uint32_t place = static_cast<std::uint32_t>(4 * index + channel);
-            background[channel] = channel < 3 ? noise(comparison.noise_key, place) : 1.0f;
-            goal += (1.0f - goal_alpha) * background[channel];
-        }
-        float value = rendered(front, channel, background[channel]), slope = 1.0f;
-        if (comparison.encoded && channel < 3) {
-            const CurvePoint<float> shown = encoded(value);
-            value = shown.value, slope = shown.slope;
-            if (comparison.on_noise) goal = encoded(goal).value;
-        }
-        const Compared<float> c = compared(value, goal, comparison.scale, comparison.absolute != 0);
+        const ShownChannel at = shown_channel(comparison, index, front, channel, background[channel]);
+        const Compared<float> c = compared(at.value, at.goal, comparison.scale, comparison.absolute != 0);
         loss += c.loss;
-        gradient[channel] = slope * c.slope;
+        gradient[channel] = at.slope * c.slope;
     }
+    return loss;
+}
+
+// The same for a sum of terms; returns the squared difference of colors. What lies beneath has no part in the sprites' own
+// alpha.
+SMALTI_INLINE float compare_terms(const Comparison& comparison, const Terms& terms, long long index, long long plane,
+                                  const FrontToBack& front, float (&background)[4], float (&gradient)[4]) {
+    float shown[3], slope[3], goal[3], loss = 0.0f;
+    for (int channel = 0; channel < 3; ++channel) {
+        const ShownChannel at = shown_channel(comparison, index, front, channel, background[channel]);
+        shown[channel] = at.value, slope[channel] = at.slope, goal[channel] = at.goal;
+        loss += (at.value - at.goal) * (at.value - at.goal);
+    }
+    const float weight = terms.weights == nullptr ? 1.0f : terms.weights[index];
+    const PixelTerms<float> pixel = pixel_terms(shown, goal, terms.pixel);
+    for (int channel = 0; channel < 3; ++channel) {
+        const float others = terms.gradient == nullptr ? 0.0f : terms.gradient[channel * plane + index];
+        gradient[channel] = slope[channel] * (weight * pixel.gradient[channel] + others);
+    }
+    background[3] = 0.0f;
+    if (terms.alpha != 0.0f)
+        gradient[3] = 2.0f * terms.alpha * weight * (1.0f - front.transmittance - terms.target_alpha[index]);
     return loss;
 }
 
@@ -56,11 +96,15 @@ SMALTI_INLINE void differentiate_pixel(const ProjectedSprite& s, const ColourSam
     sums[8] = weight * gradient[0], sums[9] = weight * gradient[1], sums[10] = weight * gradient[2];
 }
 
+// Where the gradient by the picture comes from.
+enum class Source { given, squares, terms };
+
 // grad_image [height, width, 4]: the gradient by the picture; null where the picture is compared with a goal instead,
 // and then losses [tiles] gets the tile's loss. pair_sums [pairs, kGradientSums].
-template <Colour kind, bool compares>
+template <Colour kind, Source source>
 __device__ void differentiate_tile(const Canvas& canvas, const Lists& lists, const Comparison& comparison,
-                                   const float* grad_image, float* pair_sums, float* losses) {
+                                   const Terms& terms, const float* grad_image, float* pair_sums, float* losses) {
+    constexpr bool compares = source != Source::given;
     __shared__ ProjectedSprite staged[kBatch];
     __shared__ int pairs[kBatch];
     __shared__ WarpSums<kGradientSums> of_warp;
@@ -74,7 +118,12 @@ __device__ void differentiate_tile(const Canvas& canvas, const Lists& lists, con
     const long long index = index_of(canvas, pixel);
     load_background(canvas, pixel, index, background);
     if (compares) {
-        const float loss = pixel.within ? compare_pixel(comparison, index, front, background, gradient) : 0.0f;
+        float loss = 0.0f;
+        if (pixel.within && source == Source::squares)
+            loss = compare_pixel(comparison, index, front, background, gradient);
+        if (pixel.within && source == Source::terms)
+            loss = compare_terms(comparison, terms, index, static_cast<long long>(canvas.height) * canvas.width, front,
+                                 background, gradient);
         const float sum = block_sum(loss);
         if (threadIdx.x == 0) losses[pixel.tile] = sum;
     } else if (pixel.within) {

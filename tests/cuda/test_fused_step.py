@@ -20,7 +20,6 @@ from smalti.engine.arrays import AnyArray, Float32Array, Float64Array
 from smalti.engine.composition.render import picture
 from smalti.engine.cuda import binning
 from smalti.engine.fitting.constraints import Constraints
-from smalti.engine.fitting.objective.losses import Objective
 from smalti.engine.job import inputs
 from smalti.engine.raster import Scene
 from smalti.engine.templates import load_templates
@@ -227,9 +226,3 @@ def test_a_whole_fit_runs_on_the_kernels(gpu: HostGpu, monkeypatch: pytest.Monke
         quality[device] = -10 * np.log10(np.mean((shown - pixels_of(target)[..., :3]) ** 2))
     assert {"update_parameters", "removal_tint", "candidates_tint"} <= set(gpu.launched)
     assert quality["cuda"] > quality["cpu"] - 1
-
-
-def test_a_loss_that_the_kernels_do_not_know_is_refused() -> None:
-    fitting = optimiser(True, settings(back_end="cuda", objective=Objective((("l1", 1.0),))))
-    with pytest.raises(SmaltiError, match="only mse alone"):
-        fitting.step()

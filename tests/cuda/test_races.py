@@ -17,13 +17,16 @@ import pytest
 from array_scenes import random_candidates, random_goal, random_scene, with_gradients
 from cuda_host import KERNELS, ROOT, SOURCES, HostGpu, compiled, compiler, flavor
 
+from smalti.engine.fitting.objective.losses import MSE, Objective
 from smalti.engine.raster import evaluate_candidates, removal_errors
+from smalti.engine.raster.loss import KERNEL_TERMS
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(flavor() != "plain", reason="has a build of its own")]
 
 FILES = ["host.cpp", "replay.cpp"]
 FLAGS = ["-O1", "-g", "-fsanitize=thread"]
-SIZE = 30, 20
+SIZE = 30, 22
+EVERY_TERM = Objective(tuple((name, 1.0) for name in KERNEL_TERMS))
 
 
 def replayed(program: Path, record: Path) -> str:
@@ -51,7 +54,9 @@ def test_no_kernel_has_a_race(gpu: HostGpu, monkeypatch: pytest.MonkeyPatch, tmp
         with_gradients(scene, "cuda")
         removal_errors(scene, goal, "cuda")
         evaluate_candidates(scene, goal, random_candidates(2, scene, 10), "cuda")
-        float(optimisers.optimiser(False, optimisers.settings(back_end="cuda", colour_mix=mix)).step())
+        for objective in (MSE, EVERY_TERM):
+            chosen = optimisers.settings(back_end="cuda", colour_mix=mix, objective=objective)
+            float(optimisers.optimiser(False, chosen).step())
     gpu.library.shim_record(None)
     said = replayed(compiled("replay", FILES, FLAGS), record)
     assert "WARNING: ThreadSanitizer" not in said, said[-6000:]

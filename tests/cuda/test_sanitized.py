@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from cuda_host import FLAVOR, flavor, sanitized_environment
 
-TESTS = [str(Path(__file__).with_name(name)) for name in ("test_kernels.py", "test_fused_step.py")]
+NAMES = "test_kernels.py", "test_fused_step.py", "test_step_terms.py"
+TESTS = [str(Path(__file__).with_name(name)) for name in NAMES]
 
 
 @pytest.mark.slow

@@ -242,6 +242,10 @@ const Kernel kernels[] = {
     SHIM_KERNEL(removal_tint),        SHIM_KERNEL(removal_mixed),      SHIM_KERNEL(reduce_gradients),
     SHIM_KERNEL(candidates_tint),     SHIM_KERNEL(candidates_mixed),   SHIM_KERNEL(reduce_candidates),
     SHIM_KERNEL(reduce_removal),      SHIM_KERNEL(update_parameters),  SHIM_KERNEL(sum_losses),
+    SHIM_KERNEL(show_tint),           SHIM_KERNEL(show_mixed),         SHIM_KERNEL(step_terms_tint),
+    SHIM_KERNEL(step_terms_mixed),    SHIM_KERNEL(halve_planes),       SHIM_KERNEL(measure_ssim),
+    SHIM_KERNEL(combine_scales),      SHIM_KERNEL(differentiate_ssim), SHIM_KERNEL(differentiate_edges),
+    SHIM_KERNEL(gather_gradients),
 };
 
 const Kernel* kernel_of(const char* name) {
