@@ -31,7 +31,7 @@ class Step:
         alpha_max: opacity of a sprite whose logit is infinite.
         bounds: least and largest log scale, largest logit, the canvas's width and height, and the least logit of an
             opacity.
-        loss: what is minimized; None is `image_loss` (mse).
+        loss: what is minimized; None is `image_loss` (mse). Its arrays are recognized by their memory too.
         scale_in_pixels: the learning rate of log_scale is that of the scale in canvas pixels.
         penalty: the gradient of what is added to the loss, by the maps from drawn pixels [N, 6] and by the opacities
             [N]; None where nothing is. Recognised by its memory between two calls of `FusedStep.bind`.
