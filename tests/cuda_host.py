@@ -143,6 +143,8 @@ KERNELS = (
     "candidates_mixed",
     "candidates_tint",
     "combine_scales",
+    "compare_mixed",
+    "compare_tint",
     "count_pairs",
     "differentiate_edges",
     "differentiate_mixed",

@@ -69,7 +69,7 @@ def loss_and_gradients(scene: Scene[Any], goal: Any, absolute: bool, encoded: bo
     losses = DeviceArray(launcher.device, (bins.tiles,), np.float32)
     loss = DeviceArray(launcher.device, (), np.float64)
     scale = loss_scale(scene.size)
-    prepared.run("step", to_device(goal, launcher.device), scale, int(absolute), int(encoded), 0, None, sums, losses)
+    prepared.run("compare", to_device(goal, launcher.device), scale, int(absolute), int(encoded), 0, None, sums, losses)
     sum_losses(launcher, losses, scale, bins, None, loss)
     return _returned(loss, on_host), _gradients(prepared, sums, on_host)
 

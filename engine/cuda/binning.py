@@ -27,6 +27,9 @@ STATUS_WORDS = 4
 GRADIENT_SUMS = 11
 """Partial sums of a pair where gradients are computed (tile_sample.cuh)."""
 
+STEP_SUMS = 8
+"""The same in a step, where a sprite's map only moves, grows and turns."""
+
 MAX_PAIRS = (2**31 - 1) // GRADIENT_SUMS
 """Indices into the pairs' partial sums are 32-bit."""
 TOO_MANY = f"too many large sprites for this canvas: over {MAX_PAIRS:,} pairs of sprite and tile"

@@ -17,7 +17,7 @@ from ..raster.loss import StepLoss
 from ..raster.scene import STOP, loss_scale
 from ..raster.step import PARAMETERS, Step
 from . import binning
-from .binning import GRADIENT_SUMS, MAX_PAIRS, THREADS, TOO_MANY, WARP, Argument, Bins, blocks
+from .binning import MAX_PAIRS, STEP_SUMS, THREADS, TOO_MANY, WARP, Argument, Bins, blocks
 from .device import PinnedSlots
 from .memory import DeviceArray, copied, memory_errors, to_device, zeros
 from .step_terms import StepTerms, terms_of
@@ -223,7 +223,7 @@ class FusedStep:
         self._project()
         self._bins.reserve(min(int(self._bins.needed() * self.SPARE) + 1024, MAX_PAIRS))
         self._bins.status.clear()
-        self._sums = self._bins.partial_sums(GRADIENT_SUMS)
+        self._sums = self._bins.partial_sums(STEP_SUMS)
         record = self._launcher.device.record
         if self._calls_python:
             self._draw = record(self._launch_drawing).replay

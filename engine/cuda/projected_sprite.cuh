@@ -17,7 +17,7 @@ struct alignas(16) ProjectedSprite {
     float opacity;
     float tint[3];
     int drawn;
-    int unused;
+    float squared_aspect;  // of its height to its width; of parameters, not of maps
 };
 
 struct alignas(16) SpritePart {

@@ -34,6 +34,8 @@ extern "C" __global__ void project_parameters(int count, float* x, float* y, flo
                      Extent<float>{extent[2 * k], extent[2 * k + 1]}, control->pixel, control->alpha_max);
     sprites[k] =
         project(input.placement, input.opacity, input.tint, templates[k], first_level, levels, control->lod_bias);
+    const float aspect = extent[2 * k + 1] / extent[2 * k];
+    sprites[k].squared_aspect = aspect * aspect;
 }
 
 // A warp for each sprite.
@@ -77,40 +79,45 @@ extern "C" __global__ void order_pairs(const int* tile_start, const int* next, S
     const float *goal, float scale, int absolute, int encoded, int on_noise, const Control *control
 #define SMALTI_COMPARISON Comparison{goal, scale, absolute, encoded, on_noise, on_noise ? control->noise_key : 0u}
 
-#define SMALTI_TILE_KERNELS(name, kind)                                                                             \
-    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                         \
-        draw_##name(SMALTI_TILE_ARGUMENTS, float* image) {                                                          \
-        draw_tile<kind>(SMALTI_CANVAS, SMALTI_LISTS, image);                                                        \
-    }                                                                                                               \
-    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                         \
-        show_##name(SMALTI_TILE_ARGUMENTS, SMALTI_COMPARISON_ARGUMENTS, float* shown, float* expected) {            \
-        show_tile<kind>(SMALTI_CANVAS, SMALTI_LISTS, SMALTI_COMPARISON, shown, expected);                           \
-    }                                                                                                               \
-    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                         \
-        differentiate_##name(SMALTI_TILE_ARGUMENTS, const float* grad_image, float* pair_sums) {                    \
-        differentiate_tile<kind, Source::given>(SMALTI_CANVAS, SMALTI_LISTS, Comparison{}, Terms{}, grad_image,     \
-                                                pair_sums, nullptr);                                                \
-    }                                                                                                               \
-    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                         \
-        step_##name(SMALTI_TILE_ARGUMENTS, SMALTI_COMPARISON_ARGUMENTS, float* pair_sums, float* losses) {          \
-        differentiate_tile<kind, Source::squares>(SMALTI_CANVAS, SMALTI_LISTS, SMALTI_COMPARISON, Terms{}, nullptr, \
-                                                  pair_sums, losses);                                               \
-    }                                                                                                               \
-    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                         \
-        step_terms_##name(SMALTI_TILE_ARGUMENTS, SMALTI_COMPARISON_ARGUMENTS, float mse, float l1, float huber,     \
-                          float oklab, float alpha, const float* weights, const float* target_alpha,                \
-                          const float* gradient, float* pair_sums, float* losses) {                                 \
-        const Terms terms{{mse, l1, huber, oklab}, alpha, weights, target_alpha, gradient};                         \
-        differentiate_tile<kind, Source::terms>(SMALTI_CANVAS, SMALTI_LISTS, SMALTI_COMPARISON, terms, nullptr,     \
-                                                pair_sums, losses);                                                 \
-    }                                                                                                               \
-    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                         \
-        removal_##name(SMALTI_TILE_ARGUMENTS, const float* goal, float* pair_errors) {                              \
-        removal_tile<kind>(SMALTI_CANVAS, SMALTI_LISTS, goal, pair_errors);                                         \
-    }                                                                                                               \
-    extern "C" __global__ void __launch_bounds__(kTileThreads, kCandidateBlocks)                                    \
-        candidates_##name(SMALTI_TILE_ARGUMENTS, const float* goal, const StackEntry* entries, float* pair_sums) {  \
-        candidates_tile<kind>(SMALTI_CANVAS, SMALTI_LISTS, goal, entries, pair_sums);                               \
+#define SMALTI_TILE_KERNELS(name, kind)                                                                               \
+    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                           \
+        draw_##name(SMALTI_TILE_ARGUMENTS, float* image) {                                                            \
+        draw_tile<kind>(SMALTI_CANVAS, SMALTI_LISTS, image);                                                          \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                           \
+        show_##name(SMALTI_TILE_ARGUMENTS, SMALTI_COMPARISON_ARGUMENTS, float* shown, float* expected) {              \
+        show_tile<kind>(SMALTI_CANVAS, SMALTI_LISTS, SMALTI_COMPARISON, shown, expected);                             \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                           \
+        differentiate_##name(SMALTI_TILE_ARGUMENTS, const float* grad_image, float* pair_sums) {                      \
+        differentiate_tile<kind, Source::given, kGradientSums>(SMALTI_CANVAS, SMALTI_LISTS, Comparison{}, Terms{},    \
+                                                               grad_image, pair_sums, nullptr);                       \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                           \
+        compare_##name(SMALTI_TILE_ARGUMENTS, SMALTI_COMPARISON_ARGUMENTS, float* pair_sums, float* losses) {         \
+        differentiate_tile<kind, Source::squares, kGradientSums>(SMALTI_CANVAS, SMALTI_LISTS, SMALTI_COMPARISON,      \
+                                                                 Terms{}, nullptr, pair_sums, losses);                \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                           \
+        step_##name(SMALTI_TILE_ARGUMENTS, SMALTI_COMPARISON_ARGUMENTS, float* pair_sums, float* losses) {            \
+        differentiate_tile<kind, Source::squares, kStepSums>(SMALTI_CANVAS, SMALTI_LISTS, SMALTI_COMPARISON, Terms{}, \
+                                                             nullptr, pair_sums, losses);                             \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                           \
+        step_terms_##name(SMALTI_TILE_ARGUMENTS, SMALTI_COMPARISON_ARGUMENTS, float mse, float l1, float huber,       \
+                          float oklab, float alpha, const float* weights, const float* target_alpha,                  \
+                          const float* gradient, float* pair_sums, float* losses) {                                   \
+        const Terms terms{{mse, l1, huber, oklab}, alpha, weights, target_alpha, gradient};                           \
+        differentiate_tile<kind, Source::terms, kStepSums>(SMALTI_CANVAS, SMALTI_LISTS, SMALTI_COMPARISON, terms,     \
+                                                           nullptr, pair_sums, losses);                               \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                           \
+        removal_##name(SMALTI_TILE_ARGUMENTS, const float* goal, float* pair_errors) {                                \
+        removal_tile<kind>(SMALTI_CANVAS, SMALTI_LISTS, goal, pair_errors);                                           \
+    }                                                                                                                 \
+    extern "C" __global__ void __launch_bounds__(kTileThreads, kCandidateBlocks)                                      \
+        candidates_##name(SMALTI_TILE_ARGUMENTS, const float* goal, const StackEntry* entries, float* pair_sums) {    \
+        candidates_tile<kind>(SMALTI_CANVAS, SMALTI_LISTS, goal, entries, pair_sums);                                 \
     }
 
 SMALTI_TILE_KERNELS(tint, Colour::tint)
@@ -140,7 +147,7 @@ extern "C" __global__ void reduce_removal(int count, const int* pair_start, cons
                                           const float* pair_errors, double* errors) {
     const int k = thread_of_grid() / kWarp;
     if (k >= count || is_unusable(status)) return;
-    float sum[kReduced];
+    float sum[kReduced<kRemovalSums>];
     reduce_pairs<kRemovalSums>(pair_start[k], pair_start[k + 1], pair_errors, sum);
     if (lane_of_warp() == 0) errors[k] = sum[0];
 }
@@ -150,7 +157,7 @@ extern "C" __global__ void reduce_candidates(int count, const int* pair_start, c
                                              const float* pair_sums, double* scores) {
     const int k = thread_of_grid() / kWarp;
     if (k >= count || is_unusable(status)) return;
-    float sum[kReduced];
+    float sum[kReduced<kCandidateSums>];
     reduce_pairs<kCandidateSums>(pair_start[k], pair_start[k + 1], pair_sums, sum);
     if (lane_of_warp() != 0) return;
     for (int i = 0; i < kCandidateSums; ++i) scores[kCandidateSums * k + i] = sum[i];
@@ -164,12 +171,12 @@ extern "C" __global__ void update_parameters(int count, float* x, float* y, floa
                                              const double* penalty_affine, const double* penalty_opacity) {
     const int k = thread_of_grid() / kWarp;
     if (k >= count || is_unusable(status)) return;
-    RasterGradient<float> g = reduce_gradient(sprites[k], pair_start[k], pair_start[k + 1], pair_sums);
+    float sum[kReduced<kStepSums>];
+    reduce_pairs<kStepSums>(pair_start[k], pair_start[k + 1], pair_sums, sum);
     if (lane_of_warp() != 0) return;
-    if (penalty_affine != nullptr && sprites[k].drawn)
-        add_penalty({penalty_affine, penalty_opacity}, k, sprites[k].placement, g);
-    update_one(*control, sprites[k], Extent<float>{extent[2 * k], extent[2 * k + 1]}, g, k,
-               {x, y, log_scale, theta, opacity, tint}, means, squares);
+    const Extent<float> of_one{extent[2 * k], extent[2 * k + 1]};
+    const Parameters<float> g = step_gradient(*control, sprites[k], of_one, sum, {penalty_affine, penalty_opacity}, k);
+    update_one(*control, of_one, g, k, {x, y, log_scale, theta, opacity, tint}, means, squares);
 }
 
 // Scale times the sum of losses [tiles], always added in the same order, into the first of `sums`, or the one that

@@ -80,8 +80,8 @@ SMALTI_INLINE float compare_terms(const Comparison& comparison, const Terms& ter
     return loss;
 }
 
-// One pixel under one sprite. `t`: transmittance above it; sums [kGradientSums].
-template <Colour kind>
+// One pixel under one sprite. `t`: transmittance above it; sums [kGradientSums] or [kStepSums].
+template <Colour kind, int count>
 SMALTI_INLINE void differentiate_pixel(const ProjectedSprite& s, const ColourSample& c, const Local& at, float t,
                                        float bitmap_share, const float (&gradient)[4], float& behind, float* sums) {
     const float tint_share = 1.0f - bitmap_share, o = s.opacity, q = kTexelScale * c.a.value;
@@ -91,23 +91,30 @@ SMALTI_INLINE void differentiate_pixel(const ProjectedSprite& s, const ColourSam
         backward_pixel<kind, true>(tinted, gradient[3], behind, t, scaled(c.a), p, o, bitmap_share);
     behind += g.behind;
     const float weight = tint_share * o * q * t;
-    sums[0] = g.du * at.x, sums[1] = g.du * at.y, sums[2] = g.dv * at.x, sums[3] = g.dv * at.y;
-    sums[4] = g.du, sums[5] = g.dv, sums[6] = g.lod, sums[7] = g.opacity;
-    sums[8] = weight * gradient[0], sums[9] = weight * gradient[1], sums[10] = weight * gradient[2];
+    if constexpr (count == kStepSums) {
+        sums[0] = g.du, sums[1] = g.dv;
+        // Where the level of detail does not follow the scale, between no two levels, its derivative is 0.
+        sums[2] = g.du * at.u + g.dv * at.v + static_cast<float>(kLodOfScale) * g.lod;
+        sums[3] = g.du * at.v * s.squared_aspect - g.dv * at.u, sums[4] = g.opacity;
+    } else {
+        sums[0] = g.du * at.x, sums[1] = g.du * at.y, sums[2] = g.dv * at.x, sums[3] = g.dv * at.y;
+        sums[4] = g.du, sums[5] = g.dv, sums[6] = g.lod, sums[7] = g.opacity;
+    }
+    for (int i = 0; i < 3; ++i) sums[count - 3 + i] = weight * gradient[i];
 }
 
 // Where the gradient by the picture comes from.
 enum class Source { given, squares, terms };
 
 // grad_image [height, width, 4]: the gradient by the picture; null where the picture is compared with a goal instead,
-// and then losses [tiles] gets the tile's loss. pair_sums [pairs, kGradientSums].
-template <Colour kind, Source source>
+// and then losses [tiles] gets the tile's loss. pair_sums [pairs, sums_of_pair], kGradientSums or kStepSums.
+template <Colour kind, Source source, int sums_of_pair>
 __device__ void differentiate_tile(const Canvas& canvas, const Lists& lists, const Comparison& comparison,
                                    const Terms& terms, const float* grad_image, float* pair_sums, float* losses) {
     constexpr bool compares = source != Source::given;
     __shared__ ProjectedSprite staged[kBatch];
     __shared__ int pairs[kBatch];
-    __shared__ WarpSums<kGradientSums> of_warp;
+    __shared__ WarpSums<sums_of_pair> of_warp;
     if (is_unusable(lists.status)) return;
     const Batch batch{staged, pairs};
     const TilePixel pixel = pixel_of_thread(canvas, lists);
@@ -131,7 +138,7 @@ __device__ void differentiate_tile(const Canvas& canvas, const Lists& lists, con
     }
 
     // Occluded sprites get zero gradient.
-    clear_pairs<kGradientSums>(lists, pixel.first, front.top, pair_sums);
+    clear_pairs<sums_of_pair>(lists, pixel.first, front.top, pair_sums);
 
     // Back to front. `behind` is the color behind, weighted by the gradient.
     float transmittance = front.transmittance;
@@ -146,16 +153,16 @@ __device__ void differentiate_tile(const Canvas& canvas, const Lists& lists, con
             const Local at = localise(pixel, s);
             const bool touched =
                 pixel.within && from + i >= front.end && fabs(at.u) <= s.view.extent_u && fabs(at.v) <= s.view.extent_v;
-            float sums[kReduced] = {};
+            float sums[kReduced<sums_of_pair>] = {};
             if (touched) {
                 const ColourSample c = sample<kind>(canvas, s, at.u, at.v);
                 transmittance = transmittance_above(front, from + i, transmittance, attenuation(s.opacity, c.a.value));
-                differentiate_pixel<kind>(s, c, at, transmittance, bitmap_share, gradient, behind, sums);
+                differentiate_pixel<kind, sums_of_pair>(s, c, at, transmittance, bitmap_share, gradient, behind, sums);
             }
-            store_warp_sums<kGradientSums>(touched, sums, i, of_warp);
+            store_warp_sums<sums_of_pair>(touched, sums, i, of_warp);
         }
         __syncthreads();
-        store_pairs<kGradientSums>(of_warp, batch, count, pair_sums);
+        store_pairs<sums_of_pair>(of_warp, batch, count, pair_sums);
     }
 }
 

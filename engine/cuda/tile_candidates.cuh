@@ -177,7 +177,7 @@ __device__ void candidates_tile(const Canvas& canvas, const Lists& lists, const 
                 role == Role::top || (from + i >= front.end && (role != Role::bottom || above >= canvas.stop));
             const bool touched =
                 pixel.within && visible && fabs(at.u) <= s.view.extent_u && fabs(at.v) <= s.view.extent_v;
-            float sums[kReduced] = {};
+            float sums[kReduced<kCandidateSums>] = {};
             if (touched && role != Role::drawn) {
                 evaluate_in_pixel<kind>(e, role, sample<kind>(canvas, s, at.u, at.v), bitmap_share, above, sums);
             } else if (touched) {

@@ -58,9 +58,22 @@ SMALTI_INLINE FrontToBack front_to_back(const Canvas& canvas, const Lists& lists
     return {transmittance, transmittance_at_cut, {colour[0], colour[1], colour[2]}, end, cut, top};
 }
 
+// A quotient to about a unit in the last place; the divisor is above 2^-126. IEEE's division has three times the
+// instructions, for divisors that are not.
+SMALTI_INLINE float quotient(float dividend, float divisor) {
+#if defined(__CUDACC_RTC__)
+    float reciprocal;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(reciprocal) : "f"(divisor));
+#else
+    const float reciprocal = 1.0f / divisor;
+#endif
+    const float estimate = dividend * reciprocal;
+    return fma(reciprocal, fma(-divisor, estimate, dividend), estimate);
+}
+
 // The transmittance above the sprite at a place, from that below it.
 SMALTI_INLINE float transmittance_above(const FrontToBack& front, int place, float below, float factor) {
-    return place == front.cut ? front.transmittance_at_cut : (factor > 0.0f ? below / factor : 0.0f);
+    return place == front.cut ? front.transmittance_at_cut : (factor > 0.0f ? quotient(below, factor) : 0.0f);
 }
 
 SMALTI_INLINE void load_background(const Canvas& canvas, const TilePixel& pixel, long long index,

@@ -16,11 +16,17 @@ constexpr int kBatch = 32;           // sprites that are brought to shared memor
 
 // Partial sums over a pair's pixels: PlacementGradient (6), level of detail, opacity, tint (3).
 constexpr int kGradientSums = 11;
-constexpr int kReduced = 16;  // the next power of two
+// The same where the only changes are those of parameters: SimilarityGradient (8).
+constexpr int kStepSums = 8;
 // Partial sums where candidates are evaluated: the removal error, then the coefficients.
 constexpr int kCandidateSums = 1 + kCoefficients;
 constexpr int kRemovalSums = 1;
 
+// How many numbers a warp adds up together to come to these sums: a power of two.
+template <int sums>
+constexpr int kReduced = sums > 8 ? 16 : 8;
+
+static_assert(kStepSums == 8, "engine/cuda/binning.py: STEP_SUMS = 8");
 static_assert(kTileThreads == 256, "engine/cuda/binning.py: THREADS = 256");
 static_assert(kGradientSums == 11, "engine/cuda/binning.py: GRADIENT_SUMS = 11");
 
@@ -139,26 +145,31 @@ __device__ inline float attenuation(float opacity, float alpha) {
     return left > 0.0f ? left : 0.0f;  // rounding may bring it below
 }
 
-// One exchange between lanes that are 2 * width apart: afterwards a lane holds sums of `width` numbers.
-template <int width>
-SMALTI_INLINE void exchange(float (&v)[kReduced]) {
-    const bool upper = (lane_of_warp() & (2 * width)) != 0;
+// One exchange between lanes: afterwards a lane holds sums of `width` numbers.
+template <int width, int count>
+SMALTI_INLINE void exchange(float (&v)[count]) {
+    constexpr int kApart = width * (kWarp / count);
+    const bool upper = (lane_of_warp() & kApart) != 0;
 #pragma unroll
     for (int i = 0; i < width; ++i) {
         const float keep = upper ? v[i + width] : v[i], send = upper ? v[i] : v[i + width];
-        v[i] = keep + __shfl_xor_sync(kAllLanes, send, 2 * width);
+        v[i] = keep + __shfl_xor_sync(kAllLanes, send, kApart);
     }
 }
 
-// Adds up 16 numbers over a warp, with as many shuffles: each exchange halves how many a lane still holds. Afterwards
-// lanes 2 i and 2 i + 1 hold the sum of number i. (Not a loop over the widths: NVRTC does not unroll it, and keeps the
-// numbers in local memory.)
-__device__ inline float warp_sums(float (&v)[kReduced]) {
-    exchange<8>(v);
+// Adds up 8 or 16 numbers over a warp, with 9 or 16 shuffles: each exchange halves how many a lane still holds. Afterwards
+// the lanes from i * (32 / count) on hold the sum of number i. (Not a loop over the widths: NVRTC does not unroll it, and
+// keeps the numbers in local memory.)
+template <int count>
+__device__ inline float warp_sums(float (&v)[count]) {
+    static_assert(count == 8 || count == 16);
+    if constexpr (count == 16) exchange<8>(v);
     exchange<4>(v);
     exchange<2>(v);
     exchange<1>(v);
-    return v[0] + __shfl_xor_sync(kAllLanes, v[0], 1);
+    float sum = v[0];
+    if constexpr (count == 8) sum += __shfl_xor_sync(kAllLanes, sum, 2);
+    return sum + __shfl_xor_sync(kAllLanes, sum, 1);
 }
 
 __device__ inline float block_sum(float value) {
@@ -207,14 +218,15 @@ using WarpSums = float[kTileWarps][kBatch][sums];
 
 // The sums over a warp of the numbers that the lanes which touch a sprite have, at its place in the batch.
 template <int sums>
-__device__ void store_warp_sums(bool touched, float (&numbers)[kReduced], int place, WarpSums<sums>& of_warp) {
+__device__ void store_warp_sums(bool touched, float (&numbers)[kReduced<sums>], int place, WarpSums<sums>& of_warp) {
+    constexpr int kLanes = kWarp / kReduced<sums>;
     const int lane = lane_of_warp(), warp = static_cast<int>(threadIdx.x) / kWarp;
     if (!__any_sync(kAllLanes, touched)) {
         if (lane < sums) of_warp[warp][place][lane] = 0.0f;
         return;
     }
     const float sum = warp_sums(numbers);
-    if (lane % 2 == 0 && lane / 2 < sums) of_warp[warp][place][lane / 2] = sum;
+    if (lane % kLanes == 0 && lane / kLanes < sums) of_warp[warp][place][lane / kLanes] = sum;
 }
 
 // The sums of a batch over the block, always added in the same order, into each pair's place.

@@ -8,18 +8,18 @@ namespace smalti {
 
 // The sums over a sprite's pairs, by the lanes of one warp, always added in the same order; all lanes get them.
 template <int sums>
-__device__ void reduce_pairs(int first, int last, const float* pair_sums, float (&sum)[kReduced]) {
-    for (int i = 0; i < kReduced; ++i) sum[i] = 0.0f;
+__device__ void reduce_pairs(int first, int last, const float* pair_sums, float (&sum)[kReduced<sums>]) {
+    for (int i = 0; i < kReduced<sums>; ++i) sum[i] = 0.0f;
     for (int pair = first + lane_of_warp(); pair < last; pair += kWarp)
         for (int i = 0; i < sums; ++i) sum[i] += pair_sums[pair * sums + i];
     const float mine = warp_sums(sum);
-    for (int i = 0; i < sums; ++i) sum[i] = __shfl_sync(kAllLanes, mine, 2 * i);
+    for (int i = 0; i < sums; ++i) sum[i] = __shfl_sync(kAllLanes, mine, i * (kWarp / kReduced<sums>));
 }
 
 // One sprite's gradient about its center.
 __device__ inline RasterGradient<float> reduce_gradient(const ProjectedSprite& s, int first, int last,
                                                         const float* pair_sums) {
-    float sum[kReduced];
+    float sum[kReduced<kGradientSums>];
     reduce_pairs<kGradientSums>(first, last, pair_sums, sum);
     RasterGradient<float> g;
     g.placement = {sum[0], sum[1], sum[2], sum[3], sum[4], sum[5]};
@@ -50,17 +50,17 @@ struct PenaltyGradient {
     const double* opacity;
 };
 
-// Adds it to a gradient about the sprite's center.
-__device__ inline void add_penalty(const PenaltyGradient& penalty, int k, const Placement<float>& placement,
-                                   RasterGradient<float>& to) {
+// It about the sprite's center.
+__device__ inline RasterGradient<float> penalty_about_centre(const PenaltyGradient& penalty, int k,
+                                                             const Placement<float>& placement) {
     const double* const g = penalty.affine + 6 * k;
     const Placement<double> about{0.0, 0.0, 0.0, 0.0, placement.x, placement.y};
     const PlacementGradient<double> centred = about_centre(about, {g[0], g[1], g[3], g[4], g[2], g[5]});
-    PlacementGradient<float>& p = to.placement;
-    p.a += static_cast<float>(centred.a), p.b += static_cast<float>(centred.b);
-    p.d += static_cast<float>(centred.d), p.e += static_cast<float>(centred.e);
-    p.u += static_cast<float>(centred.u), p.v += static_cast<float>(centred.v);
-    to.opacity += static_cast<float>(penalty.opacity[k]);
+    RasterGradient<float> out{};
+    out.placement = {static_cast<float>(centred.a), static_cast<float>(centred.b), static_cast<float>(centred.d),
+                     static_cast<float>(centred.e), static_cast<float>(centred.u), static_cast<float>(centred.v)};
+    out.opacity = static_cast<float>(penalty.opacity[k]);
+    return out;
 }
 
 struct ParameterArrays {
@@ -72,15 +72,27 @@ __device__ inline Parameters<float> parameters_of(const ParameterArrays& a, int 
             a.theta[k], a.opacity[k], {a.tint[3 * k], a.tint[3 * k + 1], a.tint[3 * k + 2]}};
 }
 
-// One sprite's step. Means and squares [sprites, 8] each: x, y, log_scale, theta, opacity, tint.
-__device__ inline void update_one(const Control& control, const ProjectedSprite& s, const Extent<float>& extent,
-                                  const RasterGradient<float>& gradient, int k, const ParameterArrays& arrays,
-                                  float* means, float* squares) {
-    Parameters<float> p = parameters_of(arrays, k);
+// A sprite's gradient by its parameters, from the sums of its pairs [kStepSums] and the penalty.
+__device__ inline Parameters<float> step_gradient(const Control& control, const ProjectedSprite& s,
+                                                  const Extent<float>& extent, const float* sum,
+                                                  const PenaltyGradient& penalty, int k) {
     RasterInput<float> input;
     input.placement = s.placement, input.opacity = s.opacity;
     for (int i = 0; i < 3; ++i) input.tint[i] = s.tint[i];
-    const Parameters<float> g = parameter_gradient(input, gradient, control.pixel, control.alpha_max);
+    const SimilarityGradient<float> by_map{sum[0], sum[1], sum[2], sum[3], sum[4], {sum[5], sum[6], sum[7]}};
+    Parameters<float> g =
+        parameter_gradient(input, by_map, extent.height / extent.width, control.pixel, control.alpha_max);
+    if (penalty.affine == nullptr || !s.drawn) return g;
+    const Parameters<float> more =
+        parameter_gradient(input, penalty_about_centre(penalty, k, s.placement), control.pixel, control.alpha_max);
+    g.x += more.x, g.y += more.y, g.log_scale += more.log_scale, g.theta += more.theta, g.opacity += more.opacity;
+    return g;
+}
+
+// One sprite's step. Means and squares [sprites, 8] each: x, y, log_scale, theta, opacity, tint.
+__device__ inline void update_one(const Control& control, const Extent<float>& extent, const Parameters<float>& g,
+                                  int k, const ParameterArrays& arrays, float* means, float* squares) {
+    Parameters<float> p = parameters_of(arrays, k);
     float* const value[8] = {&p.x, &p.y, &p.log_scale, &p.theta, &p.opacity, &p.tint[0], &p.tint[1], &p.tint[2]};
     const float slope[8] = {g.x, g.y, g.log_scale, g.theta, g.opacity, g.tint[0], g.tint[1], g.tint[2]};
     for (int i = 0; i < 8; ++i) {

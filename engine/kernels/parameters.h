@@ -76,6 +76,32 @@ SMALTI_INLINE Parameters<R> parameter_gradient(const RasterInput<R>& input, cons
     return out;
 }
 
+// The gradient by what parameters can change of a sprite's map: by u and v, by the logarithm of both together, and by an
+// angle that turns them, times the ratio of the sprite's height to its width.
+template <class R>
+struct SimilarityGradient {
+    R u, v, scale, turn, opacity, tint[3];
+};
+
+// By how much the level of detail grows with the logarithm of u and v: 1 / ln 2.
+constexpr double kLodOfScale = 1.4426950408889634;
+
+// The chain rule from there.
+template <class R>
+SMALTI_INLINE Parameters<R> parameter_gradient(const RasterInput<R>& input, const SimilarityGradient<R>& g, R aspect,
+                                               const Pixel<R>& pixel, R alpha_max) {
+    const Placement<R>& p = input.placement;
+    const R o = input.opacity / alpha_max;
+    Parameters<R> out;
+    out.x = -(p.a * g.u + p.d * g.v) / pixel.width;
+    out.y = -(p.b * g.u + p.e * g.v) / pixel.height;
+    out.log_scale = -g.scale;
+    out.theta = g.turn / aspect;
+    out.opacity = g.opacity * alpha_max * o * (R(1) - o);
+    for (int i = 0; i < 3; ++i) out.tint[i] = g.tint[i] * input.tint[i] * (R(1) - input.tint[i]);
+    return out;
+}
+
 // Adam (Kingma and Ba, 2015, algorithm 1): decay rates of the two moments, and 1 minus their powers by the number of
 // steps.
 template <class R>

@@ -155,9 +155,9 @@ def test_four_blocks_of_a_tile_fit_the_smallest_multiprocessor() -> None:
     passes = {
         name: kernel.shared
         for name, kernel in taken.items()
-        if name.startswith(("draw", "show", "step", "differentiate")) and name.endswith(("_tint", "_mixed"))
+        if name.startswith(("compare", "draw", "show", "step", "differentiate")) and name.endswith(("_tint", "_mixed"))
     }
-    assert len(passes) == 10
+    assert len(passes) == 12
     assert 4 * max(passes.values()) <= 64 * 1024
 
 

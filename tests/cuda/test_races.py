@@ -18,7 +18,7 @@ from array_scenes import random_candidates, random_goal, random_scene, with_grad
 from cuda_host import KERNELS, ROOT, SOURCES, HostGpu, compiled, compiler, flavor
 
 from smalti.engine.fitting.objective.losses import MSE, Objective
-from smalti.engine.raster import evaluate_candidates, removal_errors
+from smalti.engine.raster import evaluate_candidates, image_loss, removal_errors
 from smalti.engine.raster.loss import KERNEL_TERMS
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(flavor() != "plain", reason="has a build of its own")]
@@ -52,6 +52,7 @@ def test_no_kernel_has_a_race(gpu: HostGpu, monkeypatch: pytest.MonkeyPatch, tmp
         scene = replace(random_scene(1, n=45, size=SIZE, mix=mix, half_size=(4, 20)), stop=1e-4)
         goal = random_goal(SIZE)
         with_gradients(scene, "cuda")
+        image_loss(scene, goal, "cuda")
         removal_errors(scene, goal, "cuda")
         evaluate_candidates(scene, goal, random_candidates(2, scene, 10), "cuda")
         for objective in (MSE, EVERY_TERM):

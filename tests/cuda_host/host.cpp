@@ -235,17 +235,17 @@ struct Kernel {
 #define SHIM_KERNEL(name) {#name, sizes_of(&::name), [](void** arguments) { call(&::name, arguments); }}
 
 const Kernel kernels[] = {
-    SHIM_KERNEL(project_maps),        SHIM_KERNEL(project_parameters), SHIM_KERNEL(count_pairs),
-    SHIM_KERNEL(scan_pairs),          SHIM_KERNEL(list_pairs),         SHIM_KERNEL(order_pairs),
-    SHIM_KERNEL(draw_tint),           SHIM_KERNEL(draw_mixed),         SHIM_KERNEL(differentiate_tint),
-    SHIM_KERNEL(differentiate_mixed), SHIM_KERNEL(step_tint),          SHIM_KERNEL(step_mixed),
-    SHIM_KERNEL(removal_tint),        SHIM_KERNEL(removal_mixed),      SHIM_KERNEL(reduce_gradients),
-    SHIM_KERNEL(candidates_tint),     SHIM_KERNEL(candidates_mixed),   SHIM_KERNEL(reduce_candidates),
-    SHIM_KERNEL(reduce_removal),      SHIM_KERNEL(update_parameters),  SHIM_KERNEL(sum_losses),
-    SHIM_KERNEL(show_tint),           SHIM_KERNEL(show_mixed),         SHIM_KERNEL(step_terms_tint),
-    SHIM_KERNEL(step_terms_mixed),    SHIM_KERNEL(halve_planes),       SHIM_KERNEL(measure_ssim),
-    SHIM_KERNEL(combine_scales),      SHIM_KERNEL(differentiate_ssim), SHIM_KERNEL(differentiate_edges),
-    SHIM_KERNEL(gather_gradients),
+    SHIM_KERNEL(project_maps),        SHIM_KERNEL(project_parameters),  SHIM_KERNEL(count_pairs),
+    SHIM_KERNEL(scan_pairs),          SHIM_KERNEL(list_pairs),          SHIM_KERNEL(order_pairs),
+    SHIM_KERNEL(draw_tint),           SHIM_KERNEL(draw_mixed),          SHIM_KERNEL(differentiate_tint),
+    SHIM_KERNEL(differentiate_mixed), SHIM_KERNEL(step_tint),           SHIM_KERNEL(step_mixed),
+    SHIM_KERNEL(removal_tint),        SHIM_KERNEL(removal_mixed),       SHIM_KERNEL(reduce_gradients),
+    SHIM_KERNEL(candidates_tint),     SHIM_KERNEL(candidates_mixed),    SHIM_KERNEL(reduce_candidates),
+    SHIM_KERNEL(reduce_removal),      SHIM_KERNEL(update_parameters),   SHIM_KERNEL(sum_losses),
+    SHIM_KERNEL(compare_tint),        SHIM_KERNEL(compare_mixed),       SHIM_KERNEL(show_tint),
+    SHIM_KERNEL(show_mixed),          SHIM_KERNEL(step_terms_tint),     SHIM_KERNEL(step_terms_mixed),
+    SHIM_KERNEL(halve_planes),        SHIM_KERNEL(measure_ssim),        SHIM_KERNEL(combine_scales),
+    SHIM_KERNEL(differentiate_ssim),  SHIM_KERNEL(differentiate_edges), SHIM_KERNEL(gather_gradients),
 };
 
 const Kernel* kernel_of(const char* name) {
