@@ -20,7 +20,7 @@ import numpy as np
 from ..arrays import AnyArray
 from ..raster.candidates import COEFFICIENTS, Candidates, CandidateScores, merged_stack
 from ..raster.scene import Gradients, Scene, loss_scale
-from .binning import GRADIENT_SUMS, Argument, Launcher, PreparedScene, current_launcher, sum_losses
+from .binning import GRADIENT_SUMS, THREADS, Argument, Launcher, PreparedScene, current_launcher
 from .device import Device
 from .fused_step import FusedStep, PendingLoss
 from .launcher import why_not
@@ -70,7 +70,7 @@ def loss_and_gradients(scene: Scene[Any], goal: Any, absolute: bool, encoded: bo
     loss = DeviceArray(launcher.device, (), np.float64)
     scale = loss_scale(scene.size)
     prepared.run("compare", to_device(goal, launcher.device), scale, int(absolute), int(encoded), 0, None, sums, losses)
-    sum_losses(launcher, losses, scale, bins, None, loss)
+    launcher.launch("sum_losses", (1, 1, 1), (THREADS, 1, 1), losses.size, losses, scale, bins.status, loss)
     return _returned(loss, on_host), _gradients(prepared, sums, on_host)
 
 

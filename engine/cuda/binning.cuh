@@ -57,13 +57,11 @@ __device__ int for_each_tile(const ProjectedSprite& s, int width, int height, in
     return before;
 }
 
-// tile_pairs [tiles] must be 0 before.
-__device__ void count_pairs_of(int count, const ProjectedSprite* sprites, int width, int height, int tiles_x,
+// Sprite k, by one warp. tile_pairs [tiles] must be 0 before; the scan leaves it so.
+__device__ void count_pairs_of(int k, const ProjectedSprite& sprite, int width, int height, int tiles_x,
                                int* sprite_pairs, int* tile_pairs) {
-    const int k = thread_of_grid() / kWarp;
-    if (k >= count) return;
     const int pairs =
-        for_each_tile(sprites[k], width, height, tiles_x, [&](int tile, int) { atomicAdd(tile_pairs + tile, 1); });
+        for_each_tile(sprite, width, height, tiles_x, [&](int tile, int) { atomicAdd(tile_pairs + tile, 1); });
     if (lane_of_warp() == 0) sprite_pairs[k] = pairs;
 }
 
@@ -105,8 +103,9 @@ __device__ inline void store_counts(const Counts& stored, int* counts, int first
         if (first + i < count) counts[first + i] = stored.values[i];
 }
 
-// start[i] = sum of counts before i, for i up to `count`; by one block of 1,024 threads. Returns the sum.
-__device__ long long exclusive_scan(const int* counts, int count, int* start, int* copy) {
+// start[i] = sum of counts before i, for i up to `count`; by one block of 1,024 threads. Returns the sum. Where there is a
+// `copy` it gets the same, and the counts are set to 0.
+__device__ long long exclusive_scan(int* counts, int count, int* start, int* copy) {
     __shared__ long long of_warp[kWarp];
     __shared__ long long carried;
     const int thread = static_cast<int>(threadIdx.x), lane = lane_of_warp(), warp = thread / kWarp;
@@ -131,7 +130,7 @@ __device__ long long exclusive_scan(const int* counts, int count, int* start, in
         }
         if (first < count) {
             store_counts(own, start, first, count);
-            if (copy != nullptr) store_counts(own, copy, first, count);
+            if (copy != nullptr) store_counts(own, copy, first, count), store_counts(Counts{}, counts, first, count);
         }
         __syncthreads();
         if (thread == 0) carried += of_warp[warps - 1];
@@ -143,7 +142,7 @@ __device__ long long exclusive_scan(const int* counts, int count, int* start, in
 }
 
 // Block 0 scans the sprites, block 1 the tiles.
-__device__ void scan_pairs_of(int sprites, const int* sprite_pairs, int* pair_start, int tiles, const int* tile_pairs,
+__device__ void scan_pairs_of(int sprites, int* sprite_pairs, int* pair_start, int tiles, int* tile_pairs,
                               int* tile_start, int* next, int capacity, Status* status) {
     if (blockIdx.x == 1) {
         exclusive_scan(tile_pairs, tiles, tile_start, next);

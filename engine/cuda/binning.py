@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
@@ -105,7 +106,8 @@ class Bins:
         self.tiles_x, self.tiles_y = -(-size[1] // TILE), -(-size[0] // TILE)
         self.sprites = self._ints(sprites * SPRITE_WORDS)
         self.sprite_pairs, self.pair_start = self._ints(sprites), self._ints(sprites + 1)
-        self.tile_pairs, self.tile_start, self.next = (self._ints(self.tiles + extra) for extra in (0, 1, 0))
+        self.tile_start, self.next = self._ints(self.tiles + 1), self._ints(self.tiles)
+        self.tile_pairs = zeros(launcher.device, (self.tiles,), np.int32)
         self.status = zeros(launcher.device, (STATUS_WORDS,), np.int32)
         self.capacity = 0
         self.list = self.ordered = self.pair_sprite = self._ints(0)
@@ -128,24 +130,19 @@ class Bins:
         with memory_errors(12 * pairs, self.describe()):
             self.list, self.ordered, self.pair_sprite = (self._ints(pairs) for _ in range(3))
 
-    def count_pairs(self) -> None:
-        """Count the pairs of projected sprites; `capacity` is what there is room for."""
-        launch, one = self._launcher.launch, (THREADS, 1, 1)
+    def counting(self) -> tuple[Argument, ...]:
+        """The last arguments of the kernels that count pairs, see smalti.cu."""
         height, width = self.size
-        self.tile_pairs.clear()
-        launch(
-            "count_pairs",
-            blocks(self.count * WARP),
-            one,
-            self.count,
-            self.sprites,
-            width,
-            height,
-            self.tiles_x,
-            self.sprite_pairs,
-            self.tile_pairs,
-        )
-        launch(
+        return width, height, self.tiles_x, self.sprite_pairs, self.tile_pairs
+
+    def count_pairs(self) -> None:
+        """Count the pairs of projected sprites."""
+        grid, block = blocks(self.count * WARP), (THREADS, 1, 1)
+        self._launcher.launch("count_pairs", grid, block, self.count, self.sprites, *self.counting())
+
+    def number(self) -> None:
+        """Number the pairs, which were counted; `capacity` is what there is room for."""
+        self._launcher.launch(
             "scan_pairs",
             (2, 1, 1),
             (1024, 1, 1),
@@ -183,10 +180,11 @@ class Bins:
         in_order = self.tile_start, self.next, self.status, self.list, self.ordered
         launch("order_pairs", (self.tiles, 1, 1), one, *in_order)
 
-    def needed(self) -> int:
-        """The number of pairs of projected sprites. Waits for the GPU. Raises ValueError where they are too many."""
+    def needed(self, count: Callable[[], None]) -> int:
+        """The number of pairs that `count` counts. Waits for the GPU. Raises ValueError where they are too many."""
         self.capacity = MAX_PAIRS
-        self.count_pairs()
+        count()
+        self.number()
         pairs = int(self.status.numpy()[0])
         if pairs > MAX_PAIRS:
             raise ValueError(TOO_MANY)
@@ -228,13 +226,6 @@ def launch_tiles(
     launcher.launch(f"{name}_{kind}", (bins.tiles, 1, 1), (THREADS, 1, 1), *bins.lists(), *canvas, *arguments)
 
 
-def sum_losses(
-    launcher: Launcher, losses: DeviceArray, scale: float, bins: Bins, control: DeviceArray | None, sums: DeviceArray
-) -> None:
-    """Add up the losses of the tiles, times `scale`, into the first of `sums` or the slot that `control` names."""
-    launcher.launch("sum_losses", (1, 1, 1), (THREADS, 1, 1), losses.size, losses, scale, bins.status, control, sums)
-
-
 class PreparedScene:
     """The sprites of one scene, projected and binned, and the arguments of the passes over its tiles."""
 
@@ -257,7 +248,7 @@ class PreparedScene:
             float(scene.lod_bias),
             self.bins.sprites,
         )
-        self.bins.reserve(self.bins.needed())
+        self.bins.reserve(self.bins.needed(self.bins.count_pairs))
         self.bins.fill()
         self.bins.check()
         self._mix = scene.mix

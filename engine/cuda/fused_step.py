@@ -220,8 +220,8 @@ class FusedStep:
         self._replay = None
         self._sums = DeviceArray(self._launcher.device, (0,), np.float32)
         self._bins.reserve(0)
-        self._project()
-        self._bins.reserve(min(int(self._bins.needed() * self.SPARE) + 1024, MAX_PAIRS))
+        needed = self._bins.needed(self._place)
+        self._bins.reserve(min(int(needed * self.SPARE) + 1024, MAX_PAIRS))
         self._bins.status.clear()
         self._sums = self._bins.partial_sums(STEP_SUMS)
         record = self._launcher.device.record
@@ -232,10 +232,11 @@ class FusedStep:
             self._draw = None
             self._replay = record(self._launch_all).replay
 
-    def _project(self) -> None:
+    def _place(self) -> None:
+        """From the parameters to sprites, and count their pairs."""
         self._launcher.launch(
-            "project_parameters",
-            blocks(self._sprites),
+            "place_parameters",
+            blocks(self._sprites * WARP),
             (THREADS, 1, 1),
             self._sprites,
             *self._values,
@@ -245,6 +246,7 @@ class FusedStep:
             self._atlas.levels,
             self._control,
             self._bins.sprites,
+            *self._bins.counting(),
         )
 
     def _launch_all(self) -> None:
@@ -253,8 +255,8 @@ class FusedStep:
 
     def _launch_drawing(self) -> None:
         """Sprites, lists of pairs, and, for the terms that look at a whole picture, the picture."""
-        self._project()
-        self._bins.count_pairs()
+        self._place()
+        self._bins.number()
         self._bins.fill()
         if self._terms is not None and self._terms.needs_picture:
             self._launch_tiles("show", *self._terms.planes)
@@ -279,14 +281,12 @@ class FusedStep:
             self._launch_tiles("step", *results)
         else:
             self._launch_tiles("step_terms", *self._terms.arguments(), *results)
-        scale = loss_scale(self._bins.size)
-        binning.sum_losses(self._launcher, self._tile_losses, scale, self._bins, self._control, self._losses)
 
     def _update(self) -> None:
-        """Adam's step with the sums of the pairs."""
+        """Adam's step with the sums of the pairs, and the sum of the losses."""
         self._launcher.launch(
             "update_parameters",
-            blocks(self._sprites * WARP),
+            (blocks(self._sprites * WARP)[0] + 1, 1, 1),
             (THREADS, 1, 1),
             self._sprites,
             *self._values,
@@ -299,6 +299,10 @@ class FusedStep:
             self._sums,
             self._control,
             *(self._penalty or (None, None)),
+            self._tile_losses.size,
+            self._tile_losses,
+            loss_scale(self._bins.size),
+            self._losses,
         )
 
     def _write(self, control: tuple[float, ...], slot: int) -> None:

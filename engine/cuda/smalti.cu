@@ -22,32 +22,43 @@ extern "C" __global__ void project_maps(int count, const double* affine, const d
                          first_level, levels, static_cast<double>(lod_bias));
 }
 
-// From parameters, each [count] (tint [count, 3]); extent [count, 2]. A thread for each sprite.
-extern "C" __global__ void project_parameters(int count, float* x, float* y, float* log_scale, float* theta,
-                                              float* opacity, float* tint, const float* extent, const int* templates,
-                                              const int* first_level, const Level* levels, const Control* control,
-                                              ProjectedSprite* sprites) {
-    const int k = thread_of_grid();
-    if (k >= count) return;
-    const RasterInput<float> input =
-        raster_input(parameters_of({x, y, log_scale, theta, opacity, tint}, k),
-                     Extent<float>{extent[2 * k], extent[2 * k + 1]}, control->pixel, control->alpha_max);
-    sprites[k] =
-        project(input.placement, input.opacity, input.tint, templates[k], first_level, levels, control->lod_bias);
-    const float aspect = extent[2 * k + 1] / extent[2 * k];
-    sprites[k].squared_aspect = aspect * aspect;
+// From parameters, each [count] (tint [count, 3]); extent [count, 2]. Counts their pairs too. A warp for each sprite, in
+// blocks of 256 threads, of which the first warp places those of all.
+extern "C" __global__ void __launch_bounds__(kTileThreads)
+    place_parameters(int count, float* x, float* y, float* log_scale, float* theta, float* opacity, float* tint,
+                     const float* extent, const int* templates, const int* first_level, const Level* levels,
+                     const Control* control, ProjectedSprite* sprites, int width, int height, int tiles_x,
+                     int* sprite_pairs, int* tile_pairs) {
+    __shared__ ProjectedSprite placed[kTileWarps];
+    const int thread = static_cast<int>(threadIdx.x), first = static_cast<int>(blockIdx.x) * kTileWarps;
+    if (thread < kTileWarps && first + thread < count) {
+        const int k = first + thread;
+        const Extent<float> of_one{extent[2 * k], extent[2 * k + 1]};
+        const RasterInput<float> input = raster_input(parameters_of({x, y, log_scale, theta, opacity, tint}, k), of_one,
+                                                      control->pixel, control->alpha_max);
+        ProjectedSprite s =
+            project(input.placement, input.opacity, input.tint, templates[k], first_level, levels, control->lod_bias);
+        const float aspect = of_one.height / of_one.width;
+        s.squared_aspect = aspect * aspect;
+        placed[thread] = sprites[k] = s;
+    }
+    __syncthreads();
+    const int warp = thread / kWarp;
+    if (first + warp < count)
+        count_pairs_of(first + warp, placed[warp], width, height, tiles_x, sprite_pairs, tile_pairs);
 }
 
 // A warp for each sprite.
 extern "C" __global__ void count_pairs(int count, const ProjectedSprite* sprites, int width, int height, int tiles_x,
                                        int* sprite_pairs, int* tile_pairs) {
-    count_pairs_of(count, sprites, width, height, tiles_x, sprite_pairs, tile_pairs);
+    const int k = thread_of_grid() / kWarp;
+    if (k < count) count_pairs_of(k, sprites[k], width, height, tiles_x, sprite_pairs, tile_pairs);
 }
 
 // Two blocks of 1,024 threads.
 extern "C" __global__ void __launch_bounds__(1024)
-    scan_pairs(int count, const int* sprite_pairs, int* pair_start, int tiles, const int* tile_pairs, int* tile_start,
-               int* next, int capacity, Status* status) {
+    scan_pairs(int count, int* sprite_pairs, int* pair_start, int tiles, int* tile_pairs, int* tile_start, int* next,
+               int capacity, Status* status) {
     scan_pairs_of(count, sprite_pairs, pair_start, tiles, tile_pairs, tile_start, next, capacity, status);
 }
 
@@ -163,14 +174,21 @@ extern "C" __global__ void reduce_candidates(int count, const int* pair_start, c
     for (int i = 0; i < kCandidateSums; ++i) scores[kCandidateSums * k + i] = sum[i];
 }
 
-// Adam on every parameter; means and squares [count, 8]. A warp for each sprite.
-extern "C" __global__ void update_parameters(int count, float* x, float* y, float* log_scale, float* theta,
-                                             float* opacity, float* tint, float* means, float* squares,
-                                             const float* extent, const ProjectedSprite* sprites, const int* pair_start,
-                                             const Status* status, const float* pair_sums, const Control* control,
-                                             const double* penalty_affine, const double* penalty_opacity) {
+// Adam on every parameter; means and squares [count, 8]. A warp for each sprite; and one block more, which adds up the
+// losses [tiles] into the one of `sums` that `control` says.
+extern "C" __global__ void __launch_bounds__(kTileThreads)
+    update_parameters(int count, float* x, float* y, float* log_scale, float* theta, float* opacity, float* tint,
+                      float* means, float* squares, const float* extent, const ProjectedSprite* sprites,
+                      const int* pair_start, const Status* status, const float* pair_sums, const Control* control,
+                      const double* penalty_affine, const double* penalty_opacity, int tiles, const float* losses,
+                      float scale, double* sums) {
+    if (is_unusable(status)) return;
+    if (blockIdx.x == gridDim.x - 1) {
+        sum_losses_of(tiles, losses, scale, sums + control->loss_slot);
+        return;
+    }
     const int k = thread_of_grid() / kWarp;
-    if (k >= count || is_unusable(status)) return;
+    if (k >= count) return;
     float sum[kReduced<kStepSums>];
     reduce_pairs<kStepSums>(pair_start[k], pair_start[k + 1], pair_sums, sum);
     if (lane_of_warp() != 0) return;
@@ -179,22 +197,10 @@ extern "C" __global__ void update_parameters(int count, float* x, float* y, floa
     update_one(*control, of_one, g, k, {x, y, log_scale, theta, opacity, tint}, means, squares);
 }
 
-// Scale times the sum of losses [tiles], always added in the same order, into the first of `sums`, or the one that
-// `control` says. One block of 256 threads.
+// Scale times the sum of losses [tiles]. One block of 256 threads.
 extern "C" __global__ void __launch_bounds__(kTileThreads)
-    sum_losses(int tiles, const float* losses, float scale, const Status* status, const Control* control,
-               double* sums) {
-    __shared__ double of_warp[kTileWarps];
-    if (is_unusable(status)) return;
-    double sum = 0.0;
-    for (int i = static_cast<int>(threadIdx.x); i < tiles; i += kTileThreads) sum += losses[i];
-    for (int step = kWarp / 2; step > 0; step /= 2) sum += __shfl_xor_sync(kAllLanes, sum, step);
-    if (lane_of_warp() == 0) of_warp[threadIdx.x / kWarp] = sum;
-    __syncthreads();
-    if (threadIdx.x != 0) return;
-    sum = 0.0;
-    for (int i = 0; i < kTileWarps; ++i) sum += of_warp[i];
-    sums[control != nullptr ? control->loss_slot : 0] = sum * scale;
+    sum_losses(int tiles, const float* losses, float scale, const Status* status, double* sum) {
+    if (!is_unusable(status)) sum_losses_of(tiles, losses, scale, sum);
 }
 
 // The terms that look at a pixel's neighborhood, see picture_terms.cuh and engine/cuda/step_terms.py. Jobs are [count + 1].

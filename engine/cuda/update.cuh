@@ -29,6 +29,20 @@ __device__ inline RasterGradient<float> reduce_gradient(const ProjectedSprite& s
     return g;
 }
 
+// Scale times the sum of losses [tiles], always added in the same order, by one block of 256 threads.
+__device__ inline void sum_losses_of(int tiles, const float* losses, float scale, double* to) {
+    __shared__ double of_warp[kTileWarps];
+    double sum = 0.0;
+    for (int i = static_cast<int>(threadIdx.x); i < tiles; i += kTileThreads) sum += losses[i];
+    for (int step = kWarp / 2; step > 0; step /= 2) sum += __shfl_xor_sync(kAllLanes, sum, step);
+    if (lane_of_warp() == 0) of_warp[threadIdx.x / kWarp] = sum;
+    __syncthreads();
+    if (threadIdx.x != 0) return;
+    sum = 0.0;
+    for (int i = 0; i < kTileWarps; ++i) sum += of_warp[i];
+    *to = sum * scale;
+}
+
 // What changes from step to step, in the GPU's memory, so that a captured step can be replayed.
 struct Control {
     float learning_rates[6];  // x, y, log_scale, theta, opacity, tint; 0 for what is frozen

@@ -39,7 +39,7 @@ def sum_losses(kernels: Kernels, *changed: Any) -> float:
     """The sum of 1, 2, 3 times 0.5, by the kernel."""
     losses = copied(np.array([1, 2, 3], np.float32), kernels.device)
     status, sums = zeros(kernels.device, (4,), np.int32), zeros(kernels.device, (1,), np.float64)
-    arguments = changed or (3, losses, 0.5, status, None, sums)
+    arguments = changed or (3, losses, 0.5, status, sums)
     kernels.launch("sum_losses", (1, 1, 1), (256, 1, 1), *arguments)
     return float(sums.numpy()[0])
 
@@ -60,7 +60,7 @@ def test_a_launch_from_another_thread(kernels: Kernels) -> None:
 
 
 def test_much_shared_memory_is_requested(kernels: Kernels, gpu: HostGpu) -> None:
-    arguments = 0, None, 1.0, zeros(kernels.device, (4,), np.int32), None, zeros(kernels.device, (1,), np.float64)
+    arguments = 0, None, 1.0, zeros(kernels.device, (4,), np.int32), zeros(kernels.device, (1,), np.float64)
     for _ in range(2):
         kernels.launch("sum_losses", (1, 1, 1), (256, 1, 1), *arguments, shared=60000)
     gpu.fail("cuFuncSetAttribute", 1)
@@ -73,10 +73,10 @@ def test_much_shared_memory_is_requested(kernels: Kernels, gpu: HostGpu) -> None
     ("name", "arguments", "named"),
     [
         ("none", (), "no kernel 'none'"),
-        ("sum_losses", (2**31, None, 1.0, None, None, None), "does not fit into 32 bits"),
-        ("sum_losses", (1, None, 1e300, None, None, None), "does not fit into 32 bits"),
-        ("sum_losses", (1, None), r"takes arguments of \[4, 8, 4, 8, 8, 8\] bytes, not of \[4, 8\]"),
-        ("sum_losses", (1, None, 1.0, 2, None, None), r"not of \[4, 8, 4, 4, 8, 8\]"),
+        ("sum_losses", (2**31, None, 1.0, None, None), "does not fit into 32 bits"),
+        ("sum_losses", (1, None, 1e300, None, None), "does not fit into 32 bits"),
+        ("sum_losses", (1, None), r"takes arguments of \[4, 8, 4, 8, 8\] bytes, not of \[4, 8\]"),
+        ("sum_losses", (1, None, 1.0, 2, None), r"not of \[4, 8, 4, 4, 8\]"),
         ("sum_losses", ("1",), "argument 0: is a str"),
         ("sum_losses", (1, np.zeros(2)), "argument 1: is a ndarray"),
     ],
@@ -169,7 +169,7 @@ def test_recorded_launches_are_made_when_they_are_replayed(gpu: HostGpu, kernels
 
     def launches() -> None:
         unused.clear()  # as Python's collector may at any time
-        kernels.launch("sum_losses", (1, 1, 1), (256, 1, 1), 4, losses, 2.0, status, None, sums)
+        kernels.launch("sum_losses", (1, 1, 1), (256, 1, 1), 4, losses, 2.0, status, sums)
 
     graph = kernels.device.record(launches)
     assert gpu.launched == []

@@ -62,6 +62,15 @@ def test_a_step_is_that_of_the_cpu(background: bool, changes: dict[str, Any]) ->
             assert off <= close * moved + 1e-6 * np.linalg.norm(true[name]), (step, name)
 
 
+def test_a_step_is_six_launches(gpu: HostGpu) -> None:
+    fitting = optimiser(True, settings(back_end="cuda"))
+    float(fitting.step())
+    before = len(gpu.launched)
+    float(fitting.step())
+    names = ["place_parameters", "scan_pairs", "list_pairs", "order_pairs", "step_tint", "update_parameters"]
+    assert gpu.launched[before:] == names
+
+
 class FixedPenalty(Constraints):
     """A penalty whose gradient is the same in every step, or one of another factor from the second step on."""
 
@@ -174,7 +183,7 @@ def test_the_loss_of_a_step_that_was_never_made_is_not_anothers(monkeypatch: pyt
     monkeypatch.setattr(fitting._fused, "_replay", lambda: None)
     assert isinstance(fitting._fused, cuda.FusedStep)
     fitting._fused._bins.status.copy_from(np.array([0, 1, 1, 0], np.int32))  # as if the step had found no room
-    monkeypatch.setattr(binning.Bins, "needed", lambda bins: (_ for _ in ()).throw(ValueError("too many")))
+    monkeypatch.setattr(binning.Bins, "needed", lambda *given: (_ for _ in ()).throw(ValueError("too many")))
     lost = fitting.step()
     for _ in range(2):
         with pytest.raises(ValueError, match="too many"):

@@ -235,7 +235,7 @@ struct Kernel {
 #define SHIM_KERNEL(name) {#name, sizes_of(&::name), [](void** arguments) { call(&::name, arguments); }}
 
 const Kernel kernels[] = {
-    SHIM_KERNEL(project_maps),        SHIM_KERNEL(project_parameters),  SHIM_KERNEL(count_pairs),
+    SHIM_KERNEL(project_maps),        SHIM_KERNEL(place_parameters),    SHIM_KERNEL(count_pairs),
     SHIM_KERNEL(scan_pairs),          SHIM_KERNEL(list_pairs),          SHIM_KERNEL(order_pairs),
     SHIM_KERNEL(draw_tint),           SHIM_KERNEL(draw_mixed),          SHIM_KERNEL(differentiate_tint),
     SHIM_KERNEL(differentiate_mixed), SHIM_KERNEL(step_tint),           SHIM_KERNEL(step_mixed),
