@@ -125,10 +125,35 @@ def step_parity(options: argparse.Namespace) -> list[Line]:
         second.step()
     expected, found = through.state(), second.state()
     same = all(np.array_equal(expected[name], found[name]) for name in expected)
+    off = terms_off()
     return [
+        Line("gradients of steps by every term, relative", number(off), "1e-3", off < 1e-3),
         Line("loss of steps against the CPU, relative", number(worst), "1e-4", worst < 1e-4),
         Line("40 steps are 20 and 20 through a checkpoint", str(same), "yes", same),
     ]
+
+
+def terms_off() -> float:
+    """Largest difference of a step's gradient from the CPU's, by every term and by their sum, over its norm."""
+    from optimisers import optimiser, settings
+
+    from smalti.engine.fitting.objective.losses import Objective
+    from smalti.engine.raster.loss import KERNEL_TERMS
+
+    worst = 0.0
+    for factors in (*({name: 1.0} for name in KERNEL_TERMS), dict.fromkeys(KERNEL_TERMS, 0.5)):
+        for background, space in ((True, "srgb"), (False, "linear")):
+            chosen = {"objective": Objective(tuple(factors.items())), "blend_space": space}
+            ours, cpu = (optimiser(background, settings(back_end=b, **chosen)) for b in ("cuda", "cpu"))
+            ours.restore(ours.state())
+            cpu.restore(ours.state())
+            for fitting in (ours, cpu):
+                float(fitting.step())
+            found, true = ours.state(), cpu.state()
+            off = max(relative(found[name], true[name]) for name in true if "mean" in name)
+            print(f"  {' + '.join(factors)}, {space}: {off:.1e}")
+            worst = max(worst, off)
+    return worst
 
 
 def sanitized(options: argparse.Namespace) -> list[Line]:
@@ -170,7 +195,9 @@ def small(options: argparse.Namespace) -> list[Line]:
     from array_scenes import random_goal, random_scene, with_gradients
     from optimisers import optimiser, settings
 
+    from smalti.engine.fitting.objective.losses import MSE, Objective
     from smalti.engine.raster import removal_errors
+    from smalti.engine.raster.loss import KERNEL_TERMS
 
     scene = replace(random_scene(1, n=80, size=(45, 61), mix=0.5), stop=1e-4)
     with_gradients(scene, "cuda")
@@ -178,7 +205,8 @@ def small(options: argparse.Namespace) -> list[Line]:
     for mix in (0.0, 0.5):
         removal_errors(replace(scene, background=None, mix=mix), goal, "cuda")
         candidates_off(replace(scene, mix=mix))
-        fitting = optimiser(False, settings(back_end="cuda", colour_mix=mix))
-        for _ in range(3):
-            float(fitting.step())
+        for objective in (MSE, Objective(tuple((name, 1.0) for name in KERNEL_TERMS))):
+            fitting = optimiser(False, settings(back_end="cuda", colour_mix=mix, objective=objective))
+            for _ in range(3):
+                float(fitting.step())
     return []

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from agreement import machine, parity, sanitized, small, step_parity
-from speed import bench, circles, fits, kernel_times, many_fits, steps
+from speed import bench, circles, fits, kernel_times, many_fits, steps, terms
 from table import Line, Part, finished
 
 PART_SECONDS = 420
@@ -29,6 +29,7 @@ PARTS: dict[str, Part] = {
     "step-parity": step_parity,
     "steps": steps,
     "kernels": kernel_times,
+    "terms": terms,
     "circles": circles,
     "fits": fits,
     "many-fits": many_fits,

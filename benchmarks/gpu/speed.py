@@ -20,9 +20,9 @@ FLOAT32_PER_CORE = 2
 """Operations of one core in one cycle: a multiplication and an addition."""
 CORES = {7: 64, 8: 128, 9: 128, 10: 128, 12: 128}
 """Float32 cores of a multiprocessor, by the major number of the compute capability (8.0 has 64)."""
-OPERATIONS = {"tint": 100, "mixed": 207}
+OPERATIONS = {"tint": 105, "mixed": 212}
 """Floating-point operations of a step for a pixel and a sprite that covers it, counted in engine/cuda/tile_*.cuh for
-one mip level: 39 (75 with the bitmap's colors) front to back, 61 (132) back to front. A fused multiply-add counts as
+one mip level: 39 (75 with the bitmap's colors) front to back, 66 (137) back to front. A fused multiply-add counts as
 two; conversions, comparisons, shuffles and the sums over a block do not count."""
 
 
@@ -67,6 +67,28 @@ def steps(options: argparse.Namespace) -> list[Line]:
         memory = working_mb_of_gpu(case)
         bound = 100 if (sprites, size) == (10_000, 2048) else None
         lines.append(Line("  working memory, MB", number(memory), f"{bound or ''}", memory < bound if bound else None))
+    return lines
+
+
+def terms(options: argparse.Namespace) -> list[Line]:
+    """Time of a step by other losses, and what it is of that by mse."""
+    from smalti.engine.bench.scene import Case
+    from smalti.engine.bench.speed import optimiser_for
+    from smalti.engine.fitting.objective.losses import Objective
+
+    lines = []
+    for sprites, size in ((1_000, 512), (10_000, 2048)):
+        of_mse = 0.0
+        for names in (("mse",), ("l1",), ("oklab",), ("edges",), ("mse", "ssim"), ("mse", "ms_ssim")):
+            optimiser = optimiser_for(Case("cuda", 1, sprites, size, 25.0, 0.0))
+            optimiser.objective.loss = Objective(tuple((name, 1.0) for name in names)).loss()
+            for _ in range(10):
+                float(optimiser.step())
+            fused: Any = optimiser._fused
+            ms = 1e3 * seconds_each(fused._replay, 100)
+            of_mse = of_mse or ms
+            what = f"graph by {' + '.join(names)}, {sprites:,} on {size}^2: ms"
+            lines.append(Line(what, f"{number(ms)} ({ms / of_mse:.2f})", "", None))
     return lines
 
 
