@@ -34,7 +34,9 @@ TERMS: Mapping[str, TermInfo] = {
     "edges": TermInfo("gradients, not levels: alone it leaves colors to chance, so best beside another: `mse+edges`"),
     "oklab": TermInfo("colors as the eye perceives them: squared distance in Oklab"),
     "alpha": TermInfo("opacity, for a cut-out with a firmer outline: `mse+alpha`"),
-    "vgg": TermInfo("features of the network VGG16; needs its weights (`--vgg-weights`) and PyTorch, and is slow", True),
+    "vgg": TermInfo(
+        "features of the network VGG16; needs its weights (`--vgg-weights`) and PyTorch, and is slow", True
+    ),
 }
 MAX_FACTOR = 1000.0
 

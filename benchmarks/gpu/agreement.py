@@ -56,7 +56,7 @@ def machine(options: argparse.Namespace) -> list[Line]:
 
 def parity(options: argparse.Namespace) -> list[Line]:
     """Pictures and gradients against the CPU, on the random scenes of the tests and on fresh ones."""
-    from array_scenes import random_scene, stacked_scene, with_gradients
+    from scenes import random_scene, stacked_scene, with_gradients
 
     fresh = int(time.time())
     print(f"  the fresh scene has the seed {fresh}")
@@ -90,11 +90,10 @@ def parity(options: argparse.Namespace) -> list[Line]:
 
 def candidates_off(scene: Scene[AnyArray]) -> float:
     """Largest difference of errors and coefficients from the CPU's, over the largest number of the kind."""
-    from array_scenes import random_candidates, random_goal
-
+    from scenes import random_candidates, random_goal
     from smalti.engine.raster import evaluate_candidates
 
-    goal = random_goal(scene.size)
+    goal = random_goal(*scene.size)
     candidates = random_candidates(9, scene, 200)
     found, true = (
         evaluate_candidates(replace(scene, stop=1e-4), goal, candidates, back_end) for back_end in ("cuda", "cpu")
@@ -192,16 +191,16 @@ def sanitized(options: argparse.Namespace) -> list[Line]:
 
 def small(options: argparse.Namespace) -> list[Line]:
     """What the sanitizers watch."""
-    from array_scenes import random_goal, random_scene, with_gradients
     from optimisers import optimiser, settings
 
+    from scenes import random_goal, random_scene, with_gradients
     from smalti.engine.fitting.objective.losses import MSE, Objective
     from smalti.engine.raster import removal_errors
     from smalti.engine.raster.loss import KERNEL_TERMS
 
     scene = replace(random_scene(1, n=80, size=(45, 61), mix=0.5), stop=1e-4)
     with_gradients(scene, "cuda")
-    goal = random_goal(scene.size)
+    goal = random_goal(*scene.size)
     for mix in (0.0, 0.5):
         removal_errors(replace(scene, background=None, mix=mix), goal, "cuda")
         candidates_off(replace(scene, mix=mix))

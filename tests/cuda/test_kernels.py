@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from array_scenes import random_candidates, random_goal, random_scene, stacked_scene, with_gradients
 from cuda_host import HostGpu
 from pairwise import pairwise
 
+from scenes import random_candidates, random_goal, random_scene, stacked_scene, with_gradients
 from smalti.bridge.errors import SmaltiError
 from smalti.engine.arrays import AnyArray
 from smalti.engine.cuda.launcher import Kernels
@@ -95,7 +95,7 @@ def test_a_tile_may_hold_more_sprites_than_are_brought_or_ordered_at_once() -> N
 @pytest.mark.parametrize(("kind", "encoded", "mix"), pairwise(["mse", "l1"], [False, True], [0.0, 0.5]))
 def test_the_loss_and_its_gradient_agree_with_the_cpu(kind: Literal["mse", "l1"], encoded: bool, mix: float) -> None:
     scene = replace(random_scene(31, n=40, size=(35, 41), mix=mix, half_size=(2, 20)), stop=1e-4)
-    goal = random_goal(scene.size)
+    goal = random_goal(*scene.size)
     (loss, grads), (true, true_grads) = (
         image_loss(scene, goal, back_end, kind=kind, encoded=encoded) for back_end in ("cuda", "cpu")
     )
@@ -108,7 +108,7 @@ def test_the_loss_and_its_gradient_agree_with_the_cpu(kind: Literal["mse", "l1"]
 @pytest.mark.parametrize("mix", [0.0, 0.5])
 def test_removal_errors_agree_with_the_reference(mix: float) -> None:
     scene = random_scene(41, n=12, size=(21, 35), mix=mix, half_size=(2, 20))
-    goal = random_goal(scene.size, 1)
+    goal = random_goal(*scene.size, 1)
     found, true = (removal_errors(scene, goal, back_end) for back_end in ("cuda", "reference"))
     assert np.abs(found - true).max() < 1e-4 * np.abs(true).max() + 1e-8
 
@@ -116,7 +116,7 @@ def test_removal_errors_agree_with_the_reference(mix: float) -> None:
 @pytest.mark.parametrize(("mix", "background"), [(0.0, True), (0.5, False), (1.0, True)])
 def test_candidates_agree_with_the_cpu(mix: float, background: bool) -> None:
     scene = random_scene(43, n=20, size=(35, 50), mix=mix, half_size=(2, 30), background=background)
-    goal = random_goal(scene.size, 1)
+    goal = random_goal(*scene.size, 1)
     candidates = random_candidates(44, scene, 40)
     for stop in (0.0, 1e-4, 0.2):
         found, true = (

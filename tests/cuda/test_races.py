@@ -14,9 +14,9 @@ from pathlib import Path
 
 import optimisers
 import pytest
-from array_scenes import random_candidates, random_goal, random_scene, with_gradients
 from cuda_host import KERNELS, ROOT, SOURCES, HostGpu, compiled, compiler, flavor
 
+from scenes import random_candidates, random_goal, random_scene, with_gradients
 from smalti.engine.fitting.objective.losses import MSE, Objective
 from smalti.engine.raster import evaluate_candidates, image_loss, removal_errors
 from smalti.engine.raster.loss import KERNEL_TERMS
@@ -50,7 +50,7 @@ def test_no_kernel_has_a_race(gpu: HostGpu, monkeypatch: pytest.MonkeyPatch, tmp
     gpu.library.shim_record(str(record).encode())
     for mix in (0.0, 0.5):
         scene = replace(random_scene(1, n=45, size=SIZE, mix=mix, half_size=(4, 20)), stop=1e-4)
-        goal = random_goal(SIZE)
+        goal = random_goal(*SIZE)
         with_gradients(scene, "cuda")
         image_loss(scene, goal, "cuda")
         removal_errors(scene, goal, "cuda")

@@ -44,7 +44,7 @@ def run_again(environment: dict[str, str], chosen: str) -> None:
 def test_the_sanitizers_would_find_such_a_write() -> None:
     code = (
         "import sys; sys.path.insert(0, 'tests'); import pytest; from cuda_host import HostGpu\n"
-        "from array_scenes import random_scene\n"
+        "from scenes import random_scene\n"
         "from smalti.engine.cuda import binning; from smalti.engine.raster import draw\n"
         "HostGpu(pytest.MonkeyPatch())\n"
         "reserve = binning.Bins.reserve\n"

@@ -52,9 +52,6 @@ class ImageObjective:
         """Let the canvas be `downscale` times smaller a side."""
         self._downscale = downscale
         self.canvas = reduced_canvas(*self._pictures, self.space, downscale, self.weights)
-        has_alpha = self.loss is not None and "alpha" in self.loss.factors
-        # In one piece, for the kernels, which know it by its memory.
-        self._alpha = np.ascontiguousarray(self.canvas.target[..., 3]) if has_alpha else None
 
     def choose_level(self, pyramid: tuple[tuple[float, int], ...], progress: float) -> None:
         """Take the pyramid level for this fraction of the steps (see `OptimiserSettings.pyramid`)."""
