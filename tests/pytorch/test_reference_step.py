@@ -10,7 +10,7 @@ from optimisers import optimiser, settings
 from torch import Tensor
 
 from smalti.engine.fitting.optimiser import Optimiser
-from smalti.engine.pytorch import composite, image_loss
+from smalti.engine.pytorch import draw, image_loss
 from smalti.engine.raster import Scene
 
 RATES = {"x": 0.7, "y": 0.5, "log_scale": 0.03, "theta": 0.02, "opacity": 0.05, "tint": 0.04}
@@ -79,7 +79,7 @@ def test_a_picture_by_torch_is_the_optimizers() -> None:
     leaves = {name: torch.from_numpy(values) for name, values in fitting.parameters.values.items()}
     scene = drawn(fitting, leaves)
     np.testing.assert_allclose(scene.affine.numpy(), fitting.scene().affine, rtol=1e-12, atol=1e-12)
-    assert composite(**vars(scene)).shape == (*fitting.size, 4)
+    assert draw(scene, "cpu").shape == (*fitting.size, 4)
 
 
 @pytest.mark.parametrize("back_end", ["cpu", "reference"])
