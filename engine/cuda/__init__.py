@@ -7,7 +7,7 @@ sprite is that of engine/kernels, as on the CPU. Results are the same bits each 
 in an order that could change.
 
 The functions are those of `smalti.engine.raster.backends.Operations`: NumPy arrays give NumPy arrays, arrays on the
-device (`__cuda_array_interface__`) give `DeviceArray`s.
+device (`__cuda_array_interface__`) give a `DeviceArray` each.
 """
 
 from __future__ import annotations

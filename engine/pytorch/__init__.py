@@ -12,9 +12,10 @@ try:
 except ImportError as fault:
     raise ImportError('smalti.engine.pytorch needs PyTorch. Install it: pip install "smalti[torch]"') from fault
 
-from ..raster import Scene, build_atlas
+from ..raster import Scene as Scene
+from ..raster import build_atlas as build_atlas
 from .autograd import composite, draw, image_loss
 
-__all__ = ["Scene", "build_atlas", "composite", "draw", "image_loss"]
+__all__ = ["composite", "draw", "image_loss"]
 
 del _torch
