@@ -69,10 +69,10 @@ class Meter:
 
 def working_mb_of_gpu(case: Case) -> float:
     """As `Meter.working_mb`, of a GPU's memory. What a step keeps for the next counts too."""
-    from ..raster.backends import operations
+    from ..raster.backends import gpu_operations
     from .speed import Passes, optimiser_for
 
-    memory = operations(case.backend).memory_in_use  # type: ignore[attr-defined]
+    memory = gpu_operations(case.backend).memory_in_use
     passes = Passes(case)
     passes.backward(passes.forward())
     before = memory(reset_peak=True).now

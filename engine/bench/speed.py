@@ -15,7 +15,7 @@ from ..fitting.objective import ImageObjective
 from ..fitting.optimiser import Optimiser, OptimiserSettings
 from ..fitting.schedule import Schedule
 from ..raster import Drawing, Gradients, Scene, build_atlas, drawing
-from ..raster.backends import operations
+from ..raster.backends import gpu_operations
 from ..thread_count import on_threads
 from .scene import TEXELS, Case, covered_pairs, discs, random_sprites
 
@@ -87,12 +87,12 @@ class Passes:
 
 def _on_device(case: Case, array: Any) -> Any:
     """An array where the back end computes."""
-    return operations(case.backend).upload(array) if case.is_gpu else array  # type: ignore[attr-defined]
+    return gpu_operations(case.backend).upload(array) if case.is_gpu else array
 
 
 def _wait_for(case: Case) -> None:
     if case.is_gpu:
-        operations(case.backend).synchronize()  # type: ignore[attr-defined]
+        gpu_operations(case.backend).synchronize()
 
 
 def optimiser_for(case: Case) -> Optimiser:

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..arrays import AnyArray, Float32Array, Float64Array, FloatArray
+from ..arrays import Float32Array, Float64Array, FloatArray
 from ..raster.atlas import Atlas
 from ..raster.loss import ALPHA, NEIGHBOURHOOD_TERMS, PIXEL_TERMS, StepLoss
 from ..raster.scene import STOP, loss_scale
-from ..raster.step import PARAMETERS, Step
+from ..raster.step import PARAMETERS, SpriteArrays, Step
 from ..thread_count import threads
 from . import _native as _native
 from .native_arrays import atlas_arrays, doubles, integers, picture
@@ -27,18 +27,12 @@ class FusedStep:
         self._loss_workspace = _native.LossWorkspace()
         self._planes = np.empty((3, 3, 0, 0), np.float32)
 
-    def bind(
-        self,
-        parameters: Mapping[str, Float64Array],
-        means: Mapping[str, Float64Array],
-        squares: Mapping[str, Float64Array],
-        template: AnyArray,
-        extent: Float64Array,
-    ) -> None:
+    def bind(self, sprites: SpriteArrays) -> None:
         """See `smalti.engine.raster.FusedStep`. The arrays change at every step."""
-        self._values = {name: value.reshape(-1) for name, value in parameters.items()}
+        means, squares = sprites.means, sprites.squares
+        self._values = {name: value.reshape(-1) for name, value in sprites.parameters.items()}
         self._moments = {name: (means[name].reshape(-1), squares[name].reshape(-1)) for name in means}
-        self._template, self._extent = integers(template), doubles(extent)
+        self._template, self._extent = integers(sprites.template), doubles(sprites.extent)
 
     def fetch(self) -> None:
         """Nothing to do: the arrays are those of the kernels."""

@@ -13,11 +13,12 @@ device (`__cuda_array_interface__`) give a `DeviceArray` each.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..arrays import AnyArray
+from ..raster.backends import MemoryInUse
 from ..raster.candidates import COEFFICIENTS, Candidates, CandidateScores, merged_stack
 from ..raster.scene import Gradients, Scene, loss_scale
 from .binning import GRADIENT_SUMS, THREADS, Argument, Launcher, PreparedScene, current_launcher
@@ -30,7 +31,6 @@ __all__ = [
     "DeviceArray",
     "FusedStep",
     "Launcher",
-    "MemoryInUse",
     "PendingLoss",
     "backward",
     "evaluate_candidates",
@@ -92,13 +92,6 @@ def evaluate_candidates(scene: Scene[Any], goal: Any, candidates: Candidates[Any
     if _is_on_host(scene):
         return CandidateScores(*found)
     return CandidateScores(*(copied(array, prepared.launcher.device) for array in found))
-
-
-class MemoryInUse(NamedTuple):
-    """Bytes of the GPU's memory that this process's arrays take: now, and at most since the peak was reset."""
-
-    now: int
-    peak: int
 
 
 def memory_in_use(reset_peak: bool = False) -> MemoryInUse:

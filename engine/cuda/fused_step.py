@@ -15,7 +15,7 @@ from ..arrays import AnyArray, Float32Array, Float64Array
 from ..raster.atlas import Atlas
 from ..raster.loss import StepLoss
 from ..raster.scene import STOP, loss_scale
-from ..raster.step import PARAMETERS, Step
+from ..raster.step import PARAMETERS, SpriteArrays, Step
 from . import binning
 from .binning import MAX_PAIRS, STEP_SUMS, THREADS, TOO_MANY, WARP, Argument, Bins, blocks
 from .device import PinnedSlots
@@ -91,28 +91,21 @@ class FusedStep:
         self._calls_python = False
         self._draw: Callable[[], None] | None = None
 
-    def bind(
-        self,
-        parameters: Mapping[str, Float64Array],
-        means: Mapping[str, Float64Array],
-        squares: Mapping[str, Float64Array],
-        template: AnyArray,
-        extent: Float64Array,
-    ) -> None:
+    def bind(self, sprites: SpriteArrays) -> None:
         """See `smalti.engine.raster.FusedStep`."""
         self._settle()
-        self._bound = dict(parameters), dict(means), dict(squares)
+        self._bound = sprites
         self._penalty_on_device = None
-        sprites = len(template)
+        count, parameters = len(sprites), sprites.parameters
 
         def table(by_name: Mapping[str, Float64Array]) -> Float64Array:
-            columns = [by_name.get(n, np.zeros_like(parameters[n])).reshape(sprites, -1) for n in PARAMETERS]
+            columns = [by_name.get(n, np.zeros_like(parameters[n])).reshape(count, -1) for n in PARAMETERS]
             return np.concatenate(columns, axis=1)
 
         arrays: list[tuple[AnyArray, Any]] = [(parameters[name], np.float32) for name in PARAMETERS]
-        arrays += [(table(means), np.float32), (table(squares), np.float32)]
-        arrays += [(template, np.int32), (extent, np.float32)]
-        if self._arrays and sprites == self._sprites:
+        arrays += [(table(sprites.means), np.float32), (table(sprites.squares), np.float32)]
+        arrays += [(sprites.template, np.int32), (sprites.extent, np.float32)]
+        if self._arrays and count == self._sprites:
             # Into the same memory, so that what was captured stays good.
             for to, (array, _) in zip(self._arrays, arrays):
                 to.copy_from(array)
@@ -120,16 +113,16 @@ class FusedStep:
         device = self._launcher.device
         self._arrays = [copied(array.astype(dtype), device) for array, dtype in arrays]
         self._values, (self._means, self._squares, self._template, self._extent) = self._arrays[:6], self._arrays[6:]
-        self._sprites = sprites
+        self._sprites = count
         self._replay = None
 
     def fetch(self) -> None:
         """See `smalti.engine.raster.FusedStep`. Waits for the GPU."""
         self._settle()
-        parameters, means, squares = self._bound
+        bound = self._bound
         for name, value in zip(PARAMETERS, self._values):
-            np.copyto(parameters[name], value.numpy())
-        for by_name, table in ((means, self._means), (squares, self._squares)):
+            np.copyto(bound.parameters[name], value.numpy())
+        for by_name, table in ((bound.means, self._means), (bound.squares, self._squares)):
             columns = table.numpy()
             for i, name in enumerate(PARAMETERS):
                 if name in by_name:
@@ -137,7 +130,7 @@ class FusedStep:
 
     def __call__(self, step: Step) -> PendingLoss:
         """See `smalti.engine.raster.FusedStep`."""
-        moments = self._bound[1]
+        moments = self._bound.means
         control = (
             *(step.learning_rates[name] if name in moments else 0.0 for name in PARAMETERS),
             *step.adam,

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..arrays import AnyArray, Float64Array, Int32Array, Int64Array
-from ..raster import FusedStep, StackPosition
+from ..raster import FusedStep, SpriteArrays, StackPosition
 from ..raster.geometry import affine_maps, half_sizes
 from ..sprites import Sprites
 from .moments import Moments
@@ -174,7 +174,7 @@ class Parameters:
         """Let a fused step take these parameters, where it does not have them already."""
         if self._fused is not fused:
             moments = self.moments
-            fused.bind(self.values, moments.mean, moments.square, self.template, self.extent)
+            fused.bind(SpriteArrays(self.values, moments.mean, moments.square, self.template, self.extent))
             self._fused = fused
 
     def fetch(self) -> None:

@@ -15,7 +15,7 @@ from ..raster.atlas import Atlas
 from ..raster.loss import ALPHA, KERNEL_TERMS
 from ..raster.noise import noise_picture
 from ..raster.scene import Scene, loss_scale
-from ..raster.step import PARAMETERS, Step
+from ..raster.step import PARAMETERS, SpriteArrays, Step
 from .display import encoded, encoded_picture
 from .losses import Comparison, planes_of, sum_of_terms
 from .rasterise import composite_tensors
@@ -27,17 +27,10 @@ class FusedStep:
     def __init__(self, atlas: Atlas) -> None:
         self._atlas = atlas
 
-    def bind(
-        self,
-        parameters: Mapping[str, Float64Array],
-        means: Mapping[str, Float64Array],
-        squares: Mapping[str, Float64Array],
-        template: AnyArray,
-        extent: Float64Array,
-    ) -> None:
+    def bind(self, sprites: SpriteArrays) -> None:
         """See `smalti.engine.raster.FusedStep`. The arrays change at every step."""
-        self._values, self._means, self._squares = dict(parameters), dict(means), dict(squares)
-        self._template, self._extent = torch.from_numpy(np.array(template)), torch.from_numpy(np.array(extent))
+        self._values, self._means, self._squares = sprites.parameters, sprites.means, sprites.squares
+        self._template, self._extent = (torch.from_numpy(np.array(a)) for a in (sprites.template, sprites.extent))
 
     def fetch(self) -> None:
         """Nothing to do: the arrays are those of the steps."""

@@ -14,7 +14,7 @@ from .candidates import Candidates, CandidateScores, StackPosition, optimal_opac
 from .loss import StepLoss
 from .operations import Drawing, draw, drawing, evaluate_candidates, image_loss, removal_errors
 from .scene import STOP, Gradients, Scene
-from .step import FusedStep, Step
+from .step import FusedStep, SpriteArrays, Step
 
 __all__ = [
     "BACK_ENDS",
@@ -27,6 +27,7 @@ __all__ = [
     "FusedStep",
     "Gradients",
     "Scene",
+    "SpriteArrays",
     "StackPosition",
     "Step",
     "StepLoss",

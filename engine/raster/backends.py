@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
+from ..arrays import AnyArray
 from ..devices import BACK_ENDS
 from .atlas import Atlas
 from .candidates import Candidates, CandidateScores
@@ -58,6 +59,37 @@ class Operations(Protocol):
     ) -> CandidateScores[Any]:
         """See `smalti.engine.raster.evaluate_candidates`; without candidates the removal errors alone, for less."""
         ...
+
+
+class MemoryInUse(NamedTuple):
+    """Bytes of a GPU's memory that this process's arrays take: now, and at most since the peak was reset."""
+
+    now: int
+    peak: int
+
+
+class GpuOperations(Operations, Protocol):
+    """What the module of a GPU's back end offers besides, for measuring."""
+
+    def upload(self, array: AnyArray) -> Any:
+        """A copy of a NumPy array in the GPU's memory."""
+        ...
+
+    def synchronize(self) -> None:
+        """Wait for the GPU."""
+        ...
+
+    def memory_in_use(self, reset_peak: bool = False) -> MemoryInUse:
+        """What arrays take. `reset_peak`: what they take now is the peak from here on."""
+        ...
+
+
+def gpu_operations(back_end: str) -> GpuOperations:
+    """A GPU's functions. Raises ValueError if there is no back end of this name, or if it is none of a GPU."""
+    found = operations(back_end)
+    if not BACK_ENDS[back_end].is_gpu:
+        raise ValueError(f"the back end {back_end!r} does not compute on a GPU")
+    return cast(GpuOperations, found)
 
 
 def operations(back_end: str) -> Operations:

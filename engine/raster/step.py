@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, SupportsFloat
 
-from ..arrays import AnyArray, Float32Array, Float64Array
+from ..arrays import Float32Array, Float64Array, IntegerArray
 from .loss import StepLoss
 
 PARAMETERS = ("x", "y", "log_scale", "theta", "opacity", "tint")
@@ -53,29 +53,35 @@ class Step:
     penalty: tuple[Float64Array, Float64Array] | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class SpriteArrays:
+    """The sprites that steps change: parameters and moments in place, at the latest by `FusedStep.fetch`.
+
+    Attributes:
+        parameters: by the names in `PARAMETERS`, [N] each, ``tint`` [N, 3].
+        means, squares: Adam's first and second moments, likewise; a name that they lack is frozen.
+        template: [N] index into the atlas.
+        extent: [N, 2] half the width and height of a sprite whose scale is 1, canvas pixels.
+    """
+
+    parameters: Mapping[str, Float64Array]
+    means: Mapping[str, Float64Array]
+    squares: Mapping[str, Float64Array]
+    template: IntegerArray
+    extent: Float64Array
+
+    def __len__(self) -> int:
+        return len(self.template)
+
+
 class FusedStep(Protocol):
     """Whole steps of Adam, from the parameters to the parameters, that never leave the kernels.
 
-    The result is that of the operations one after another, within rounding. Parameters and their first and second
-    moments go by the names in `PARAMETERS`: [N] float64, ``tint`` [N, 3]. A name without moments is frozen.
+    The result is that of the operations one after another, within rounding.
     """
 
-    def bind(
-        self,
-        parameters: Mapping[str, Float64Array],
-        means: Mapping[str, Float64Array],
-        squares: Mapping[str, Float64Array],
-        template: AnyArray,
-        extent: Float64Array,
-    ) -> None:
-        """Set the sprites that steps change. Call it again after every change from outside.
-
-        Args:
-            parameters: changed in place, at the latest by `fetch`.
-            means, squares: Adam's first and second moments; likewise.
-            template: [N] index into the atlas.
-            extent: [N, 2] half the width and height of a sprite whose scale is 1.
-        """
+    def bind(self, sprites: SpriteArrays) -> None:
+        """Set the sprites that steps change. Call it again after every change from outside."""
         ...
 
     def fetch(self) -> None:
