@@ -71,6 +71,7 @@ def random_scene(
     background: bool = True,
     half_size: tuple[float, float] = (0.3, 60.0),
     opaque: float = 0.2,
+    shade: float = 0.0,
 ) -> Scene[AnyArray]:
     """Sprites on and off the canvas, below a pixel and larger than the canvas, some fully opaque, at every angle.
 
@@ -105,6 +106,7 @@ def random_scene(
         mix=mix,
         lod_bias=lod_bias,
         stop=0.0,
+        shade=shade,
     )
 
 

@@ -58,6 +58,7 @@ class FusedStep:
             height,
             width,
             step.mix,
+            step.shade,
             step.lod_bias,
             STOP,
         )

@@ -26,9 +26,9 @@ def picture(array: AnyArray) -> Float32Array:
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def atlas_arrays(atlas: Atlas) -> tuple[UInt64Array, UInt64Array, Int32Array, Int32Array]:
+def atlas_arrays(atlas: Atlas) -> tuple[UInt64Array, UInt64Array, Int32Array, Int32Array, Float32Array]:
     """What the native module reads of an atlas."""
-    return atlas.alpha_quads, atlas.words, atlas.first_level, atlas.levels
+    return atlas.alpha_quads, atlas.words, atlas.first_level, atlas.levels, atlas.means
 
 
 def scene(scene: Scene[AnyArray]) -> _native.Scene:
@@ -42,6 +42,7 @@ def scene(scene: Scene[AnyArray]) -> _native.Scene:
         None if scene.background is None else picture(scene.background),
         *scene.size,
         scene.mix,
+        scene.shade,
         scene.lod_bias,
         scene.stop,
         scene.first_row,

@@ -23,11 +23,12 @@ struct Scene {
     const std::uint64_t* alpha_quads;  // [texels], see fetch_alphas
     const std::uint64_t* texels;       // [texels], see fetch_texels
     const std::int32_t* first_level;   // [templates + 1], into levels
+    const float* means;                // [templates, 3], see Atlas::means
     const Level* levels;
     int width;
     int height;
     const float* background;  // [height, width, 4] premultiplied, or null for transparent
-    float mix;
+    float mix, shade;
     double lod_bias;
     float stop;                                    // a pixel is finished once its transmittance is below this
     const Placement<double>* placement = nullptr;  // [sprites], read where affine is null

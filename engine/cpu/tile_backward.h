@@ -32,7 +32,7 @@ SMALTI_ISA_INLINE void store_sample(float* out, int at, Reals scale, const Sampl
 template <Colour kind, int levels, bool draw>
 void front_to_back_rows(const Scene& scene, const Local& s, unsigned rows, State& state, Row (*colour)[kTile],
                         float* stored) {
-    const float opacity = s.opacity, bitmap_share = bitmap_share_of<kind>(scene), tint_share = 1.0f - bitmap_share;
+    const float opacity = s.opacity, bitmap_share = bitmap_share_of<kind>(scene), tint_share = tint_share_of<kind>(scene);
     const float tint[3] = {tint_share * s.tint[0], tint_share * s.tint[1], tint_share * s.tint[2]};
     for (; rows; rows &= rows - 1, stored += stored_rows(kind) * kTile) {
         const int i = __builtin_ctz(rows);
@@ -65,24 +65,35 @@ void front_to_back_rows(const Scene& scene, const Local& s, unsigned rows, State
 template <Colour kind, int levels>
 void back_to_front_rows(const Scene& scene, const Local& s, unsigned rows, const Row (*grad)[kTile],
                         const float* stored, Row* behind, Sums& to) {
-    const float opacity = s.opacity, bitmap_share = bitmap_share_of<kind>(scene), tint_share = 1.0f - bitmap_share;
+    const float opacity = s.opacity, bitmap_share = bitmap_share_of<kind>(scene), tint_share = tint_share_of<kind>(scene);
     const float tr = tint_share * s.tint[0], tg = tint_share * s.tint[1], tb = tint_share * s.tint[2];
     Reals sum_du = 0.0f, sum_du_row = 0.0f, sum_dv = 0.0f, sum_dv_row = 0.0f, sum_lod = 0.0f, sum_opacity = 0.0f;
     Reals sum_red = 0.0f, sum_green = 0.0f, sum_blue = 0.0f;
     for (; rows; rows &= rows - 1, stored += stored_rows(kind) * kTile) {
         const int i = __builtin_ctz(rows);
         const auto in = [&](int at) { return Reals::load(stored + at * kTile); };
-        const Reals r = Reals::load(grad[0][i].v), g = Reals::load(grad[1][i].v), b = Reals::load(grad[2][i].v);
+        Reals r = Reals::load(grad[0][i].v), g = Reals::load(grad[1][i].v), b = Reals::load(grad[2][i].v);
         const Reals t = in(kTransmittance), back = Reals::load(behind[i].v);
         const auto sample_at = [&](int at) {
             return Sample<Reals>{in(at), in(at + 1), in(at + 2), levels > 1 ? in(at + 3) : Reals(0.0f)};
         };
         const Sample<Reals> q = sample_at(kAlpha);
+        Reals by_alpha = 0.0f;  // what goes to q where colors are cut off
+        if constexpr (kind == Colour::shaded) {
+            const auto limit = [&](Reals& gradient, float shared_tint, int at) {
+                const Reals value = shared_tint * q.value + bitmap_share * in(at);
+                const Limited<Reals> parts = limited_gradient(gradient, value, q.value);
+                gradient = parts.value, by_alpha = by_alpha + parts.alpha;
+            };
+            limit(r, tr, kColours), limit(g, tg, kColours + 4), limit(b, tb, kColours + 8);
+        }
         Sample<Reals> p{0.0f, 0.0f, 0.0f, 0.0f};
         if constexpr (kShowsBitmap<kind>)
             p = weighted_colour(r, sample_at(kColours), g, sample_at(kColours + 4), b, sample_at(kColours + 8));
+        Reals tinted = r * tr + g * tg + b * tb;
+        if constexpr (kind == Colour::shaded) tinted = tinted + by_alpha;
         const PixelGradient<Reals> gradient = backward_pixel<kind, (levels > 1)>(
-            r * tr + g * tg + b * tb, Reals::load(grad[3][i].v), back, t, q, p, opacity, bitmap_share);
+            tinted, Reals::load(grad[3][i].v), back, t, q, p, opacity, bitmap_share);
         (back + gradient.behind).store(behind[i].v);
         const float row = static_cast<float>(i);
         if constexpr (kShowsTint<kind>) {
@@ -137,7 +148,7 @@ void back_to_front(const Scene& scene, const Plan& plan, int tile, const TileAre
     const std::int64_t first = plan.tile_start[tile], last = plan.tile_start[tile + 1];
     // Occluded sprites get zero gradient.
     for (std::int64_t hidden = first; hidden < lowest; ++hidden) gradients[plan.tile_pair[hidden]] = PairGradient{};
-    const float tint_share = 1.0f - bitmap_share_of<kind>(scene);
+    const float tint_share = tint_share_of<kind>(scene);
     for (std::int64_t at = lowest; at < last; ++at) {
         const std::uint32_t pair = plan.tile_pair[at];
         const ProjectedSprite& sprite = plan.sprites[plan.pair_sprite[pair]];

@@ -48,7 +48,7 @@ void commit_current(Evaluation& e) {
 // By how much the squared error grows if a sprite is removed (see candidate.h); it becomes the current one.
 template <Colour kind>
 float removal_error(const Scene& scene, const Local& s, unsigned all_rows, const float* stored, Evaluation& e) {
-    const float opacity = s.opacity, bitmap_share = bitmap_share_of<kind>(scene), tint_share = 1.0f - bitmap_share;
+    const float opacity = s.opacity, bitmap_share = bitmap_share_of<kind>(scene), tint_share = tint_share_of<kind>(scene);
     Reals sum = 0.0f;
     for (unsigned rows = all_rows; rows; rows &= rows - 1, stored += stored_rows(kind) * kTile) {
         const int i = __builtin_ctz(rows);
@@ -59,6 +59,7 @@ float removal_error(const Scene& scene, const Local& s, unsigned all_rows, const
             Reals colour = tint * q;
             if (kShowsBitmap<kind> && channel < 3)
                 colour = colour + bitmap_share * Reals::load(stored + (kColours + 4 * channel) * kTile);
+            if (kind == Colour::shaded && channel < 3) colour = within_alpha(colour, q);
             const Removal<Reals> r = removal(colour, q, Reals::load(e.behind[channel][i].v), t,
                                              Reals::load(e.difference[channel][i].v), opacity);
             sum = sum + r.error;
@@ -79,7 +80,7 @@ void evaluate_candidate(const Scene& scene, const Local& s, unsigned rows, int c
                         const float* transmittance, const Evaluation& e, Coefficients<float>& out) {
     const bool on_top = role == Role::top, at_bottom = role == Role::bottom;
     const Planes& behind = on_top ? e.picture : at_bottom ? e.background : e.behind;
-    const float bitmap_share = bitmap_share_of<kind>(scene), tint_share = 1.0f - bitmap_share;
+    const float bitmap_share = bitmap_share_of<kind>(scene), tint_share = tint_share_of<kind>(scene);
     const Reals all = choose(ascending() < static_cast<float>(columns), Reals(1.0f), 0.0f);
     Coefficients<Reals> sums{};
     for (; rows; rows &= rows - 1) {
@@ -94,6 +95,10 @@ void evaluate_candidate(const Scene& scene, const Local& s, unsigned rows, int c
             q = footprint.scale * samples.channel[3].value;
             for (int channel = 0; channel < 3; ++channel)
                 p[channel] = bitmap_share * footprint.scale * samples.channel[channel].value;
+            // A candidate's tint is not known yet, so what it is moved by is all that stands there.
+            if constexpr (kind == Colour::shaded)
+                for (int channel = 0; channel < 3; ++channel)
+                    p[channel] = p[channel] + tint_share * s.tint[channel] * q;
         } else {
             q = footprint.scale * sample_alpha(scene, s, footprint).value;
         }

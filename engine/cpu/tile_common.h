@@ -172,7 +172,14 @@ SMALTI_ISA_INLINE void reset(State& state, const TileArea& area) {
 // The weight of the bitmap's own colors, a constant where it can be one.
 template <Colour kind>
 SMALTI_ISA_INLINE float bitmap_share_of(const Scene& scene) {
+    if constexpr (kind == Colour::shaded) return scene.mix + (1.0f - scene.mix) * scene.shade;
     return kind == Colour::tint ? 0.0f : kind == Colour::bitmap ? 1.0f : scene.mix;
+}
+
+// And of the tint.
+template <Colour kind>
+SMALTI_ISA_INLINE float tint_share_of(const Scene& scene) {
+    return 1.0f - (kind == Colour::shaded ? scene.mix : bitmap_share_of<kind>(scene));
 }
 
 template <Colour kind>
@@ -180,8 +187,9 @@ using Constant = std::integral_constant<Colour, kind>;
 
 template <class Body>
 SMALTI_ISA_INLINE auto by_colour(const Scene& scene, const Body& body) {
-    if (!(scene.mix > 0.0f)) return body(Constant<Colour::tint>{});
-    return scene.mix < 1.0f ? body(Constant<Colour::mixed>{}) : body(Constant<Colour::bitmap>{});
+    if (!(scene.mix < 1.0f)) return body(Constant<Colour::bitmap>{});
+    if (scene.shade > 0.0f) return body(Constant<Colour::shaded>{});
+    return scene.mix > 0.0f ? body(Constant<Colour::mixed>{}) : body(Constant<Colour::tint>{});
 }
 
 SMALTI_ISA_INLINE void add(float* to, Reals value) { (Reals::load(to) + value).store(to); }

@@ -10,7 +10,7 @@ namespace {
 
 template <Colour kind, int levels>
 void forward_rows(const Scene& scene, const Local& s, unsigned rows, State& state, Row (*colour)[kTile]) {
-    const float opacity = s.opacity, bitmap_share = bitmap_share_of<kind>(scene), tint_share = 1.0f - bitmap_share;
+    const float opacity = s.opacity, bitmap_share = bitmap_share_of<kind>(scene), tint_share = tint_share_of<kind>(scene);
     const float tint[3] = {tint_share * s.tint[0], tint_share * s.tint[1], tint_share * s.tint[2]};
     for (; rows; rows &= rows - 1) {
         const int i = __builtin_ctz(rows);

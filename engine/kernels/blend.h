@@ -8,6 +8,10 @@
 // where `behind` is the color behind the sprite weighted by g, accumulated back to front. It is built by adding, not
 // by dividing transmittances, so that an opaque sprite gets a gradient from what it hides.
 //
+// A shaded sprite shows its tint with the bitmap's light and shade: the tint is moved by the bitmap's mean color, m is
+// the share of both together, and the sum is kept from 0 to q (see docs/forward-model.md). Where it is cut off at q, a
+// channel's gradient goes to q; where it is cut off at 0, nowhere.
+//
 // R is float or a vector of floats; numbers of the sprite itself are float.
 #pragma once
 
@@ -15,19 +19,39 @@
 
 namespace smalti {
 
-// What a sprite shows: its tint, its bitmap's colors, or some of each.
-enum class Colour { tint, mixed, bitmap };
+// What a sprite shows: its tint, its bitmap's colors, some of each, or its tint with the bitmap's shade.
+enum class Colour { tint, mixed, bitmap, shaded };
 
 template <Colour kind>
 constexpr bool kShowsTint = kind != Colour::bitmap;
 template <Colour kind>
 constexpr bool kShowsBitmap = kind != Colour::tint;
 
+// A channel of a shaded sprite, from 0 to `most`. `value` may be on either side of that.
+template <class R>
+SMALTI_INLINE R within_alpha(R value, R most) {
+    const R zero(0.0f);
+    return choose(value < zero, zero, choose(most < value, most, value));
+}
+
+// The gradient by a channel of a shaded sprite, divided into that by its unlimited value and that by alpha.
+template <class R>
+struct Limited {
+    R value, alpha;
+};
+
+template <class R>
+SMALTI_INLINE Limited<R> limited_gradient(R gradient, R value, R most) {
+    const R zero(0.0f), high = choose(most < value, gradient, zero);
+    return {choose(value < zero, zero, gradient - high), high};
+}
+
 // A sprite's contribution to one channel: its tint times `weight` = o q T, its bitmap's color times `through` = o T.
 template <Colour kind, class R>
 SMALTI_INLINE R contribution(R weight, float shared_tint, R through, float bitmap_share, R bitmap) {
     if constexpr (!kShowsBitmap<kind>) return weight * shared_tint;
     if constexpr (!kShowsTint<kind>) return through * bitmap;
+    if constexpr (kind == Colour::shaded) return within_alpha(weight * shared_tint + bitmap_share * through * bitmap, weight);
     return weight * shared_tint + bitmap_share * through * bitmap;
 }
 

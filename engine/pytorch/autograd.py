@@ -28,13 +28,14 @@ def composite(
     lod_bias: float = 0.0,
     stop: float = STOP,
     back_end: str | None = None,
+    shade: float = 0.0,
 ) -> Tensor:
     """`draw` with the fields of a `smalti.engine.raster.Scene` as arguments. Raises ValueError as both.
 
     Args:
         back_end: None takes ``"cuda"`` for tensors on a GPU, and ``"cpu"`` for others.
     """
-    scene = Scene(affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop)
+    scene = Scene(affine, opacity, tint, template, atlas, size, background, mix, lod_bias, stop, shade=shade)
     return draw(scene, back_end or ("cuda" if affine.is_cuda else "cpu"))
 
 

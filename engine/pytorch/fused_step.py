@@ -42,7 +42,16 @@ class FusedStep:
         height, width, _ = step.goal.shape
         goal, background = _over_background(step)
         scene = Scene(
-            affine, opacity, tint, self._template, self._atlas, (height, width), background, step.mix, step.lod_bias
+            affine,
+            opacity,
+            tint,
+            self._template,
+            self._atlas,
+            (height, width),
+            background,
+            step.mix,
+            step.lod_bias,
+            shade=step.shade,
         )
         image = composite_tensors(scene)
         if step.encoded:

@@ -27,10 +27,14 @@ def _sample(texels: Tensor, level: Tensor, u: Tensor, v: Tensor) -> Tensor:
     return top * (1 - fy) + bottom * fy
 
 
-def composite_tensors(scene: Scene[Tensor]) -> Tensor:
-    """[height, width, 4] in the type of `affine`. Memory grows as sprites x pixels."""
+def composite_tensors(scene: Scene[Tensor], unlimited: int | None = None) -> Tensor:
+    """[height, width, 4] in the type of `affine`. Memory grows as sprites x pixels.
+
+    The colors of the sprite `unlimited` are not kept within its alpha where it is shaded, as those of a candidate.
+    """
     affine, opacity, tint, template, atlas = scene.affine, scene.opacity, scene.tint, scene.template, scene.atlas
-    background, mix, lod_bias, stop = scene.background, scene.mix, scene.lod_bias, scene.stop
+    background, lod_bias, stop = scene.background, scene.lod_bias, scene.stop
+    mix, shade = scene.mix, scene.shade if scene.mix < 1 else 0.0
     height, width = scene.size
     kind = affine.dtype
     n = len(affine)
@@ -66,7 +70,13 @@ def composite_tensors(scene: Scene[Tensor]) -> Tensor:
     q = t[..., 3]
     o = opacity.to(kind).reshape(n, 1, 1)
     alpha = o * q
-    colour = o.unsqueeze(-1) * ((1 - mix) * tint.to(kind).reshape(n, 1, 1, 3) * q.unsqueeze(-1) + mix * t[..., :3])
+    means = torch.from_numpy(atlas.means).to(kind)[template].reshape(n, 1, 1, 3)
+    shaded = tint.to(kind).reshape(n, 1, 1, 3) * q.unsqueeze(-1) + shade * (t[..., :3] - means * q.unsqueeze(-1))
+    shown = (1 - mix) * shaded + mix * t[..., :3]
+    if shade:
+        free = (torch.arange(n) == (-1 if unlimited is None else unlimited)).reshape(n, 1, 1, 1)
+        shown = torch.where(free, shown, torch.minimum(shown.clamp(min=0), q.unsqueeze(-1)))
+    colour = o.unsqueeze(-1) * shown
 
     image = torch.zeros(height, width, 4, dtype=kind)
     above = torch.ones(height, width, dtype=kind)

@@ -75,6 +75,7 @@ def _tensors(scene: Scene[AnyArray]) -> Scene[Tensor]:
         scene.mix,
         scene.lod_bias,
         scene.stop,
+        shade=scene.shade,
     )
 
 
@@ -94,8 +95,10 @@ def _gradients(value: Tensor, scene: Scene[Tensor], weight: Tensor | None = None
     return Gradients(*(grad.numpy() for grad in torch.autograd.grad(value, leaves, weight)))
 
 
-def _image_loss(scene: Scene[Tensor], goal: Tensor, absolute: bool, encoded: bool) -> Tensor:
-    image = _composite(scene)
+def _image_loss(
+    scene: Scene[Tensor], goal: Tensor, absolute: bool, encoded: bool, unlimited: int | None = None
+) -> Tensor:
+    image = _composite(scene, unlimited)
     if encoded:
         image = encoded_picture(image)
     difference = image - goal.to(image.dtype)
@@ -122,10 +125,11 @@ def _coefficients(scene: Scene[Tensor], goal: Tensor, candidates: Candidates[Any
     without = replace(scene, opacity=opacity)
     before = _image_loss(without, goal, False, False)
     black = scene.tint.new_zeros(3)
+    at = _place_of(without, candidates, j)
 
     def change(opacity: float, premultiplied: Tensor) -> Tensor:
         tint = premultiplied / opacity if opacity else premultiplied
-        return _image_loss(_inserted(without, candidates, j, opacity, tint), goal, False, False) - before
+        return _image_loss(_inserted(without, candidates, j, at, opacity, tint), goal, False, False, at) - before
 
     # A tint above 1 is no color, but the formula does not mind.
     half, whole = change(0.5, black), change(1.0, black)
@@ -142,15 +146,19 @@ def _coefficients(scene: Scene[Tensor], goal: Tensor, candidates: Candidates[Any
     return torch.stack([squares, *cross, own, *tint, match])
 
 
-def _inserted(
-    without: Scene[Tensor], candidates: Candidates[AnyArray], j: int, opacity: float, tint: Tensor
-) -> Scene[Tensor]:
-    """The scene with candidate j of this opacity and tint; `without` has what it replaces at opacity 0."""
-    at = {
+def _place_of(without: Scene[Tensor], candidates: Candidates[AnyArray], j: int) -> int:
+    """Where in the stack candidate j is inserted."""
+    return {
         StackPosition.IN_PLACE: int(candidates.replaces[j]) + 1,
         StackPosition.TOP: len(without),
         StackPosition.BOTTOM: 0,
     }[StackPosition(candidates.position[j])]
+
+
+def _inserted(
+    without: Scene[Tensor], candidates: Candidates[AnyArray], j: int, at: int, opacity: float, tint: Tensor
+) -> Scene[Tensor]:
+    """The scene with candidate j of this opacity and tint; `without` has what it replaces at opacity 0."""
 
     def inserted(values: Tensor, value: Tensor) -> Tensor:
         return torch.cat([values[:at], value.to(values.dtype), values[at:]])

@@ -57,7 +57,8 @@ class CandidateScores(Generic[ArrayT]):
     """Exact changes of the error, that of `image_loss` (mse, not encoded).
 
     The error with candidate j of opacity o and tint t, minus that without it and without the sprite it replaces, is
-    with s = o t: squares (s . s) + 2 o (cross . s) + own o^2 - 2 (tint . s) - 2 match o.
+    with s = o t: squares (s . s) + 2 o (cross . s) + own o^2 - 2 (tint . s) - 2 match o. Where sprites are shaded, a
+    candidate's colors are taken as they are, beyond black and white too.
 
     Attributes:
         removal_errors: [N] by how much the error grows without each sprite, see `smalti.engine.raster.removal_errors`.

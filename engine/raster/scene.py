@@ -49,6 +49,7 @@ class Scene(Generic[ArrayT]):
         size: (height, width) of the canvas in pixels.
         background: [height, width, 4] float, premultiplied, in the blend space; None is transparent.
         mix: 0 shows templates in their tint, 1 in their own colors.
+        shade: 0 shows a tint flat, 1 with all of the template's light and shade: how its colors differ from their mean.
         lod_bias: added to the level of detail; above 0 it blurs every template (soft rasterisation).
         stop: transmittance below which a pixel ignores all sprites further down; 0 for never.
         first_row: where the canvas is a strip of a larger one, how many rows of that lie above, a multiple of
@@ -70,6 +71,7 @@ class Scene(Generic[ArrayT]):
     lod_bias: float = 0.0
     stop: float = STOP
     first_row: int = 0
+    shade: float = 0.0
 
     def __post_init__(self) -> None:
         n = len(self.affine)

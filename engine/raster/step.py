@@ -27,7 +27,7 @@ class Step:
         noise_key: lays sprites and goal on the noise of this key (see `smalti.engine.fitting.objective.noise`) instead
             of a background.
         pixel: width and height of a drawn pixel in canvas pixels.
-        encoded, mix, lod_bias: see `smalti.engine.raster.image_loss` and `Scene`.
+        encoded, mix, shade, lod_bias: see `smalti.engine.raster.image_loss` and `Scene`.
         alpha_max: opacity of a sprite whose logit is infinite.
         bounds: least and largest log scale, largest logit, the canvas's width and height, and the least logit of an
             opacity.
@@ -49,6 +49,7 @@ class Step:
     alpha_max: float
     bounds: tuple[float, float, float, float, float, float]
     loss: StepLoss | None = None
+    shade: float = 0.0
     scale_in_pixels: bool = False
     penalty: tuple[Float64Array, Float64Array] | None = None
 

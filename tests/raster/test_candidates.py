@@ -21,9 +21,9 @@ from smalti.engine.raster import (
 MIXES = (0.0, 0.5, 1.0)
 
 
-@pytest.mark.parametrize("mix", MIXES)
-def test_removal_error_is_what_the_loss_gains_without_the_sprite(mix: float) -> None:
-    scene = random_scene(41, n=12, size=(21, 35), mix=mix, half_size=(2, 20))
+@pytest.mark.parametrize(("mix", "shade"), [*((mix, 0.0) for mix in MIXES), (0.0, 1.0), (0.3, 0.6)])
+def test_removal_error_is_what_the_loss_gains_without_the_sprite(mix: float, shade: float) -> None:
+    scene = random_scene(41, n=12, size=(21, 35), mix=mix, half_size=(2, 20), shade=shade)
     goal = random_goal(21, 35)
     found, true = (removal_errors(scene, goal, back_end) for back_end in ("cpu", "reference"))
     assert (true < 0).any()
@@ -31,9 +31,12 @@ def test_removal_error_is_what_the_loss_gains_without_the_sprite(mix: float) -> 
     assert abs(found - true).max() < 1e-5 * abs(true).max() + 1e-8
 
 
-@pytest.mark.parametrize(("mix", "background"), [(0.0, True), (0.5, True), (0.5, False), (1.0, False)])
-def test_candidates_are_evaluated_as_if_each_was_drawn(mix: float, background: bool) -> None:
-    scene = random_scene(43, n=8, size=(21, 35), mix=mix, half_size=(2, 20), background=background)
+@pytest.mark.parametrize(
+    ("mix", "shade", "background"),
+    [(0.0, 0.0, True), (0.5, 0.0, True), (0.5, 0.0, False), (1.0, 0.0, False), (0.0, 1.0, True), (0.3, 0.6, False)],
+)
+def test_candidates_are_evaluated_as_if_each_was_drawn(mix: float, shade: float, background: bool) -> None:
+    scene = random_scene(43, n=8, size=(21, 35), mix=mix, half_size=(2, 20), background=background, shade=shade)
     goal = random_goal(21, 35)
     candidates = random_candidates(44, scene, 10)  # the reference draws eleven pictures for each
     found, true = (evaluate_candidates(scene, goal, candidates, back_end) for back_end in ("cpu", "reference"))

@@ -49,10 +49,13 @@ def central_difference(scene: Scene[AnyArray], name: str, step: float = 1e-6) ->
     return out.reshape(values.shape)
 
 
-@pytest.mark.parametrize(("mix", "lod_bias"), [(0.0, 0.0), (0.5, 2.0), (1.0, 0.0), (1.0, 2.0)])
-def test_reference_gradients_are_those_of_central_differences(mix: float, lod_bias: float) -> None:
+@pytest.mark.parametrize(
+    ("mix", "shade", "lod_bias"),
+    [(0.0, 0.0, 0.0), (0.5, 0.0, 2.0), (1.0, 0.0, 0.0), (1.0, 0.0, 2.0), (0.0, 1.0, 0.0), (0.3, 0.6, 2.0)],
+)
+def test_reference_gradients_are_those_of_central_differences(mix: float, shade: float, lod_bias: float) -> None:
     # 1e-7 of a pixel: small enough that no pixel crosses a texel's border, where the slope jumps.
-    scene = random_scene(11, n=8, size=(9, 12), mix=mix, lod_bias=lod_bias, half_size=(1.0, 20.0))
+    scene = random_scene(11, n=8, size=(9, 12), mix=mix, lod_bias=lod_bias, half_size=(1.0, 20.0), shade=shade)
     _, grads = with_gradients(scene, "reference")
     for name, found in zip(("affine", "opacity", "tint"), grads):
         true = central_difference(scene, name)
@@ -67,6 +70,9 @@ SCENES: dict[str, tuple[Callable[..., Scene[AnyArray]], dict[str, Any]]] = {
         f"mixed bag, mix {m}, bias {b}": (random_scene, {"seed": 1, "mix": m, "lod_bias": b})
         for m, b in ((0.0, 0.0), (0.0, 2.0), (0.5, 2.0), (1.0, 0.0))
     },
+    "shaded": (random_scene, {"seed": 1, "shade": 1.0, "lod_bias": 1.0}),
+    "shaded and mixed": (random_scene, {"seed": 9, "mix": 0.3, "shade": 0.6, "background": False}),
+    "shade of what keeps its colors": (random_scene, {"seed": 1, "mix": 1.0, "shade": 0.6}),
     "300 deep": (stacked_scene, {"seed": 2, "mix": 0.5}),
     "below a pixel": (random_scene, {"seed": 3, "n": 80, "half_size": (0.05, 0.8), "lod_bias": 1.0}),
     "larger than the canvas": (random_scene, {"seed": 4, "half_size": (80, 4000), "mix": 0.5}),
@@ -205,12 +211,13 @@ def test_scenes_hold_what_they_promise() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "mix", "background", "as_seen"), pairwise(["mse", "l1"], MIXES, [True, False], [False, True])
+    ("kind", "mix", "shade", "background", "as_seen"),
+    pairwise(["mse", "l1"], MIXES, [0.0, 0.7], [True, False], [False, True]),
 )
 def test_fused_loss_equals_the_loss_of_the_picture(
-    kind: Literal["mse", "l1"], mix: float, background: bool, as_seen: bool
+    kind: Literal["mse", "l1"], mix: float, shade: float, background: bool, as_seen: bool
 ) -> None:
-    scene = random_scene(31, n=30, size=(25, 41), mix=mix, background=background, half_size=(2, 30))
+    scene = random_scene(31, n=30, size=(25, 41), mix=mix, background=background, half_size=(2, 30), shade=shade)
     goal = random_goal(25, 41)
     loss, found = image_loss(scene, goal, "cpu", kind=kind, encoded=as_seen)
     true_loss, true = image_loss(scene, goal, "reference", kind=kind, encoded=as_seen)
