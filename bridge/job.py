@@ -27,7 +27,7 @@ from .choices import (
     TextSplit,
 )
 from .errors import named
-from .loss import TERMS, needs_weights_file, parse_loss
+from .loss import TERMS
 from .region import MAX_COUNT, RegionSpec, needs_bitmaps
 from .schema import read_json, write_json
 from .settings import (
@@ -36,7 +36,6 @@ from .settings import (
     check_ranges,
     gray_picture,
     paths_of,
-    require,
     row,
     setting,
     settings_of,
@@ -44,6 +43,7 @@ from .settings import (
     sprite_size,
     with_paths,
 )
+from .together import check_together
 
 __all__ = (
     "FORMAT", "MAX_COUNT", "MAX_SIZE", "MAX_STEPS", "VERSION", "BlendSpace", "Device", "JobSpec", "Mask", "Preset",
@@ -274,7 +274,7 @@ class JobSpec:
         check_ranges(self)
         for number, region in enumerate(self.regions, 1):
             check_ranges(region, number)
-        _check_together(self)
+        check_together(self)
         return self
 
     @property
@@ -308,54 +308,6 @@ def setting_at(key: str) -> Setting:
     """The setting with a key as in `bridge.errors.named`: ``"min_size"``, or ``"regions.min_size"`` of a region."""
     region, _, name = key.rpartition(".")
     return settings_of(RegionSpec if region else JobSpec)[name]
-
-
-def _check_together(job: JobSpec) -> None:
-    """The rules between settings, each of which is good by itself. Raises SmaltiError, code ``"bad_setting"``."""
-    require(
-        job,
-        job.primitives is not None or job.text is not None or not job.needs_bitmaps,
-        "primitives",
-        f"{BITMAPS} where no text is given",
-    )
-    require(job, job.font is None or job.text is not None, "font", "left out where no text is given")
-    require(job, job.count >= 1 or bool(job.regions), "count", "at least 1 where there are no regions")
-    together = job.count + sum(region.count for region in job.regions)
-    require(job, together <= MAX_COUNT, "count", f"at most {MAX_COUNT:,} together with those of the regions")
-    allowed = not job.regions or PRESETS[job.preset].regions
-    require(job, allowed, "regions", f"left out with the preset {job.preset}")
-    _check_sizes(job)
-    for number, region in enumerate(job.regions, 1):
-        _check_sizes(region, number)
-    require(
-        job,
-        job.palette is None or job.colour_mix < 1,
-        "palette",
-        f"left out with {named('colour_mix')} 1, where bitmaps keep their own colors",
-    )
-    require(
-        job,
-        not job.lock_rotation or job.rotation_steps in (None, 1),
-        "rotation_steps",
-        f"left out with {named('lock_rotation')}, which keeps every bitmap upright",
-    )
-    require(
-        job,
-        job.min_visibility <= 0.9 * job.alpha_max,
-        "min_visibility",
-        f"at most 0.9 times {named('alpha_max')} ({job.alpha_max:g})",
-    )
-    weights, needed = job.loss_weights_file, needs_weights_file(parse_loss(job.loss))
-    rule = settings_of(JobSpec)["loss_weights_file"].rule
-    require(job, weights is not None or not needed, "loss_weights_file", rule)
-    require(job, weights is None or needed, "loss_weights_file", f"left out where no term of {named('loss')} needs it")
-
-
-def _check_sizes(settings: JobSpec | RegionSpec, region: int | None = None) -> None:
-    smallest, largest = settings.min_size, settings.max_size
-    good = smallest is None or largest is None or smallest <= largest
-    other = named("max_size" if region is None else "regions.max_size")
-    require(settings, good, "min_size", f"at most {other} ({largest})", region)
 
 
 def read_job(path: Path) -> JobSpec:

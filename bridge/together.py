@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules between a job's settings, each of which is good by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .choices import PRESETS
+from .errors import named
+from .loss import needs_weights_file, parse_loss
+from .region import MAX_COUNT
+from .settings import BITMAPS, require, settings_of
+
+
+def check_together(job: Any) -> None:
+    """Check the rules between the settings of a `bridge.job.JobSpec`, each of which is good by itself.
+
+    Raises:
+        SmaltiError: code ``"bad_setting"``, naming the first that breaks one.
+    """
+    require(
+        job,
+        job.primitives is not None or job.text is not None or not job.needs_bitmaps,
+        "primitives",
+        f"{BITMAPS} where no text is given",
+    )
+    require(job, job.font is None or job.text is not None, "font", "left out where no text is given")
+    require(job, job.count >= 1 or bool(job.regions), "count", "at least 1 where there are no regions")
+    together = job.count + sum(region.count for region in job.regions)
+    require(job, together <= MAX_COUNT, "count", f"at most {MAX_COUNT:,} together with those of the regions")
+    allowed = not job.regions or PRESETS[job.preset].regions
+    require(job, allowed, "regions", f"left out with the preset {job.preset}")
+    _check_sizes(job)
+    for number, region in enumerate(job.regions, 1):
+        _check_sizes(region, number)
+    require(
+        job,
+        job.palette is None or job.colour_mix < 1,
+        "palette",
+        f"left out with {named('colour_mix')} 1, where bitmaps keep their own colors",
+    )
+    require(
+        job,
+        not job.lock_rotation or job.rotation_steps in (None, 1),
+        "rotation_steps",
+        f"left out with {named('lock_rotation')}, which keeps every bitmap upright",
+    )
+    require(
+        job,
+        job.min_visibility <= 0.9 * job.alpha_max,
+        "min_visibility",
+        f"at most 0.9 times {named('alpha_max')} ({job.alpha_max:g})",
+    )
+    weights, needed = job.loss_weights_file, needs_weights_file(parse_loss(job.loss))
+    rule = settings_of(type(job))["loss_weights_file"].rule
+    require(job, weights is not None or not needed, "loss_weights_file", rule)
+    require(job, weights is None or needed, "loss_weights_file", f"left out where no term of {named('loss')} needs it")
+
+
+def _check_sizes(settings: Any, region: int | None = None) -> None:
+    smallest, largest = settings.min_size, settings.max_size
+    good = smallest is None or largest is None or smallest <= largest
+    other = named("max_size" if region is None else "regions.max_size")
+    require(settings, good, "min_size", f"at most {other} ({largest})", region)
