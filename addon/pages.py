@@ -52,7 +52,7 @@ _PAGES: dict[str, tuple[Column, ...]] = {
         ),
         Column(
             (
-                *("count", "size", "preset", "colour_mix", "background"),
+                *("count", "size", "preset", "colour_mix", "shade", "background"),
                 Item("background_colour", lambda settings: settings.background == 'COLOUR'),
                 Item("background_image", lambda settings: settings.background == 'IMAGE'),
                 "seed",
@@ -64,7 +64,7 @@ _PAGES: dict[str, tuple[Column, ...]] = {
         Column(("steps", "loss", "blend_space", "mask", "device")),
         Column(("lock_rotation", "lock_scale"), heading="Lock"),
         Column(("min_size", "max_size"), align=True),
-        Column(("alpha_max", "target_mask", "weight_map", "detail_weight")),
+        Column(("alpha_max", "alpha_min", "target_mask", "weight_map", "detail_weight")),
         Column(("frame_rate", "frame_steps"), align=True),
     ),
     "limits": (

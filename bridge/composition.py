@@ -45,12 +45,20 @@ COLUMNS = ("template", *PER_FRAME)
 
 @dataclass(frozen=True)
 class TemplateFile:
-    """One bitmap: its name, its file relative to the job folder (PNG, straight alpha, sRGB), its size in pixels."""
+    """One bitmap.
+
+    Attributes:
+        name: what the artist calls it.
+        file: relative to the job folder (PNG, straight alpha, sRGB).
+        width, height: pixels.
+        luma: the mean luma of its colors in the blend space, weighted by alpha; given where `Header.shade` is not 0.
+    """
 
     name: str
     file: str
     width: int
     height: int
+    luma: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,7 @@ class Header:
         frame_rate: frames per second (meaningful where frames > 1).
         templates: the bitmaps, in the order of the array ``template``.
         engine_version: version of Smalti that wrote the file.
+        shade: 0 flat tints .. 1 tints with all of the bitmap's light and shade (see docs/forward-model.md).
     """
 
     width: int
@@ -78,6 +87,7 @@ class Header:
     frame_rate: float
     templates: tuple[TemplateFile, ...]
     engine_version: str
+    shade: float = 0.0
 
 
 def read_header(folder: Path) -> Header:
@@ -98,6 +108,8 @@ def read_header(folder: Path) -> Header:
         "width": header.width <= MAX_SIZE,
         "height": header.height <= MAX_SIZE,
         "colour_mix": 0 <= header.colour_mix <= 1,
+        "shade": 0 <= header.shade <= 1,
+        "templates": not header.shade or all(template.luma is not None for template in header.templates),
         "background": not header.background.startswith("#") or bool(re.fullmatch("#[0-9a-fA-F]{6}", header.background)),
         "frame_rate": header.frame_rate > 0,
     }

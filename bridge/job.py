@@ -140,6 +140,11 @@ class JobSpec:
         flag="--mix",
     )
     """Between them, tint and own colors are mixed."""
+    shade: float = share(
+        "Shade", "How much of a bitmap's own light and shade is laid over its tint; 0 is flat", page="main"
+    )
+    """A sprite's color is its tint, plus this share of how the bitmap's luma differs from its mean. Where bitmaps keep
+    their own colors altogether, it changes nothing."""
     lock_rotation: bool = setting(False, "Lock Rotation", "Keep every bitmap upright")
     lock_scale: bool = setting(False, "Lock Scale", "Keep every sprite at the size that it starts with")
     min_size: float | None = sprite_size(
@@ -149,6 +154,8 @@ class JobSpec:
         "Largest Sprite", "Largest longer side of a sprite on the canvas", "from the canvas"
     )
     alpha_max: float = setting(1.0, "Opacity Max", "No sprite becomes more opaque than this", above=0, high=1)
+    alpha_min: float = share("Opacity Min", "No sprite becomes less opaque than this; bitmaps keep their soft edges")
+    """At most `alpha_max`. Sprites that only harm are dropped, and the report says how many."""
     background: str = setting(
         "auto",
         "Background",
@@ -209,6 +216,8 @@ class JobSpec:
     even_coverage: float = share(
         "Even Layers", "How much the fit cares for as many layers here as there", page="limits"
     )
+    cover: float = share("Cover", "How much the fit cares that no bare ground shows between sprites", page="limits")
+    """Where the target is. A transparent background never shows: there it changes nothing."""
     text: str | None = setting(
         None,
         "Text",

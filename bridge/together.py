@@ -45,6 +45,7 @@ def check_together(job: Any) -> None:
         "rotation_steps",
         f"left out with {named('lock_rotation')}, which keeps every bitmap upright",
     )
+    require(job, job.alpha_min <= job.alpha_max, "alpha_min", f"at most {named('alpha_max')} ({job.alpha_max:g})")
     require(
         job,
         job.min_visibility <= 0.9 * job.alpha_max,

@@ -12,6 +12,10 @@ from smalti.bridge.job import BlendSpace
 
 from .arrays import Float32Array, FloatArray
 
+LUMA = (0.2126, 0.7152, 0.0722)
+"""Weights of red, green and blue in luma (Rec. 709): in linear light it is luminance. `kRedLuma` and others in
+engine/kernels/blend.h."""
+
 
 def linear_from_srgb(encoded: FloatArray) -> Float32Array:
     """Linear light of sRGB-encoded values, 0 to 1, any shape."""

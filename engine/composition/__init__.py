@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, overload
 
@@ -31,6 +32,7 @@ from ..files.images import premultiply, read_image, write_png
 from ..files.resampling import resized_rows
 from ..files.strips import Strips
 from ..raster import Atlas, build_atlas
+from ..raster.atlas import mean_luma
 from ..sprites import Sprites
 from ..templates import Template, read_template, save_templates
 
@@ -82,6 +84,13 @@ class AtlasCache:
             found = build_atlas(TemplateBitmaps(self.templates, self.space), largest)
         self._kept[largest] = found
         return found
+
+    @cached_property
+    def luma(self) -> list[float]:
+        """The mean luma of each template (see `smalti.engine.raster.Atlas`)."""
+        bitmaps = TemplateBitmaps(self.templates, self.space)
+        kept = next((atlas.luma.tolist() for atlas in self._kept.values()), None)
+        return [mean_luma(bitmap) for bitmap in bitmaps] if kept is None else kept
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,6 +42,7 @@ def scene_of(composition: Composition, frame: int, zoom: float, size: tuple[int,
         composition.atlas(texels_for(longest)),
         size,
         mix=composition.header.colour_mix,
+        shade=composition.header.shade,
     )
 
 

@@ -34,7 +34,7 @@ using Entries = Array<const std::int32_t, nb::shape<-1, 2>>;
 using Indices = Array<const std::int32_t, nb::shape<-1>>;
 using Texels = Array<const std::uint64_t, nb::shape<-1>>;
 using Levels = Array<const std::int32_t, nb::shape<-1, 3>>;
-using Means = Array<const float, nb::shape<-1, 3>>;
+using Lumas = Array<const float, nb::shape<-1>>;
 
 template <class T>
 using Planes = Array<T, nb::shape<3, -1, -1>>;
@@ -61,13 +61,13 @@ struct OwnedScene {
     Texels alpha_quads, texels;
     Indices first_level;
     Levels levels;
-    Means means;
+    Lumas luma;
     std::optional<ConstImage> background;
     smalti::Scene view;
 
     OwnedScene(std::optional<ConstAffine> affine_, std::optional<ConstNumbers> opacity_,
                std::optional<ConstColours> tint_, Indices templates_, Texels alpha_quads_, Texels texels_,
-               Indices first_level_, Levels levels_, Means means_, std::optional<ConstImage> background_, int height,
+               Indices first_level_, Levels levels_, Lumas luma_, std::optional<ConstImage> background_, int height,
                int width, double mix, double shade, double lod_bias, double stop, int first_row)
         : affine(affine_),
           opacity(opacity_),
@@ -77,7 +77,7 @@ struct OwnedScene {
           texels(texels_),
           first_level(first_level_),
           levels(levels_),
-          means(means_),
+          luma(luma_),
           background(background_),
           view{} {
         check(height, width, first_row);
@@ -86,7 +86,7 @@ struct OwnedScene {
         view.templates = templates.data(), view.alpha_quads = alpha_quads.data(), view.texels = texels.data();
         view.first_level = first_level.data();
         view.levels = reinterpret_cast<const smalti::Level*>(levels.data());
-        view.means = means.data(), view.shade = static_cast<float>(shade);
+        view.luma = luma.data(), view.shade = static_cast<float>(shade);
         view.height = height, view.width = width, view.first_row = first_row;
         view.mix = static_cast<float>(mix), view.lod_bias = lod_bias, view.stop = static_cast<float>(stop);
         require(!background || has_size(*background, view), "the background must have the image's size");
@@ -109,7 +109,7 @@ struct OwnedScene {
         require(!affine || (affine->shape(0) == n && opacity->shape(0) == n && tint->shape(0) == n),
                 "affine, opacity, tint and template must have one entry for each sprite");
         require(alpha_quads.shape(0) == texels.shape(0), "alpha_quads and texels must have one entry for each texel");
-        require(means.shape(0) == count, "one mean color for each template");
+        require(luma.shape(0) == count, "one luma for each template");
         require(height > 0 && width > 0, "the image is empty");
         require(first_row >= 0 && first_row % smalti::kTile == 0, "strips begin at a row of tiles");
         for (std::size_t k = 0; k < n; ++k)
@@ -318,12 +318,11 @@ void bind_picture_loss(nb::module_& m, const char* workspace) {
 void bind_operations(nb::module_& m) {
     nb::class_<OwnedScene>(m, "Scene", "Sprites, their templates, and a canvas with its background.")
         .def(nb::init<std::optional<ConstAffine>, std::optional<ConstNumbers>, std::optional<ConstColours>, Indices,
-                      Texels, Texels, Indices, Levels, Means, std::optional<ConstImage>, int, int, double, double,
+                      Texels, Texels, Indices, Levels, Lumas, std::optional<ConstImage>, int, int, double, double,
                       double, double, int>(),
              "affine"_a.none(), "opacity"_a.none(), "tint"_a.none(), "templates"_a, "alpha_quads"_a, "texels"_a,
-             "first_level"_a, "levels"_a, "means"_a, "background"_a.none(), "height"_a, "width"_a, "mix"_a, "shade"_a,
-             "lod_bias"_a, "stop"_a,
-             "first_row"_a = 0)
+             "first_level"_a, "levels"_a, "luma"_a, "background"_a.none(), "height"_a, "width"_a, "mix"_a, "shade"_a,
+             "lod_bias"_a, "stop"_a, "first_row"_a = 0)
         .def_prop_ro("sprites", [](const OwnedScene& s) { return s.view.sprites; });
     nb::class_<smalti::Plan>(m, "Plan", "Which sprites touch which tiles: what `backward` needs of the forward pass.");
     m.def("forward", &forward, "scene"_a, "image"_a, "threads"_a);

@@ -28,7 +28,7 @@ def picture(array: AnyArray) -> Float32Array:
 
 def atlas_arrays(atlas: Atlas) -> tuple[UInt64Array, UInt64Array, Int32Array, Int32Array, Float32Array]:
     """What the native module reads of an atlas."""
-    return atlas.alpha_quads, atlas.words, atlas.first_level, atlas.levels, atlas.means
+    return atlas.alpha_quads, atlas.words, atlas.first_level, atlas.levels, atlas.luma
 
 
 def scene(scene: Scene[AnyArray]) -> _native.Scene:

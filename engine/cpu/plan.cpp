@@ -15,10 +15,8 @@ ProjectedSprite project(const Scene& scene, std::int64_t k) {
     s.placement = scene.affine ? placement_of(scene.affine + 6 * k) : scene.placement[k];
     s.opacity = static_cast<float>(scene.opacity[k]);
     for (int i = 0; i < 3; ++i) s.tint[i] = static_cast<float>(scene.tint[3 * k + i]);
-    if (scene.shade > 0.0f) {
-        const float* const mean = scene.means + 3 * static_cast<std::int64_t>(scene.templates[k]);
-        for (int i = 0; i < 3; ++i) s.tint[i] -= scene.shade * mean[i];
-    }
+    if (scene.shade > 0.0f)
+        for (float& channel : s.tint) channel -= scene.shade * scene.luma[scene.templates[k]];
     s.drawn = is_drawable(s.placement, s.opacity, s.tint);
     if (!s.drawn) return s;
     const int first = scene.first_level[scene.templates[k]];

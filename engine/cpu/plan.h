@@ -23,7 +23,7 @@ struct Scene {
     const std::uint64_t* alpha_quads;  // [texels], see fetch_alphas
     const std::uint64_t* texels;       // [texels], see fetch_texels
     const std::int32_t* first_level;   // [templates + 1], into levels
-    const float* means;                // [templates, 3], see Atlas::means
+    const float* luma;                 // [templates], see Atlas.luma in engine/raster/atlas.py
     const Level* levels;
     int width;
     int height;

@@ -32,7 +32,8 @@ SMALTI_ISA_INLINE void store_sample(float* out, int at, Reals scale, const Sampl
 template <Colour kind, int levels, bool draw>
 void front_to_back_rows(const Scene& scene, const Local& s, unsigned rows, State& state, Row (*colour)[kTile],
                         float* stored) {
-    const float opacity = s.opacity, bitmap_share = bitmap_share_of<kind>(scene), tint_share = tint_share_of<kind>(scene);
+    const float opacity = s.opacity, bitmap_share = bitmap_share_of<kind>(scene),
+                tint_share = tint_share_of<kind>(scene);
     const float tint[3] = {tint_share * s.tint[0], tint_share * s.tint[1], tint_share * s.tint[2]};
     for (; rows; rows &= rows - 1, stored += stored_rows(kind) * kTile) {
         const int i = __builtin_ctz(rows);
@@ -48,7 +49,7 @@ void front_to_back_rows(const Scene& scene, const Local& s, unsigned rows, State
                 for (int channel = 0; channel < 3; ++channel) add(colour[channel][i].v, weight * tint[channel]);
             attenuate(state.transmittance[i].v, t, weight);
         } else {
-            const ColourSamples samples = sample_colours(scene, s, footprint);
+            const ColourSamples samples = sample_colours<kind>(scene, s, footprint);
             const Reals weight = through * samples.channel[3].value;
             store_sample<levels>(stored, kAlpha, footprint.scale, samples.channel[3]);
             for (int channel = 0; channel < 3; ++channel) {
@@ -65,7 +66,8 @@ void front_to_back_rows(const Scene& scene, const Local& s, unsigned rows, State
 template <Colour kind, int levels>
 void back_to_front_rows(const Scene& scene, const Local& s, unsigned rows, const Row (*grad)[kTile],
                         const float* stored, Row* behind, Sums& to) {
-    const float opacity = s.opacity, bitmap_share = bitmap_share_of<kind>(scene), tint_share = tint_share_of<kind>(scene);
+    const float opacity = s.opacity, bitmap_share = bitmap_share_of<kind>(scene),
+                tint_share = tint_share_of<kind>(scene);
     const float tr = tint_share * s.tint[0], tg = tint_share * s.tint[1], tb = tint_share * s.tint[2];
     Reals sum_du = 0.0f, sum_du_row = 0.0f, sum_dv = 0.0f, sum_dv_row = 0.0f, sum_lod = 0.0f, sum_opacity = 0.0f;
     Reals sum_red = 0.0f, sum_green = 0.0f, sum_blue = 0.0f;
@@ -92,8 +94,8 @@ void back_to_front_rows(const Scene& scene, const Local& s, unsigned rows, const
             p = weighted_colour(r, sample_at(kColours), g, sample_at(kColours + 4), b, sample_at(kColours + 8));
         Reals tinted = r * tr + g * tg + b * tb;
         if constexpr (kind == Colour::shaded) tinted = tinted + by_alpha;
-        const PixelGradient<Reals> gradient = backward_pixel<kind, (levels > 1)>(
-            tinted, Reals::load(grad[3][i].v), back, t, q, p, opacity, bitmap_share);
+        const PixelGradient<Reals> gradient =
+            backward_pixel<kind, (levels > 1)>(tinted, Reals::load(grad[3][i].v), back, t, q, p, opacity, bitmap_share);
         (back + gradient.behind).store(behind[i].v);
         const float row = static_cast<float>(i);
         if constexpr (kShowsTint<kind>) {

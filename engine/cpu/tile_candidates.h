@@ -48,7 +48,8 @@ void commit_current(Evaluation& e) {
 // By how much the squared error grows if a sprite is removed (see candidate.h); it becomes the current one.
 template <Colour kind>
 float removal_error(const Scene& scene, const Local& s, unsigned all_rows, const float* stored, Evaluation& e) {
-    const float opacity = s.opacity, bitmap_share = bitmap_share_of<kind>(scene), tint_share = tint_share_of<kind>(scene);
+    const float opacity = s.opacity, bitmap_share = bitmap_share_of<kind>(scene),
+                tint_share = tint_share_of<kind>(scene);
     Reals sum = 0.0f;
     for (unsigned rows = all_rows; rows; rows &= rows - 1, stored += stored_rows(kind) * kTile) {
         const int i = __builtin_ctz(rows);
@@ -91,7 +92,7 @@ void evaluate_candidate(const Scene& scene, const Local& s, unsigned rows, int c
         const TexelFootprint<levels> footprint = texel_footprint<levels>(s, i, t, scene.stop);
         Reals q, p[3];
         if constexpr (kShowsBitmap<kind>) {
-            const ColourSamples samples = sample_colours(scene, s, footprint);
+            const ColourSamples samples = sample_colours<kind>(scene, s, footprint);
             q = footprint.scale * samples.channel[3].value;
             for (int channel = 0; channel < 3; ++channel)
                 p[channel] = bitmap_share * footprint.scale * samples.channel[channel].value;

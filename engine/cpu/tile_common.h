@@ -105,12 +105,12 @@ SMALTI_ISA_INLINE Sample<Reals> sample_alpha(const Scene& scene, const Local& s,
     return levels == 1 ? samples[0] : between_levels(samples[0], samples[levels - 1], s.fraction);
 }
 
-// The same for red, green, blue and alpha.
+// The same for red, green, blue and alpha; of a shaded sprite, what it shows of its bitmap.
 struct ColourSamples {
     Sample<Reals> channel[4];
 };
 
-template <int levels>
+template <Colour kind, int levels>
 SMALTI_ISA_INLINE ColourSamples sample_colours(const Scene& scene, const Local& s,
                                                const TexelFootprint<levels>& footprint) {
     ColourSamples samples[levels];
@@ -130,6 +130,10 @@ SMALTI_ISA_INLINE ColourSamples sample_colours(const Scene& scene, const Local& 
         for (int channel = 0; channel < 4; ++channel)
             samples[0].channel[channel] =
                 between_levels(samples[0].channel[channel], samples[1].channel[channel], s.fraction);
+    if constexpr (kind == Colour::shaded) {
+        auto& [red, green, blue, alpha] = samples[0].channel;
+        shade_colours(red, green, blue, scene.mix, (1.0f - scene.mix) * scene.shade);
+    }
     return samples[0];
 }
 
@@ -172,8 +176,7 @@ SMALTI_ISA_INLINE void reset(State& state, const TileArea& area) {
 // The weight of the bitmap's own colors, a constant where it can be one.
 template <Colour kind>
 SMALTI_ISA_INLINE float bitmap_share_of(const Scene& scene) {
-    if constexpr (kind == Colour::shaded) return scene.mix + (1.0f - scene.mix) * scene.shade;
-    return kind == Colour::tint ? 0.0f : kind == Colour::bitmap ? 1.0f : scene.mix;
+    return kind == Colour::tint ? 0.0f : kind == Colour::mixed ? scene.mix : 1.0f;
 }
 
 // And of the tint.

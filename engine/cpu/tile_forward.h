@@ -10,7 +10,8 @@ namespace {
 
 template <Colour kind, int levels>
 void forward_rows(const Scene& scene, const Local& s, unsigned rows, State& state, Row (*colour)[kTile]) {
-    const float opacity = s.opacity, bitmap_share = bitmap_share_of<kind>(scene), tint_share = tint_share_of<kind>(scene);
+    const float opacity = s.opacity, bitmap_share = bitmap_share_of<kind>(scene),
+                tint_share = tint_share_of<kind>(scene);
     const float tint[3] = {tint_share * s.tint[0], tint_share * s.tint[1], tint_share * s.tint[2]};
     for (; rows; rows &= rows - 1) {
         const int i = __builtin_ctz(rows);
@@ -22,7 +23,7 @@ void forward_rows(const Scene& scene, const Local& s, unsigned rows, State& stat
             for (int channel = 0; channel < 3; ++channel) add(colour[channel][i].v, weight * tint[channel]);
             attenuate(state.transmittance[i].v, t, weight);
         } else {
-            const ColourSamples samples = sample_colours(scene, s, footprint);
+            const ColourSamples samples = sample_colours<kind>(scene, s, footprint);
             const Reals weight = through * samples.channel[3].value;
             for (int channel = 0; channel < 3; ++channel)
                 add(colour[channel][i].v,

@@ -222,6 +222,7 @@ class Fit:
             self._atlas,
             self._size,
             mix=settings.colour_mix,
+            shade=settings.shade,
         )
         return np.asarray(draw(scene, settings.back_end), np.float32)
 

@@ -20,6 +20,9 @@ from .objective.losses import MSE, Objective
 from .parameters import Parameters
 from .schedule import Schedule
 
+LARGEST_SHARE = 0.999
+"""Of the largest opacity, what the least one may come to in steps: a logit has no gradient at 1."""
+
 
 class StepConstraints(Protocol):
     """What the optimizer asks of the constraints of a fit (see `smalti.engine.fitting.constraints.Constraints`)."""
@@ -56,7 +59,7 @@ class OptimiserSettings:
 
     Attributes:
         steps: number of steps.
-        colour_mix, blend_space, alpha_max: as in `smalti.bridge.job.JobSpec`.
+        colour_mix, shade, blend_space, alpha_max, alpha_min: as in `smalti.bridge.job.JobSpec`.
         lock_rotation, lock_scale: keep theta, keep scale.
         size_range: smallest and largest longer side of a sprite, canvas pixels.
         back_end: see `smalti.engine.raster.BACK_ENDS`.
@@ -76,6 +79,8 @@ class OptimiserSettings:
     lock_scale: bool
     size_range: tuple[float, float]
     back_end: str
+    shade: float = 0.0
+    alpha_min: float = 0.0
     schedule: Schedule = Schedule()
     learning_rate_factor: float = 1.0
     pyramid: tuple[tuple[float, int], ...] = ()
@@ -122,7 +127,12 @@ class Optimiser:
         self.done = 0
         self._atlas = atlas
         self.parameters = Parameters(
-            sprites, shapes, settings.alpha_max, settings.max_logit, settings.locked, settings.schedule.betas
+            sprites,
+            shapes,
+            (settings.alpha_min, settings.alpha_max),
+            settings.max_logit,
+            settings.locked,
+            settings.schedule.betas,
         )
         self._fused = fused_step(settings.back_end, atlas)
 
@@ -163,8 +173,10 @@ class Optimiser:
     @property
     def _min_opacity(self) -> float:
         """Least logit of an opacity."""
-        least = 0.0 if self.constraints is None else self.constraints.min_opacity / self.settings.alpha_max
-        return math.log(least / (1 - least)) if least > 0 else -self.settings.max_logit
+        settings = self.settings
+        least = max(settings.alpha_min, 0.0 if self.constraints is None else self.constraints.min_opacity)
+        least = min(least / settings.alpha_max, LARGEST_SHARE)
+        return math.log(least / (1 - least)) if least > 0 else -settings.max_logit
 
     def sprites(self) -> Sprites:
         """The sprites now, float32."""
@@ -185,6 +197,7 @@ class Optimiser:
             self._atlas,
             self.objective.canvas.size,
             mix=self.settings.colour_mix,
+            shade=self.settings.shade,
         )
 
     def state(self) -> dict[str, AnyArray]:
@@ -218,6 +231,7 @@ class Optimiser:
             pixel=canvas.pixel,
             encoded=settings.blend_space == "linear",
             mix=settings.colour_mix,
+            shade=settings.shade,
             lod_bias=schedule.lod_bias_at(progress),
             alpha_max=settings.alpha_max,
             bounds=(low, high, settings.max_logit, float(self.size[1]), float(self.size[0]), self._min_opacity),

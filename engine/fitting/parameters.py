@@ -24,7 +24,7 @@ class Parameters:
     Args:
         sprites: the first ones.
         shapes: [T, 2] width and height of each template.
-        alpha_max: opacity of a sprite whose logit is infinite.
+        alpha_range: the least opacity, and that of a sprite whose logit is infinite.
         max_logit: bound on logits.
         locked: names that no step changes.
         betas: Adam's decay rates.
@@ -44,13 +44,13 @@ class Parameters:
         self,
         sprites: Sprites,
         shapes: Float64Array,
-        alpha_max: float,
+        alpha_range: tuple[float, float],
         max_logit: float,
         locked: Set[str],
         betas: tuple[float, float],
     ) -> None:
         self._shapes = shapes
-        self._alpha_max = alpha_max
+        self._alpha_min, self._alpha_max = alpha_range
         self._max_logit = max_logit
         self._fused: FusedStep | None = None
         self.memory: Float64Array | None = None
@@ -80,8 +80,9 @@ class Parameters:
 
     @property
     def opacity(self) -> Float64Array:
-        """[N] opacities, 0 to alpha_max."""
-        return self._alpha_max * _sigmoid(self.array("opacity"))
+        """[N] opacities within their range."""
+        opacity = self._alpha_max * _sigmoid(self.array("opacity"))
+        return np.maximum(opacity, self._alpha_min) if self._alpha_min else opacity
 
     @property
     def tint(self) -> Float64Array:
@@ -233,7 +234,7 @@ class Parameters:
             "y": sprites.y,
             "log_scale": np.log(sprites.scale),
             "theta": sprites.theta,
-            "opacity": _logit(np.clip(sprites.opacity / self._alpha_max, 1e-4, 1 - 1e-4)),
+            "opacity": _logit(np.clip(np.maximum(sprites.opacity, self._alpha_min) / self._alpha_max, 1e-4, 1 - 1e-4)),
             # Free ones come within the bounds by the next step.
             "tint": np.clip(tint, -self._max_logit, self._max_logit) if "tint" in self.locked else tint,
         }

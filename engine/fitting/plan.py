@@ -86,7 +86,9 @@ def optimiser_settings(
         steps=steps,
         colour_mix=job.colour_mix,
         blend_space=job.blend_space,
+        shade=job.shade,
         alpha_max=job.alpha_max,
+        alpha_min=job.alpha_min,
         lock_rotation=job.lock_rotation,
         lock_scale=job.lock_scale,
         size_range=(min(g.size_range[0] for g in groups), max(g.size_range[1] for g in groups)),
@@ -105,7 +107,7 @@ def objective_of(job: JobSpec, features: PictureDistance | None, weight_map: Flo
         features: what the loss needs of VGG16, or None.
         weight_map: [H, W] how much each pixel counts, 0 to 1, or None.
     """
-    return Objective(parse_loss(job.loss), features, weight_map, job.detail_weight)
+    return Objective(parse_loss(job.loss), features, weight_map, job.detail_weight, cover=job.cover)
 
 
 def densest(groups: Sequence[Group], size: tuple[int, int]) -> int:

@@ -18,6 +18,7 @@ from .inputs import Inputs
 
 def compose(inputs: Inputs, arrays: Mapping[str, NDArray[Any]]) -> Composition:
     """The composition of fitted sprites. `arrays`: those of `smalti.bridge.composition` by name."""
+    luma = inputs.atlases.luma if inputs.job.shade else [None] * len(inputs.templates)
     header = Header(
         width=inputs.width,
         height=inputs.height,
@@ -28,10 +29,11 @@ def compose(inputs: Inputs, arrays: Mapping[str, NDArray[Any]]) -> Composition:
         background=inputs.background,
         frame_rate=inputs.job.frame_rate,
         templates=tuple(
-            TemplateFile(template.name, template_file(index), template.width, template.height)
-            for index, template in enumerate(inputs.templates)
+            TemplateFile(template.name, template_file(index), template.width, template.height, mean)
+            for index, (template, mean) in enumerate(zip(inputs.templates, luma))
         ),
         engine_version=VERSION,
+        shade=inputs.job.shade,
     )
     return Composition(
         header, inputs.templates, **arrays, background_image=inputs.background_image, atlases=inputs.atlases

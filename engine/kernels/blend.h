@@ -8,9 +8,9 @@
 // where `behind` is the color behind the sprite weighted by g, accumulated back to front. It is built by adding, not
 // by dividing transmittances, so that an opaque sprite gets a gradient from what it hides.
 //
-// A shaded sprite shows its tint with the bitmap's light and shade: the tint is moved by the bitmap's mean color, m is
-// the share of both together, and the sum is kept from 0 to q (see docs/forward-model.md). Where it is cut off at q, a
-// channel's gradient goes to q; where it is cut off at 0, nowhere.
+// A shaded sprite shows its tint with the bitmap's light and shade: its tint is lowered by the bitmap's mean luma, p
+// stands for the bitmap's share of color and luma together, with m = 1, and the sum is kept from 0 to q (see
+// docs/forward-model.md). Where it is cut off at q, a channel's gradient goes to q; where it is cut off at 0, nowhere.
 //
 // R is float or a vector of floats; numbers of the sprite itself are float.
 #pragma once
@@ -26,6 +26,24 @@ template <Colour kind>
 constexpr bool kShowsTint = kind != Colour::bitmap;
 template <Colour kind>
 constexpr bool kShowsBitmap = kind != Colour::tint;
+
+// The weights of red, green and blue in luma (Rec. 709).
+constexpr float kRedLuma = 0.2126f, kGreenLuma = 0.7152f, kBlueLuma = 0.0722f;
+
+static_assert(kRedLuma == 0.2126f && kGreenLuma == 0.7152f && kBlueLuma == 0.0722f,
+              "engine/colour.py: LUMA = (0.2126, 0.7152, 0.0722)");
+
+// What a shaded sprite shows of its bitmap: a share of each color, and one of their luma. With derivatives.
+template <class R>
+SMALTI_INLINE void shade_colours(Sample<R>& r, Sample<R>& g, Sample<R>& b, float colour_share, float luma_share) {
+    const Sample<R> luma =
+        weighted_colour(R(luma_share * kRedLuma), r, R(luma_share * kGreenLuma), g, R(luma_share * kBlueLuma), b);
+    const auto shaded = [&](const Sample<R>& s) {
+        return Sample<R>{colour_share * s.value + luma.value, colour_share * s.du + luma.du,
+                         colour_share * s.dv + luma.dv, colour_share * s.dlod + luma.dlod};
+    };
+    r = shaded(r), g = shaded(g), b = shaded(b);
+}
 
 // A channel of a shaded sprite, from 0 to `most`. `value` may be on either side of that.
 template <class R>
@@ -51,7 +69,7 @@ template <Colour kind, class R>
 SMALTI_INLINE R contribution(R weight, float shared_tint, R through, float bitmap_share, R bitmap) {
     if constexpr (!kShowsBitmap<kind>) return weight * shared_tint;
     if constexpr (!kShowsTint<kind>) return through * bitmap;
-    if constexpr (kind == Colour::shaded) return within_alpha(weight * shared_tint + bitmap_share * through * bitmap, weight);
+    if constexpr (kind == Colour::shaded) return within_alpha(weight * shared_tint + through * bitmap, weight);
     return weight * shared_tint + bitmap_share * through * bitmap;
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..colour import LUMA
 from ..raster.atlas import LOD_OFFSET, MARGIN, TEXEL_ONE
 from ..raster.scene import Scene
 
@@ -70,8 +71,9 @@ def composite_tensors(scene: Scene[Tensor], unlimited: int | None = None) -> Ten
     q = t[..., 3]
     o = opacity.to(kind).reshape(n, 1, 1)
     alpha = o * q
-    means = torch.from_numpy(atlas.means).to(kind)[template].reshape(n, 1, 1, 3)
-    shaded = tint.to(kind).reshape(n, 1, 1, 3) * q.unsqueeze(-1) + shade * (t[..., :3] - means * q.unsqueeze(-1))
+    mean = torch.from_numpy(atlas.luma).to(kind)[template].reshape(n, 1, 1)
+    light = (t[..., :3] * torch.tensor(LUMA, dtype=kind)).sum(dim=-1) - mean * q
+    shaded = tint.to(kind).reshape(n, 1, 1, 3) * q.unsqueeze(-1) + shade * light.unsqueeze(-1)
     shown = (1 - mix) * shaded + mix * t[..., :3]
     if shade:
         free = (torch.arange(n) == (-1 if unlimited is None else unlimited)).reshape(n, 1, 1, 1)

@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from ..arrays import AnyArray, Float32Array, Float64Array, FloatArray, Int32Array, UInt16Array, UInt64Array
+from ..colour import LUMA
 
 MARGIN = 2
 """Transparent texels stored around every level (`kMargin` in engine/kernels/sprite.h, where the reason stands)."""
@@ -66,13 +67,13 @@ class Atlas:
         levels: [L, 3] int32: index of the level's first stored texel, its width, its height (both without margin).
         first_level: [T + 1] int32: template t owns levels first_level[t] to first_level[t + 1] - 1, finest first.
             Every level is half the one before, rounded up, and the last is a single texel.
-        means: [T, 3] float32: the mean color of each template, straight, weighted by alpha; 0 where it is empty.
+        luma: [T] float32: the mean luma of each template's colors, weighted by alpha; 0 where it is empty.
     """
 
     texels: UInt16Array
     levels: Int32Array
     first_level: Int32Array
-    means: Float32Array
+    luma: Float32Array
 
     @property
     def count(self) -> int:
@@ -123,7 +124,7 @@ def build_atlas(bitmaps: Sequence[FloatArray], largest: int | None = None) -> At
     stored: list[UInt16Array] = []
     levels: list[tuple[int, int, int]] = []
     first_level = [0]
-    means = np.array([mean_color(bitmap) for bitmap in bitmaps], np.float32)
+    luma = np.array([mean_luma(bitmap) for bitmap in bitmaps], np.float32)
     at = 0
     for bitmap in bitmaps:
         if bitmap.ndim != 3 or bitmap.shape[2] != 4 or 0 in bitmap.shape:
@@ -152,10 +153,10 @@ def build_atlas(bitmaps: Sequence[FloatArray], largest: int | None = None) -> At
         first_level.append(len(levels))
     if at > np.iinfo(np.int32).max // 2:
         raise ValueError("the bitmaps are too large together for one atlas")
-    return Atlas(np.concatenate(stored), np.array(levels, np.int32), np.array(first_level, np.int32), means)
+    return Atlas(np.concatenate(stored), np.array(levels, np.int32), np.array(first_level, np.int32), luma)
 
 
-def mean_color(bitmap: FloatArray) -> Float64Array:
-    """[3]: the mean color of a bitmap [height, width, 4], premultiplied: straight, weighted by alpha; 0 if empty."""
-    red, green, blue, alpha = bitmap.reshape(-1, 4).sum(axis=0, dtype=np.float64)
-    return np.array([red, green, blue]) / max(alpha, 1e-9)
+def mean_luma(bitmap: FloatArray) -> float:
+    """The mean luma of a bitmap [height, width, 4], premultiplied, weighted by alpha; 0 where it is empty."""
+    *color, alpha = bitmap.reshape(-1, 4).sum(axis=0, dtype=np.float64)
+    return float(np.dot(LUMA, color) / max(alpha, 1e-9))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from .atlas import Atlas
@@ -49,7 +49,7 @@ class Scene(Generic[ArrayT]):
         size: (height, width) of the canvas in pixels.
         background: [height, width, 4] float, premultiplied, in the blend space; None is transparent.
         mix: 0 shows templates in their tint, 1 in their own colors.
-        shade: 0 shows a tint flat, 1 with all of the template's light and shade: how its colors differ from their mean.
+        shade: 0 shows a tint flat, 1 with all of the template's light and shade: how its luma differs from its mean.
         lod_bias: added to the level of detail; above 0 it blurs every template (soft rasterisation).
         stop: transmittance below which a pixel ignores all sprites further down; 0 for never.
         first_row: where the canvas is a strip of a larger one, how many rows of that lie above, a multiple of
@@ -89,6 +89,10 @@ class Scene(Generic[ArrayT]):
 
     def __len__(self) -> int:
         return len(self.affine)
+
+    def tinted(self, tint: ArrayT) -> Scene[ArrayT]:
+        """The same sprites in flat tints [N, 3], whatever their bitmaps' colors."""
+        return replace(self, tint=tint, mix=0.0, shade=0.0)
 
 
 def check_templates(template: Any, atlas: Atlas, noun: str) -> None:

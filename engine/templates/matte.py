@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..arrays import BoolArray, Float32Array, IntegerArray, UInt8Array
+from ..colour import LUMA
 
 CLEAN = 10.0
 """Distance up to which a pixel counts as background: noise of JPEG and paper on a plain surface."""
@@ -243,7 +244,7 @@ def dark_as_opaque(rgba: UInt8Array) -> UInt8Array:
         rgba: [H, W, 4].
     """
     rgb = rgba[..., :3].astype(np.float32)
-    alpha = np.asarray(1 - rgb @ np.array([0.2126, 0.7152, 0.0722], np.float32) / 255, dtype=np.float32)
+    alpha = np.asarray(1 - rgb @ np.array(LUMA, np.float32) / 255, dtype=np.float32)
     alpha[alpha * 255 < PAPER] = 0
     result = _with_alpha(rgba, alpha)
     result[..., :3] = _unmixed(rgb.reshape(-1, 3), alpha.reshape(-1), np.full(3, 255, np.float32)).reshape(rgb.shape)

@@ -74,7 +74,7 @@ class Overdraw(Constraint):
     def _probe(self, scene: Scene[AnyArray]) -> Scene[AnyArray]:
         """The scene, so faint that its picture's alpha counts layers."""
         opacity = self._settings.probe_opacity * scene.opacity
-        return replace(scene, opacity=opacity, tint=np.zeros((len(scene), 3)), mix=0.0, stop=0.0)
+        return replace(scene.tinted(np.zeros((len(scene), 3))), opacity=opacity, stop=0.0)
 
     def _counted(self, image: Float32Array) -> Float64Array:
         return image[..., 3].astype(np.float64) / self._settings.probe_opacity

@@ -7,7 +7,7 @@ relocated; and before the last steps all that are still occluded are, until only
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -100,7 +100,7 @@ class VisibilityConstraint(Constraint):
         if memory is None:
             memory = self._lack(blending_weights_of(scene, back_end) / whole)
         pull = 2 * settings.weight * memory / (scene.size[0] * scene.size[1])
-        drawn = drawing(replace(scene, tint=reds(pull), mix=0.0), back_end)
+        drawn = drawing(scene.tinted(reds(pull)), back_end)
         of_red = drawn.gradients(one_channel(np.ones(scene.size), 0))
         # A picture's red is linear in the red of each tint, so that gradient is the sprite's blending weight.
         fraction = of_red.tint[:, 0] / whole

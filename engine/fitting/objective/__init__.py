@@ -43,7 +43,7 @@ class ImageObjective:
         self.loss = objective.loss()
         self.weights = objective.weights(display_encode(target, space))
         self.size = (target.shape[0], target.shape[1])
-        self._pictures = target, background
+        self._pictures = target, _with_bare_cost(background, objective)
         self.previous: tuple[Float32Array, Float32Array] | None = None
         self._seed = seed
         self.use_level(1)
@@ -118,3 +118,16 @@ class ImageObjective:
         """A plane [h, w] of the canvas at this level, repeated to the full canvas [H, W]."""
         row, column = (np.arange(full) * small // full for full, small in zip(self.size, self.canvas.size, strict=True))
         return np.asarray(plane[row[:, None], column])
+
+
+def _with_bare_cost(background: Float32Array | None, objective: Objective) -> Float32Array | None:
+    """The background [H, W, 4], its alpha lowered so that candidates and removal errors count what lies bare.
+
+    They sum squared differences of four channels; where the target is opaque, that of alpha then is the bare share
+    times what is missing here. Steps have a term for it, and do not look at a background's alpha.
+    """
+    if background is None or not objective.cover:
+        return background
+    lowered = background.copy()
+    lowered[..., 3] -= np.sqrt(3 * objective.bare_cost * objective.cover)
+    return lowered

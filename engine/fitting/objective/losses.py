@@ -20,7 +20,7 @@ import numpy as np
 from smalti.bridge.loss import Terms
 
 from ...arrays import Float32Array, Float64Array, FloatArray
-from ...raster.loss import KERNEL_TERMS
+from ...raster.loss import ALPHA, KERNEL_TERMS
 from ..picture_statistics import saliency
 
 
@@ -112,6 +112,8 @@ class Objective:
         weight_map: [H, W] float32, 0 to 1, how much each pixel counts; None for all alike.
         detail_weight: 0 to 1, how much more detailed parts count, see `smalti.bridge.job.JobSpec`.
         flat_share: what parts without any detail count, relative to the most detailed, at a detail weight of 1.
+        cover: 0 to 1, how much the fit cares that no bare background shows, see `smalti.bridge.job.JobSpec`.
+        bare_cost: mean squared difference of colors that weighs as much as bare background, at a cover of 1.
     """
 
     terms: Terms = (("mse", 1.0),)
@@ -119,11 +121,14 @@ class Objective:
     weight_map: Float32Array | None = None
     detail_weight: float = 0.0
     flat_share: float = 0.1
+    cover: float = 0.0
+    bare_cost: float = 0.1
 
     def loss(self) -> Loss | None:
         """The loss; None for the unweighted mean squared error, which the kernels compute by themselves."""
         unweighted = self.weight_map is None and not self.detail_weight
-        return None if unweighted and [name for name, _ in self.terms] == ["mse"] else Loss(self)
+        plain = unweighted and not self.cover and [name for name, _ in self.terms] == ["mse"]
+        return None if plain else Loss(self)
 
     @property
     def is_per_pixel(self) -> bool:
@@ -169,6 +174,8 @@ class Loss:
         rows = [(name, factor * TERMS[name].scale, TERMS[name]) for name, factor in objective.terms]
         self.needs = reduce(or_, (term.needs for _, _, term in rows), Needs.NOTHING)
         self.factors = {name: factor for name, factor, term in rows if term.create is None}
+        if objective.cover:
+            self.factors[ALPHA] = self.factors.get(ALPHA, 0.0) + objective.bare_cost * objective.cover
         assert set(self.factors) <= set(KERNEL_TERMS)
         self._others = [(factor, term.create(objective)) for _, factor, term in rows if term.create is not None]
 

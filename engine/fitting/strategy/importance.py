@@ -48,13 +48,16 @@ def removal_errors(optimiser: Optimiser, shown: Float64Array | float = 1.0) -> F
 def squared_error(optimiser: Optimiser, shown: Float64Array | float = 1.0) -> Float32Array:
     """[H, W]: the squared error of each pixel now, summed over its channels, times the pixel's weight.
 
+    With what bare background costs, where the job wants cover.
+
     As fine as the canvas is at the level of now. Opacities are multiplied by `shown`, one number or [N].
     """
     objective = optimiser.objective
     space = objective.space
     scene = optimiser.scene(shown)
+    channels = 4 if optimiser.settings.objective.cover else 3
     errors = [
-        ((display_encode(image, space) - objective.shown(goal))[..., :3] ** 2).sum(axis=-1)
+        ((display_encode(image, space) - objective.shown(goal))[..., :channels] ** 2).sum(axis=-1)
         for background, goal in objective.antithetic_backgrounds(optimiser.done)
         for image in [draw(replace(scene, background=background), optimiser.settings.back_end)]
     ]
@@ -72,7 +75,7 @@ def blending_weights(optimiser: Optimiser) -> Float64Array:
 def blending_weights_of(scene: Scene[AnyArray], back_end: str) -> Float64Array:
     """[N]: alpha times transmittance above, summed over the pixels of a scene."""
     # A picture's red is linear in the red of each tint, and this is the factor.
-    drawn = drawing(replace(scene, tint=np.zeros((len(scene), 3)), mix=0.0), back_end)
+    drawn = drawing(scene.tinted(np.zeros((len(scene), 3))), back_end)
     return np.asarray(drawn.gradients(one_channel(np.ones(scene.size), 0)).tint[:, 0])
 
 
@@ -123,7 +126,7 @@ def evaluate(
         sprites: the candidates; their opacities and tints play no part.
         replaces: [M] which sprite each would replace, or -1.
         position: [M] where in the stack each would come, of `smalti.engine.raster.StackPosition`.
-        alpha_min: least opacity.
+        alpha_min: least opacity, where that of the fit is not higher.
     """
     candidates = Candidates(
         optimiser.objective.on_canvas(sprites.affine(optimiser.shapes)),
@@ -139,7 +142,8 @@ def evaluate(
     ]
     # The coefficients are factors of squared errors, so their means are those of the mean error.
     coefficients = _mean([each.coefficients for each in scores])
-    opacity, tint, change = optimal_opacity_and_tint(coefficients, settings.alpha_max, alpha_min)
+    least = max(alpha_min, settings.alpha_min)
+    opacity, tint, change = optimal_opacity_and_tint(coefficients, settings.alpha_max, least)
     removal = _mean([each.removal_errors for each in scores])
     without = np.where(replaces < 0, 0.0, removal[np.maximum(replaces, 0)])
     return OptimalCandidates(-without - change, opacity, tint)

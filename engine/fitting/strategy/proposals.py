@@ -113,7 +113,8 @@ def propose(
         np.concatenate([offer.position for offer in offers]),
     )
     scores = evaluate(optimiser, offered.sprites, offered.replaces, offered.position)
-    opacity = np.minimum(scores.opacity, settings.alpha_max * optimiser.settings.alpha_max)
+    opaque = max(settings.alpha_max * optimiser.settings.alpha_max, optimiser.settings.alpha_min)
+    opacity = np.minimum(scores.opacity, opaque)
     offered = replace(offered, sprites=replace(offered.sprites, opacity=opacity, tint=scores.tint))
     chosen = offered.take(_spaced(now, offered, scores.gain, optimiser.size, settings.spacing))
     if optimiser.settings.blend_space == "linear" and len(chosen.replaces):
