@@ -164,7 +164,7 @@ class Fit:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that a later `restore` needs to go on as if nothing had happened."""
-        state = {"frame": np.array(self.frame)}
+        state = {"frame": np.array(self.frame), "count": np.array(len(self._first))}
         if self._done:
             state |= {f"done.{name}": np.stack([getattr(f, name) for f in self._done]) for name in PER_FRAME}
         names = [*self._reports[0]] if self._reports else []
@@ -178,6 +178,10 @@ class Fit:
         if not 0 <= self.frame < self.frames:
             raise ValueError(f"frame {self.frame} of {self.frames}")
         template = state["template"].astype(np.int32)
+        # Some may have been dropped since. Earlier versions never did, and kept no count.
+        count = int(state["count"]) if "count" in state else len(template)
+        if count != len(self._first):
+            raise ValueError(f"{count} sprites, not {len(self._first)}")
         self._done = [
             Sprites(template, **{name: state[f"done.{name}"][i] for name in PER_FRAME}) for i in range(self.frame)
         ]

@@ -156,6 +156,13 @@ class Parameters:
         self._reorder(order)
         self._set_template(template[order], aspect[order])
 
+    def keep(self, which: Int64Array) -> None:
+        """Drop all sprites but `which` [M], in the order of the stack; they do not change in the last bit."""
+        self._edit()
+        self.values = {name: values[which] for name, values in self.values.items()}
+        self._reorder(which)
+        self._set_template(self.template[which], self.aspect[which])
+
     def set(self, which: Int64Array, sprites: Sprites) -> None:
         """Give the sprites `which` [M] the parameters of others, also locked ones; templates and moments stay."""
         self._edit()
@@ -194,8 +201,15 @@ class Parameters:
         return state | {f"adam.{name}": value for name, value in self.moments.state().items()}
 
     def restore(self, state: Mapping[str, AnyArray]) -> None:
-        """Go back to what `state` returned. Raises KeyError or ValueError where it does not fit."""
+        """Go back to what `state` returned; some sprites may have been dropped since.
+
+        Raises:
+            KeyError, ValueError: it does not fit.
+        """
         self._fused = None
+        kept = len(state["template"])
+        if kept < len(self):
+            self.keep(np.arange(kept))
         for name, values in self.values.items():
             saved = state[f"parameter.{name}"]
             if saved.shape != values.shape:

@@ -21,6 +21,7 @@ from .inputs import Inputs
 
 def job_report(
     inputs: Inputs,
+    sprites: int,
     psnrs: Sequence[float],
     constraints: Sequence[Mapping[str, float]],
     *,
@@ -31,6 +32,7 @@ def job_report(
     """The contents of ``report.json``.
 
     Args:
+        sprites: how many there are in the end.
         psnrs: dB of each frame.
         constraints: for each frame, what the constraints that are no guarantee came to (see `Fit.report`).
         steps: gradient steps done.
@@ -42,7 +44,7 @@ def job_report(
         "psnr": round(float(np.mean(psnrs)), 3),
         "seconds": round(seconds, 3),
         "steps": steps,
-        "sprites": inputs.count,
+        "sprites": sprites,
         "templates": len(inputs.templates),
         "frames": len(psnrs),
         "width": inputs.width,
@@ -55,6 +57,8 @@ def job_report(
         "cancelled": cancelled,
         "engine_version": VERSION,
     }
+    if sprites < inputs.count:
+        report["dropped"] = inputs.count - sprites
     if inputs.regions:
         report["regions"] = [
             {"sprites": g.count, "smallest": round(g.size_range[0], 2), "largest": round(g.size_range[1], 2)}

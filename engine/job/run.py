@@ -305,10 +305,12 @@ class _Run:
             if frame not in self.psnrs:
                 self._render(frame)
             self.listener.progress("render", frame + 1, frames, None, None)
-        save_composition(out, compose(self.inputs, fitting.result()))
+        composition = compose(self.inputs, fitting.result())
+        save_composition(out, composition)
         constraints = fitting.report()
         report = job_report(
             self.inputs,
+            composition.header.sprites,
             [self.psnrs[frame] for frame in range(frames)],
             constraints,
             steps=fitting.steps_done,
@@ -319,6 +321,12 @@ class _Run:
             logger.warning(
                 "%d sprites are less visible than required: choose fewer or smaller ones, or a smaller visible share.",
                 hidden,
+            )
+        if "dropped" in report:
+            logger.warning(
+                "%d of %d sprites were dropped, as there was no room for them to be visible or of use.",
+                report["dropped"],
+                self.inputs.count,
             )
         write_report(out / REPORT, report)
         (out / PREVIEW).unlink(missing_ok=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Relocates and shrinks sprites until none is occluded more than allowed, if that can be."""
+"""Relocates, shrinks and drops sprites until none is occluded more than allowed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ...arrays import Float64Array, Int64Array
 from ...sprites import Sprites
 from ..initialise import SpriteSampler
 from ..picture_statistics import box_mean
+from ..strategy.relocate import spaced
 from .constraint import Refinement
 from .visible_fraction import FinishedCanvas
 
@@ -34,7 +35,7 @@ class RepairSettings:
     size_quantile: float = 0.1
     max_harm: float = 0.5
     refusals: int = 12
-    shrinks: int = 40
+    shrinks: int = 6
     shrink: float = 0.9
     over: float = 0.5
 
@@ -78,7 +79,7 @@ class VisibilityRepair:
     def repaired(self, sprites: Sprites, error: Float64Array, at: Refinement) -> Sprites:
         """All sprites, so changed that none is occluded, if that can be.
 
-        Occluded ones move to where they cover least of what others cannot spare, to the top of the stack, as long as
+        Occluded ones move to where they cover little of what others cannot spare, to the top of the stack, as long as
         each move leaves fewer occluded. Where `refusals` tries in a row have failed, what lies over occluded sprites is
         made smaller, and the moves go on. Both end: there are at most as many moves as sprites between two times that
         sprites shrink, and at most `shrinks` of those.
@@ -98,6 +99,23 @@ class VisibilityRepair:
             occluded = self._occluded(sprites)
         return sprites
 
+    def kept(self, sprites: Sprites, most: int) -> Int64Array:
+        """The indices of the sprites that stay where at most `most` of those that are occluded too much are dropped.
+
+        The most occluded go first. Without them others are visible again, so those that touch are not dropped at once.
+        """
+        kept = np.arange(len(sprites))
+        while most > 0 and len(kept) > 1:
+            now = sprites.take(kept)
+            fraction = self._canvas.visible_fraction(now)
+            occluded = np.flatnonzero(fraction < self._threshold)
+            if not len(occluded):
+                break
+            first = spaced(now.take(occluded), -fraction[occluded], min(most, len(kept) - 1))
+            kept = np.delete(kept, occluded[first])
+            most -= len(first)
+        return kept
+
     def _occluded(self, sprites: Sprites) -> Int64Array:
         return np.flatnonzero(self._canvas.visible_fraction(sprites) < self._threshold)
 
@@ -110,6 +128,9 @@ class VisibilityRepair:
         while len(occluded) and refused < settings.refusals:
             which = occluded[: max(1, int(fraction * len(occluded)))]
             density = self._unoccupied(sprites, which, error, radius)
+            if not density.any():  # no room for one of this size
+                radius, refused = max(0.8 * radius, self._smallest.min()), refused + 1
+                continue
             tried = sprites.moved_to_top(which, self._placed(sprites, which, density, radius, at))
             tried = at.constraints.finish(tried)
             left = self._occluded(tried)
@@ -132,10 +153,7 @@ class VisibilityRepair:
         return replace(sprites, scale=smaller.astype(sprites.scale.dtype))
 
     def _unoccupied(self, sprites: Sprites, moving: Int64Array, error: Float64Array, radius: float) -> Float64Array:
-        """[H, W]: the error where a disc of this radius takes little of others' occlusion budgets, else 0.
-
-        Where no place is like that, it is the larger the less is occluded.
-        """
+        """[H, W]: the error where a disc of this radius takes little of others' occlusion budgets, else 0."""
         weights, whole = self._canvas.visible(sprites)
         budget = np.maximum(weights - self._threshold * whole, 0.01 * whole)
         # Sprites that are occluded anyway, or moving away, have nothing to lose.
@@ -145,8 +163,7 @@ class VisibilityRepair:
         window = int(np.ceil(radius))
         plane = self._canvas.splat(sprites, need / highest)
         harm = box_mean(plane * highest, window) * (2 * window + 1) ** 2
-        good = (error + 1e-6) * (harm < self._settings.max_harm)
-        return good if good.any() else (error + 1e-6) / (harm + 1e-6) ** 4
+        return np.asarray((error + 1e-6) * (harm < self._settings.max_harm))
 
     def _placed(
         self, sprites: Sprites, which: Int64Array, density: Float64Array, radius: float, at: Refinement

@@ -2,7 +2,8 @@
 """Visibility: of every sprite at least a fraction is visible in the finished picture.
 
 A penalty pulls occluded sprites into view and pushes those above them away; now and then the most occluded are
-relocated; and before the last steps all that are still occluded are, until only tints are left to change.
+relocated to where there is room; and before the last steps all that are still occluded are, until only tints are left
+to change. Where there is no room for all, the most occluded are dropped, from a still or a film's first frame.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ class VisibilitySettings:
         first: fraction of the steps after which the most occluded sprites are relocated now and then.
         interval: steps from one time to the next.
         max_fraction: of the sprites that are relocated at a time, at most.
+        relocate_until: fraction of the steps up to which they are; later ones would not settle.
+        drop_from: fraction of the steps from which the most occluded sprites are dropped now and then, as many as are
+            relocated before.
         rest: fraction of the steps after which only tints change.
         proposals_until: fraction of the steps up to which proposals are accepted, which are judged by the error alone.
     """
@@ -42,8 +46,10 @@ class VisibilitySettings:
     first: float = 0.1
     interval: int = 12
     max_fraction: float = 0.05
+    relocate_until: float = 0.5
+    drop_from: float = 0.7
     rest: float = 0.9
-    proposals_until: float = 0.5
+    proposals_until: float = 0.7
 
 
 class VisibilityConstraint(Constraint):
@@ -122,7 +128,13 @@ class VisibilityConstraint(Constraint):
             everyone = np.arange(len(repaired))
             optimiser.parameters.move_to_top(everyone, repaired)
             optimiser.parameters.set(everyone, repaired)  # also locked sizes, which have moved within the stack
-        elif settings.first * self._steps <= done < self._last_relocation and done % settings.interval == 0:
+            self._drop(optimiser, repaired, len(repaired))
+        elif done % settings.interval or not settings.first * self._steps <= done < self._last_relocation:
+            return
+        elif done >= settings.drop_from * self._steps:
+            sprites = optimiser.sprites()
+            self._drop(optimiser, sprites, max(1, int(settings.max_fraction * len(sprites))))
+        elif done < settings.relocate_until * self._steps:
             sprites = optimiser.sprites()
             count = max(1, int(settings.max_fraction * len(sprites)))
             which, fresh = self._repair.relocated(sprites, mean_error(optimiser), count, at)
@@ -130,9 +142,16 @@ class VisibilityConstraint(Constraint):
                 optimiser.parameters.move_to_top(which, fresh)
                 at.constraints.settle(optimiser)
 
+    def _drop(self, optimiser: Optimiser, sprites: Sprites, most: int) -> None:
+        """Drop up to `most` occluded sprites; `sprites` are those of the optimizer, as they are shown."""
+        kept = self._repair.kept(sprites, most)
+        if len(kept) < len(sprites):
+            optimiser.parameters.keep(kept)
+
     def repair(self, sprites: Sprites, at: Refinement) -> Sprites:
         """See `Constraint`."""
-        return self._repair.repaired(sprites, mean_error(at.optimiser), at)
+        repaired = self._repair.repaired(sprites, mean_error(at.optimiser), at)
+        return repaired.take(self._repair.kept(repaired, len(repaired)))
 
     def report(self, sprites: Sprites, target: Float32Array) -> dict[str, float]:
         """See `Constraint`: the least visible fraction, and how many sprites are less visible than asked for."""

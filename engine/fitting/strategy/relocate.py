@@ -166,11 +166,11 @@ def _best_places(
     alpha_min = settings.alpha_min * optimiser.settings.alpha_max
     scores = evaluate(optimiser, candidates, nothing, on_top, alpha_min)
     candidates = replace(candidates, opacity=scores.opacity, tint=scores.tint)
-    return candidates.take(_spaced(candidates, scores.gain, count))
+    return candidates.take(spaced(candidates, scores.gain, count))
 
 
-def _spaced(sprites: Sprites, gain: Float64Array, most: int) -> Int64Array:
-    """Which to take: the best first, none over the middle of one that was taken."""
+def spaced(sprites: Sprites, gain: Float64Array, most: int) -> Int64Array:
+    """Which of N sprites to take: those of the highest gain [N] first, none over the middle of one that was taken."""
     x, y, reach = (values.astype(np.float64) for values in (sprites.x, sprites.y, sprites.scale))
     left = np.argsort(-gain, kind="stable")
     chosen: list[int] = []

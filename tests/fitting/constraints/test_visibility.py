@@ -13,7 +13,7 @@ from jobs import Floats, decibels, film, pixels_of, slow, small_job
 
 from smalti.engine.composition import Composition, load_composition
 from smalti.engine.composition.render import sprite_bitmaps
-from smalti.engine.job.run import run_job
+from smalti.engine.job.run import resume_job, run_job
 from smalti.engine.templates import Template
 
 
@@ -89,12 +89,29 @@ def test_the_report_says_what_is_visible(tmp_path: Path) -> None:
     assert outcome.report["hidden"] == 0
 
 
-def test_sprites_that_stay_occluded_are_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Sixty sprites that each fill the canvas cannot all be visible; the fit ends nevertheless, and says so."""
+def test_sprites_that_have_no_room_are_dropped_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Sixty sprites that each fill the canvas cannot all be visible: fewer are, and no heap is left."""
     job = small_job(tmp_path, count=60, min_visibility=0.3, min_size=90, max_size=120)
     outcome = run_job(job, tmp_path / "job")
-    assert outcome.report["hidden"] == (visible(load_composition(tmp_path / "job")) < 0.3).sum() > 0
-    assert f"{outcome.report['hidden']} sprites are less visible than required" in caplog.text
+    composition = load_composition(tmp_path / "job")
+    assert visible(composition).min() >= 0.3
+    assert outcome.report["hidden"] == 0
+    assert outcome.report["sprites"] == composition.header.sprites
+    assert outcome.report["dropped"] == 60 - composition.header.sprites > 40
+    assert f"{outcome.report['dropped']} of 60 sprites were dropped" in caplog.text
+
+
+def test_a_fit_that_drops_sprites_is_resumed_to_the_same_end(tmp_path: Path) -> None:
+    job = small_job(tmp_path, count=60, min_visibility=0.3, min_size=30, max_size=60, steps=60)
+    whole = run_job(job, tmp_path / "whole")
+    for stop_after in (45, 57):
+        out = tmp_path / f"resumed-{stop_after}"
+        run_job(job, out, should_stop=iter([*[False] * stop_after, *[True] * 60]).__next__)
+        resumed = resume_job(out)
+        assert resumed.report["dropped"] == whole.report["dropped"] > 0
+        first, second = load_composition(tmp_path / "whole"), load_composition(out)
+        for name in ("template", "x", "y", "scale", "opacity", "tint"):
+            assert (getattr(first, name) == getattr(second, name)).all(), name
 
 
 def test_the_first_frame_of_a_film_shows_every_sprite(tmp_path: Path) -> None:
