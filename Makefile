@@ -28,11 +28,12 @@ BLENDERS := 4.2 5.0
 MORE_BLENDERS := 4.5 5.1 5.2
 BLENDER_ENVS := build/blender
 
-NATIVE_SOURCES := CMakeLists.txt $(wildcard engine/cpu/*.cpp engine/cpu/*.h engine/cpu/CMakeLists.txt engine/kernels/*.h)
+NATIVE_SOURCES := CMakeLists.txt $(wildcard engine/kernels/*.h \
+	$(foreach folder,engine/cpu engine/bitmaps,$(folder)/*.cpp $(folder)/*.h $(folder)/CMakeLists.txt))
 
 # mypy, import-linter and Sphinx follow packages by their folders, not through an editable install.
 PACKAGES := build/path
-NATIVE_CODE := $(wildcard $(foreach folder,engine/cpu engine/cuda engine/kernels tests/native tests/cuda_host,\
+NATIVE_CODE := $(wildcard $(foreach folder,engine/bitmaps engine/cpu engine/cuda engine/kernels tests/native tests/cuda_host,\
 	$(foreach ending,cpp h cu cuh,$(folder)/*.$(ending))))
 
 .PHONY: demo test lint docs extension wheels settings pictures cuda kernels sanitize clean distclean environment blenders \

@@ -15,8 +15,8 @@ from typing import BinaryIO
 import numpy as np
 
 from ..arrays import UInt8Array
+from ..bitmaps import png_rows
 
-_SUB, _UP = 1, 2
 _STRIP = 2**20
 """Pixels that are filtered at a time, to bound memory."""
 
@@ -44,7 +44,7 @@ class PngWriter:
         step = max(1, _STRIP // width)
         for first in range(0, height, step):
             strip = rgba[first : first + step]
-            self._data(self._deflate.compress(_filtered(strip, self._above).data))
+            self._data(self._deflate.compress(png_rows(strip, self._above).data))
             self._above = strip[-1:]
         self._above = self._above.copy()
         self._rows_left -= height
@@ -61,21 +61,3 @@ class PngWriter:
         self._file.write(struct.pack(">I", len(data)) + kind)
         self._file.write(data)
         self._file.write(struct.pack(">I", checksum))
-
-
-def _filtered(rgba: UInt8Array, above: UInt8Array) -> UInt8Array:
-    """[h, 1 + 4 W]: rows [h, W, 4] below the row `above`, [1, W, 4], each filtered, behind the number of its filter."""
-    height, width, _ = rgba.shape
-    rows = rgba.reshape(height, -1)
-    sub, up = rows.copy(), rows.copy()
-    sub[:, 4:] -= rows[:, :-4]
-    up[1:] -= rows[:-1]
-    up[0] -= above.reshape(-1)
-    # Bytes count as numbers with a sign.
-    of_sub, of_up = (np.abs(each.view(np.int8)).view(np.uint8).sum(axis=1, dtype=np.uint32) for each in (sub, up))
-    better = of_sub < of_up
-    result = np.empty((height, 1 + 4 * width), np.uint8)
-    result[:, 0] = np.where(better, _SUB, _UP)
-    result[:, 1:] = up
-    result[better, 1:] = sub[better]
-    return result

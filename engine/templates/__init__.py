@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import Mask
 
-from ..arrays import Float32Array, UInt8Array
+from ..arrays import UInt8Array
+from ..bitmaps import bled
 from ..files.atomic import write_all_atomic
 from ..files.images import (
     MAX_PIXELS,
@@ -42,7 +42,6 @@ MAX_TEXELS = 128_000_000
 NEARLY_OPAQUE = 250
 """A file whose lowest alpha (of 255) is not below this counts as opaque: lossy formats leave such noise."""
 
-NumberT = TypeVar("NumberT", bound=np.generic)
 ResultT = TypeVar("ResultT")
 
 
@@ -276,70 +275,6 @@ def with_margin(rgba: UInt8Array) -> UInt8Array:
     result = np.zeros((height + 2, width + 2, 4), np.uint8)  # faster than np.pad
     result[1:-1, 1:-1] = rgba
     return result
-
-
-def bled(rgba: UInt8Array) -> UInt8Array:
-    """The bitmap [H, W, 4], straight alpha, with visible colors extended into fully transparent texels."""
-    hidden = rgba[..., 3] == 0
-    if hidden.all() or not hidden.any():
-        return rgba
-    height, width = hidden.shape
-    planes = rgba.transpose(2, 0, 1).astype(np.float32, order="C")
-    planes[:3] *= planes[3]
-    blocks = np.rint(_surroundings(_block_sums(planes))).astype(np.uint8)
-    near = _doubled(blocks)[:, :height, :width]
-    result = rgba.copy()
-    for channel in range(3):
-        np.copyto(result[..., channel], near[channel], where=hidden)
-    return result
-
-
-def _surroundings(sums: Float32Array) -> Float32Array:
-    """Straight mean color, [3, H, W], of the 3 x 3 cells around each cell.
-
-    Where these are empty, of blocks of 2 x 2 cells, and so on. At least one cell must not be empty.
-
-    Args:
-        sums: [4, H, W], premultiplied RGBA summed over each cell.
-    """
-    _, height, width = sums.shape
-    padded = np.zeros((4, height + 2, width + 2), np.float32)
-    padded[:, 1:-1, 1:-1] = sums
-    # As one long row, because NumPy is slow at short ones. What margins add to where a row ends is cut off.
-    cells, row = padded.reshape(-1), width + 2
-    columns = cells[: -2 * row] + cells[row:-row]
-    columns += cells[2 * row :]
-    total = np.zeros_like(padded)
-    squares = total.reshape(-1)[: len(columns) - 2]
-    np.add(columns[:-2], columns[1:-1], out=squares)
-    squares += columns[2:]
-    colors = np.asarray(total[:3] / np.maximum(total[3], 1e-9))[:, :height, :width]
-    empty = total[3, :height, :width] == 0
-    if empty.any():
-        coarse = _doubled(_surroundings(_block_sums(sums)))
-        np.copyto(colors, coarse[:, :height, :width], where=empty)
-    return colors
-
-
-def _block_sums(planes: Float32Array) -> Float32Array:
-    """Sums over blocks of 2 x 2 cells: [4, H, W] to [4, ceil(H / 2), ceil(W / 2)]."""
-    _, height, width = planes.shape
-    if height % 2 or width % 2:
-        even = np.zeros((4, height + height % 2, width + width % 2), np.float32)
-        even[:, :height, :width] = planes
-        planes, (_, height, width) = even, even.shape
-    pairs = planes.reshape(2 * height, 2, width)
-    cells = (pairs[:, 0] + pairs[:, 1]).reshape(-1)
-    return np.asarray(cells[0::2] + cells[1::2]).reshape(4, height // 2, width // 2)
-
-
-def _doubled(planes: NDArray[NumberT]) -> NDArray[NumberT]:
-    """[C, H, W] with each cell as a block of 2 x 2."""
-    count, height, width = planes.shape
-    result = np.empty((count, height, 2, 2 * width), planes.dtype)
-    result[:, :, 0, 0::2] = result[:, :, 0, 1::2] = planes  # faster than np.repeat
-    result[:, :, 1] = result[:, :, 0]
-    return result.reshape(count, 2 * height, 2 * width)
 
 
 def _unique(names: Iterable[str]) -> list[str]:

@@ -14,7 +14,7 @@ from PIL import Image
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import Mask
 from smalti.engine import templates
-from smalti.engine.templates import Template, bled, load_templates, read_template, save_templates
+from smalti.engine.templates import Template, load_templates, read_template, save_templates
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -55,14 +55,6 @@ def test_transparent_texels_carry_the_colour_of_their_neighbours(tmp_path: Path)
     assert (inside[:, 3] == 0).all()
     assert inside[0, :3].tolist() == [200, 100, 50]
     assert inside[-1, :3].tolist() == [20, 40, 250]
-
-
-def test_bleeding_leaves_alpha_and_visible_colours_alone() -> None:
-    rgba = np.random.default_rng(0).integers(0, 256, (33, 18, 4), dtype=np.uint8)
-    rgba[5:30, 3:15, 3] = 0
-    result = bled(rgba)
-    np.testing.assert_array_equal(result[..., 3], rgba[..., 3])
-    np.testing.assert_array_equal(result[rgba[..., 3] > 0], rgba[rgba[..., 3] > 0])
 
 
 def test_alpha_that_is_opaque_but_for_noise_does_not_count_as_transparency(tmp_path: Path) -> None:

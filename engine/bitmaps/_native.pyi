@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from numpy import uint8
+from numpy.typing import NDArray
+
+def bleed(rgba: NDArray[uint8]) -> None: ...
+def filter_rows(rgba: NDArray[uint8], above: NDArray[uint8], result: NDArray[uint8]) -> None: ...
