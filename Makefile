@@ -42,20 +42,27 @@ NATIVE_CODE := $(wildcard $(foreach folder,engine/bitmaps engine/cpu engine/cuda
 
 environment: $(READY)
 
+INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
+
 # The engine alone, which needs no PyTorch. Without build isolation, so that the tools that build it are the pinned ones.
+# What it needs to run is installed while it is compiled. Python compiles those modules that are imported, when they are.
 # Its kernels are for this processor alone, which takes half of the time; wheels have those of all.
 ONLY_THIS := --config-settings=cmake.define.SMALTI_ONLY_THIS_PROCESSOR=ON
 $(ENGINE): constraints.txt pyproject.toml bridge/version.py $(NATIVE_SOURCES)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Smalti needs Python 3.11 or later; say where it is: make PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt cmake nanobind ninja scikit-build-core
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation $(ONLY_THIS) -e .
+	$(INSTALL) --no-compile cmake nanobind ninja scikit-build-core
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
+		> $(VENV)/dependencies.txt
+	$(INSTALL) --no-compile --no-warn-conflicts -r $(VENV)/dependencies.txt & others=$$!; \
+		$(INSTALL) --no-compile --no-deps --no-build-isolation $(ONLY_THIS) -e .; built=$$?; \
+		wait $$others && exit $$built
 	@touch $@
 
 # And what tests and checks need.
 $(READY): $(ENGINE)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt --no-build-isolation $(ONLY_THIS) -e '.[dev]'
+	$(INSTALL) --no-build-isolation $(ONLY_THIS) -e '.[dev]'
 	@touch $@
 
 # The job's settings are those with which the README's pictures were made.
@@ -94,7 +101,7 @@ lint: $(READY) packages
 	$(BIN)/pytest -n 0 -q tests/test_house_rules.py
 
 docs: $(READY) packages
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt sphinx
+	$(INSTALL) sphinx
 	PYTHONPATH=$(PACKAGES) $(BIN)/sphinx-build -q -W --keep-going -j auto -d build/docs-cache docs/api build/docs
 	@echo "build/docs/index.html"
 
@@ -135,7 +142,7 @@ settings: $(READY)
 	$(BIN)/python docs/make_settings_table.py
 
 pictures: $(READY)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt scikit-image torchmetrics
+	$(INSTALL) scikit-image torchmetrics
 	$(BIN)/python docs/make_pictures.py
 
 cuda: $(READY)
