@@ -7,6 +7,8 @@ from .composition import load_composition as load_composition
 from .composition.render import picture as picture
 from .composition.render import render as render
 from .export import export_job as export_job
+from .job.legibility import Legibility as Legibility
+from .job.legibility import measure_legibility as measure_legibility
 from .job.run import resume_job as resume_job
 from .job.run import run_job as run_job
 from .templates import Template as Template

@@ -87,9 +87,11 @@ def _resume(options: argparse.Namespace) -> int:
 
 def _tell(outcome: Outcome) -> int:
     report = outcome.report
+    legibility = report["legibility"]["legibility"]
     print(
         f"{outcome.folder}: {report['sprites']} sprites, {report['steps']} steps, {report['psnr']:.2f} dB, "
-        f"{report['seconds']:.1f} s"
+        + ("" if legibility is None else f"legibility {legibility:.2f}, ")
+        + f"{report['seconds']:.1f} s"
     )
     if outcome.cancelled:
         print(f"smalti: stopped; the best so far is kept. Go on with: smalti resume {outcome.folder}", file=sys.stderr)

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from smalti.bridge.job import BlendSpace
 
-from ..arrays import Float32Array, UInt8Array
+from ..arrays import Float32Array, Float64Array, Int64Array, UInt8Array
 from ..colour import out_of_space
 from ..files.images import straight_from_premultiplied
 from ..files.strips import Strips
 from ..raster import FINISHED_BACK_END, Scene, draw
 from ..raster.atlas import texels_for
 from ..raster.scene import STRIP_ROWS
+from ..sprites import Sprites
 from . import Composition
 
 MAX_SIZE = 32_768
@@ -153,6 +154,21 @@ class SpriteBitmap:
         return self.strips.whole()
 
 
+def pixel_boxes(sprites: Sprites, shapes: Float64Array) -> tuple[Int64Array, Int64Array]:
+    """Where sprites are drawn: left and top, width and height of their boxes, [N, 2] each, canvas pixels.
+
+    Args:
+        shapes: [T, 2] width and height of each template.
+    """
+    half = sprites.half_sizes(shapes)
+    cos, sin = np.abs(np.cos(sprites.theta)), np.abs(np.sin(sprites.theta))
+    # The rotated rectangle's bounds, and two pixels for the soft edge, which extends half a texel beyond it.
+    reach = np.stack([cos * half[:, 0] + sin * half[:, 1], sin * half[:, 0] + cos * half[:, 1]], axis=1) + 2
+    center = np.stack([sprites.x, sprites.y], axis=1)
+    start = np.floor(center - reach).astype(np.int64)
+    return start, np.ceil(center + reach).astype(np.int64) - start
+
+
 def sprite_bitmaps(composition: Composition, frame: int = 0, size: int | None = None) -> Iterator[SpriteBitmap]:
     """Render each sprite of a frame by itself, from the bottom of the stack.
 
@@ -165,13 +181,7 @@ def sprite_bitmaps(composition: Composition, frame: int = 0, size: int | None = 
     zoom, _, _ = canvas_of(composition, size)
     sprites = composition.sprites(frame).double().zoomed(zoom)
     whole = scene_of(composition, frame, zoom, (1, 1))
-    half = sprites.half_sizes(composition.shapes)
-    cos, sin = np.abs(np.cos(sprites.theta)), np.abs(np.sin(sprites.theta))
-    # The rotated rectangle's bounds, and two pixels for the soft edge, which extends half a texel beyond it.
-    reach = np.stack([cos * half[:, 0] + sin * half[:, 1], sin * half[:, 0] + cos * half[:, 1]], axis=1) + 2
-    center = np.stack([sprites.x, sprites.y], axis=1)
-    start = np.floor(center - reach).astype(np.int64)
-    extent = np.ceil(center + reach).astype(np.int64) - start
+    start, extent = pixel_boxes(sprites, composition.shapes)
     for k in range(len(sprites)):
         (left, top), (width, height) = start[k].tolist(), extent[k].tolist()
         one = slice(k, k + 1)

@@ -112,14 +112,17 @@ class Inputs:
         """The templates' atlases, for the fit and for pictures of its result."""
         return AtlasCache(self.templates, self.job.blend_space, most=3 * len(self.groups))
 
+    def drawable_target(self, frame: int) -> Float32Array:
+        """`target`, empty where sprites may not draw."""
+        target = self.target(frame)
+        return target * whole_pixels(self.inside(frame))[..., None] if self._has_outside else target
+
     def goal(self, frame: int) -> Float32Array:
         """[height, width, 4] premultiplied, sRGB-encoded: what a picture of the result is compared to.
 
         That is the target over the background; the target counts only where sprites may draw.
         """
-        target, background = self.target(frame), self.background_pixels
-        if self._has_outside:
-            target = target * whole_pixels(self.inside(frame))[..., None]
+        target, background = self.drawable_target(frame), self.background_pixels
         if background is not None:
             target = target + (1 - target[..., 3:]) * background
         return out_of_space(target, self.job.blend_space)

@@ -25,6 +25,7 @@ def job_report(
     psnrs: Sequence[float],
     constraints: Sequence[Mapping[str, float]],
     *,
+    legibility: Mapping[str, float | int | None],
     steps: int,
     seconds: float,
     cancelled: bool,
@@ -35,6 +36,7 @@ def job_report(
         sprites: how many there are in the end.
         psnrs: dB of each frame.
         constraints: for each frame, what the constraints that are no guarantee came to (see `Fit.report`).
+        legibility: of the first frame (see `smalti.engine.job.legibility.Legibility`).
         steps: gradient steps done.
         seconds: how long they took, with everything before and after.
         cancelled: whether the job was stopped before its end.
@@ -42,6 +44,7 @@ def job_report(
     smallest, largest = inputs.size_range
     report: dict[str, Any] = {
         "psnr": round(float(np.mean(psnrs)), 3),
+        "legibility": dict(legibility),
         "seconds": round(seconds, 3),
         "steps": steps,
         "sprites": sprites,

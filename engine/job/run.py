@@ -37,6 +37,7 @@ from .fingerprints import Fingerprints
 from .folder import check_free, clear, locked, make_folder, new_folder, remove_leftovers
 from .frames import frame_paths
 from .inputs import Inputs, read_inputs
+from .legibility import legibility_of
 from .memory import release_freed_memory
 from .report import job_report, psnr, write_report
 from .result import compose
@@ -313,6 +314,7 @@ class _Run:
             composition.header.sprites,
             [self.psnrs[frame] for frame in range(frames)],
             constraints,
+            legibility=legibility_of(composition, self.inputs.drawable_target(0)).as_json(),
             steps=fitting.steps_done,
             seconds=self.seconds,
             cancelled=cancelled,

@@ -20,7 +20,7 @@ from smalti.engine.composition import load_composition
 def test_a_fit_says_what_it_made_and_nothing_else(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert smalti("fit", "target.png", "--primitives", "marks", "--out", "out", *QUICK) == 0
     told = capfd.readouterr()
-    assert re.fullmatch(r"out: 12 sprites, 3 steps, \d+\.\d\d dB, \d+\.\d s\n", told.out)
+    assert re.fullmatch(r"out: 12 sprites, 3 steps, \d+\.\d\d dB, legibility -?\d\.\d\d, \d+\.\d s\n", told.out)
     assert told.err == ""
     assert load_composition(here / "out").header.sprites == 12
 

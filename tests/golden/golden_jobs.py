@@ -32,6 +32,9 @@ THREADS = 2
 VOLATILE = ("seconds", "peak_memory_mb", "engine_version")
 """Keys of report.json that are never the same twice."""
 
+MEASURED = ("legibility",)
+"""Keys of report.json that follow from the composition and its picture, whose hashes stand beside."""
+
 TOLERANCE = 1.0
 """dB by which quality may differ between machines: rounding alone makes small jobs nearly that much better or worse."""
 
@@ -178,7 +181,7 @@ def hashes_of(folder: Path, root: Path) -> dict[str, Any]:
         "psnr": report["psnr"],
         "frames": frames,
         "job": hash_of(without_paths(job, str(root))),
-        "report": hash_of({name: value for name, value in report.items() if name not in VOLATILE}),
+        "report": hash_of({name: value for name, value in report.items() if name not in VOLATILE + MEASURED}),
         "render": hash_of(*(np.asarray(Image.open(path)) for path in renders)),
     }
     if job["blend_space"] == "srgb":  # a PSD cannot show the other
@@ -231,7 +234,7 @@ def events_of(settings: Mapping[str, Any], out: Path) -> list[Any]:
         if event["type"] in ("progress", "preview", "log"):  # how many of these come depends on the clock
             kind: list[Any] = [event["type"], event.get("stage"), sorted(event)]
         elif event["type"] == "result":
-            report = {name: value for name, value in event["report"].items() if name not in VOLATILE}
+            report = {name: value for name, value in event["report"].items() if name not in VOLATILE + MEASURED}
             kind = ["result", report, sorted(event)]
         else:
             kind = [event["type"], sorted(event)]
