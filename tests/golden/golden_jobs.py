@@ -168,6 +168,16 @@ def layer_table(path: Path) -> list[Any]:
     return [[layer.name, list(layer.bbox), layer.opacity, str(layer.blend_mode)] for layer in PSDImage.open(path)]
 
 
+def as_recorded(job: Mapping[str, Any]) -> dict[str, Any]:
+    """A job.json without the settings that are younger than the hashes, where they have their defaults."""
+    from smalti.bridge.job import JobSpec
+    from smalti.bridge.settings import settings_of
+
+    known = json.loads(GOLDEN.read_text(encoding="utf-8"))["settings"]
+    young = {name: one.default for name, one in settings_of(JobSpec).items() if name not in known}
+    return {name: value for name, value in job.items() if name not in young or value != young[name]}
+
+
 def hashes_of(folder: Path, root: Path) -> dict[str, Any]:
     """What a finished job's folder holds, each file as a hash, and its quality in dB."""
     from smalti.engine.cli import main
@@ -180,7 +190,7 @@ def hashes_of(folder: Path, root: Path) -> dict[str, Any]:
     found = {
         "psnr": report["psnr"],
         "frames": frames,
-        "job": hash_of(without_paths(job, str(root))),
+        "job": hash_of(without_paths(as_recorded(job), str(root))),
         "report": hash_of({name: value for name, value in report.items() if name not in VOLATILE + MEASURED}),
         "render": hash_of(*(np.asarray(Image.open(path)) for path in renders)),
     }
