@@ -102,5 +102,5 @@ def shown(value: object) -> str:
     if value == ():
         return "empty"
     if isinstance(value, tuple):
-        return ", ".join(value) if all(isinstance(v, str) for v in value) else f"a list of {len(value)}"
+        return ", ".join(map(str, value)) if isinstance(value[0], (str, float)) else f"a list of {len(value)}"
     return repr(value)

@@ -72,15 +72,16 @@ class JobSpec:
         )
     )
     """Of a folder, every picture in it is a frame, in the natural order of the names."""
-    primitives: str | None = setting(
+    primitives: str | tuple[str, ...] | None = setting(
         None,
         "Bitmaps",
-        "A folder of bitmaps and SVG drawings to build with, or one of them",
+        "A folder of bitmaps and SVG drawings to build with, one of them, or a pattern such as leaves/*.png",
         path="folder",
         rule=BITMAPS,
         page="main",
     )
-    """None for `text` alone, or where all sprites are of regions with bitmaps of their own."""
+    """Or a list of these. A path with a star is no pattern where there is such a file. None for `text` alone, or where
+    all sprites are of regions with bitmaps of their own."""
     count: int = setting(
         1000,
         "Count",
@@ -133,6 +134,18 @@ class JobSpec:
     )
     mask: Mask = setting("auto", "Mask", "Where the transparency of the bitmaps comes from", choices=MASKS)
     """See `smalti.engine.templates.load_templates`."""
+    bitmap_weights: tuple[float, ...] | None = setting(
+        None,
+        "Bitmap Weights",
+        f"How sprites are shared out among several {named('primitives')}: a number for each, then one for the text, "
+        "with commas between",
+        none="every bitmap alike",
+        check=rules.weights_rule,
+        page=None,
+        flag="--weights",
+        metavar="NUMBERS",
+    )
+    """The bitmaps of one folder share alike. The first sprites keep to it, and later proposals are drawn by it."""
     colour_mix: float = share(
         "Color Mix",
         "0 paints every sprite in one free color, 1 keeps the bitmaps' own colors",
@@ -168,7 +181,8 @@ class JobSpec:
     blend_space: BlendSpace = setting(
         "srgb", "Blend Space", "The color space in which layers are laid over each other", choices=BLEND_SPACES
     )
-    target_mask: str | None = gray_picture("Target Mask", "white is rebuilt, black is left empty")
+    target_mask: str | tuple[str, ...] | None = gray_picture("Target Mask", "white is rebuilt, black is left empty")
+    """What is white in any of several is rebuilt."""
     palette: tuple[str, ...] | None = setting(
         None,
         "Palette",

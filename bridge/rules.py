@@ -6,6 +6,7 @@ The functions of a single setting name the rule that its value breaks, and retur
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sized
 
@@ -40,6 +41,11 @@ def palette_rule(palette: tuple[str, ...]) -> str:
     if not all(map(is_hex, palette)):
         return "a list of colors as #rrggbb"
     return "" if 1 <= len(palette) <= MAX_COLOURS else f"of 1 to {MAX_COLOURS} colors"
+
+
+def weights_rule(weights: tuple[float, ...]) -> str:
+    """Of how often bitmaps are chosen."""
+    return "" if weights and all(0 < weight < math.inf for weight in weights) else "a list of numbers above 0"
 
 
 def loss_rule(loss: str) -> str:

@@ -77,6 +77,7 @@ class Setting(Row):
         name: the key in job.json.
         kind: bool, int, float, str or tuple.
         optional: whether it may be None.
+        several: whether it may also be a list of such values.
         required: whether it has no default.
         default: that of the dataclass.
     """
@@ -84,6 +85,7 @@ class Setting(Row):
     name: str = ""
     kind: type = str
     optional: bool = False
+    several: bool = False
     required: bool = False
     default: Any = None
 
@@ -120,7 +122,7 @@ class Setting(Row):
             least = value >= self.low if self.above is None else value > self.above
             most = value < math.inf if self.high is None else value <= self.high
             return "" if least and most else self.range
-        if self.path and not value:
+        if self.path and not (value and all(listed(value))):
             return self.rule
         return self.check(value) if self.check else ""
 
@@ -136,7 +138,7 @@ def setting(default: Any, label: str, help: str, **more: Any) -> Any:
 
 
 def gray_picture(label: str, meaning: str, **more: Any) -> Any:
-    """The field of a setting that is the path of a mask or map, or None."""
+    """The field of a setting that is the path of a mask or map, or None; of several where its type says so."""
     help = f"A gray picture, stretched over the canvas: {meaning}"
     return setting(None, label, help, path="file", rule=IMAGE, **more)
 
@@ -169,9 +171,9 @@ def _read(kind: Any) -> dict[str, Setting]:
 
 def _setting(field: dataclasses.Field[Any], hint: Any) -> Setting:
     given: Row = field.metadata[_ROW]
-    optional = typing.get_origin(hint) in (typing.Union, types.UnionType)
-    if optional:
-        hint = next(option for option in typing.get_args(hint) if option is not types.NoneType)
+    optional = type(None) in typing.get_args(hint)
+    options = [option for option in typing.get_args(hint) if option is not types.NoneType] if optional else [hint]
+    hint = options[0]
     origin, names = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal and (given.choices is None or tuple(given.choices) != names):
         raise TypeError(f"{field.name}: the table of choices is not that of {names}")
@@ -180,6 +182,7 @@ def _setting(field: dataclasses.Field[Any], hint: Any) -> Setting:
         name=field.name,
         kind=str if origin is Literal else origin or hint,
         optional=optional,
+        several=len(options) > 1,
         required=field.default is dataclasses.MISSING,
         default=None if field.default is dataclasses.MISSING else field.default,
     )
@@ -223,12 +226,26 @@ def require(settings: object, good: bool, name: str, rule: str, region: int | No
 
 
 def paths_of(settings: Any) -> dict[str, str]:
-    """Every path among the rows of a dataclass that is not None, by its key."""
-    found = {name: getattr(settings, name) for name, one in settings_of(type(settings)).items() if one.path}
-    return {name: path for name, path in found.items() if path is not None}
+    """Every path among the rows of a dataclass that is not None, by its key; of a list, "key", "key 2" and so on."""
+    found = {}
+    for name, one in settings_of(type(settings)).items():
+        for number, path in enumerate(listed(getattr(settings, name)) if one.path else (), 1):
+            found[name if number == 1 else f"{name} {number}"] = path
+    return found
 
 
 def with_paths(settings: Spec, change: Callable[[str], str]) -> Spec:
     """The dataclass with each of these paths changed."""
-    changed: dict[str, Any] = {name: change(path) for name, path in paths_of(settings).items()}
+    changed: dict[str, Any] = {}
+    for name, one in settings_of(type(settings)).items():
+        value = getattr(settings, name)
+        if one.path and value is not None:
+            changed[name] = tuple(map(change, value)) if isinstance(value, tuple) else change(value)
     return dataclasses.replace(settings, **changed)
+
+
+def listed(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    """The values of a setting that is one of them, a list, or None."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else value

@@ -9,7 +9,7 @@ from .choices import PRESETS
 from .errors import named
 from .loss import needs_weights_file, parse_loss
 from .region import MAX_COUNT
-from .settings import BITMAPS, require, settings_of
+from .settings import BITMAPS, listed, require, settings_of
 
 
 def check_together(job: Any) -> None:
@@ -23,6 +23,14 @@ def check_together(job: Any) -> None:
         job.primitives is not None or job.text is not None or not job.needs_bitmaps,
         "primitives",
         f"{BITMAPS} where no text is given",
+    )
+    sources = len(listed(job.primitives)) + (job.text is not None)
+    last = "" if job.text is None else " and one for the text"
+    require(
+        job,
+        job.bitmap_weights is None or len(job.bitmap_weights) == sources,
+        "bitmap_weights",
+        f"{sources} number{'s' * (sources != 1)}, one for each of {named('primitives')}{last}",
     )
     require(job, job.font is None or job.text is not None, "font", "left out where no text is given")
     require(job, job.count >= 1 or bool(job.regions), "count", "at least 1 where there are no regions")

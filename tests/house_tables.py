@@ -39,6 +39,7 @@ SETTINGS_NAMED = {
     "engine/cli/bench.py:size": "an option of smalti bench, no setting",
     "engine/cli/fit.py:preset": "an estimate is for each preset where none is given",
     "engine/cli/fit.py:steps": "a key of the report, no setting",
+    "engine/cli/options.py:bitmap_weights": "numbers with commas between",
     "engine/cli/options.py:count": "part of the help of --region",
     "engine/cli/options.py:palette": "may be a file here",
     "engine/cli/options.py:primitives": "the hint where there is nothing to build with",

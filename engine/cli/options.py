@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from smalti.bridge.errors import SmaltiError, bad_setting, named, worded
 from smalti.bridge.job import JobSpec, setting_at
 from smalti.bridge.settings import Setting, settings_of
 
+from .number_argument import read_numbers
 from .palette_argument import read_palette
 from .region_argument import key_of, read_region, syntax
 
@@ -22,6 +24,7 @@ REPEATED = {
 }
 """Settings whose option is given once for each, and what else their help says."""
 READERS: dict[str, Callable[[Any], Any]] = {
+    "bitmap_weights": partial(read_numbers, "bitmap_weights"),
     "palette": read_palette,
     "regions": lambda given: tuple(map(read_region, given)),
 }
@@ -50,7 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for name, one in settings_of(JobSpec).items():
         if name == POSITIONAL:
             continue
-        if name in REPEATED:
+        if name in REPEATED or one.several:
             parser.add_argument(one.option, dest=name, metavar=one.metavar, action="append", help=_help(one))
         elif one.kind is bool:
             parser.add_argument(one.option, dest=name, action="store_true", default=None, help=_help(one))
@@ -68,6 +71,8 @@ def _help(one: Setting) -> str:
         text += ": " + ", ".join(f"{name} ({_begun_small(choice.help)})" for name, choice in one.choices.items())
     if one.name in REPEATED:
         text += ": " + REPEATED[one.name].format(syntax=syntax(), count=option_of("count"))
+    if one.several:
+        text += "; give it several times for several"
     default = _default(one)
     notes = [note for note in (one.range, f"default: {default}" if default else "") if note]
     text += f" ({'; '.join(notes)})" if notes else ""
@@ -95,6 +100,9 @@ def job_of(options: argparse.Namespace) -> JobSpec:
         SmaltiError: a setting cannot be; its message has settings `named`.
     """
     given = {name: getattr(options, name) for name in settings_of(JobSpec) if getattr(options, name) is not None}
+    for name, values in given.items():
+        if settings_of(JobSpec)[name].several:
+            given[name] = values[0] if len(values) == 1 else tuple(values)
     for name, read in READERS.items():
         if name in given:
             given[name] = read(given[name])

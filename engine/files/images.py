@@ -298,9 +298,9 @@ def write_png_to(file: BinaryIO, rgba: UInt8Array | Strips[np.uint8]) -> None:
         writer.write(strip)
 
 
-def _natural(name: str) -> list[str | int]:
-    """A key that sorts names in natural order."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name.casefold())]
+def natural_order(name: str) -> tuple[list[str | int], str]:
+    """A key that sorts names in natural order ("2" before "10")."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name.casefold())], name
 
 
 def list_images(folder: Path, *, more: frozenset[str] = frozenset()) -> list[Path]:
@@ -333,4 +333,4 @@ def list_images(folder: Path, *, more: frozenset[str] = frozenset()) -> list[Pat
         usual = ["PNG", "JPEG", "WebP", "TIFF", "GIF"] + ["SVG"] * (".svg" in more)
         hint = f"Choose a folder of {', '.join(usual[:-1])} or {usual[-1]} files."
         raise SmaltiError(f"{folder}: holds no pictures.", hint, "no_pictures")
-    return sorted(pictures, key=lambda entry: (_natural(entry.name), entry.name))
+    return sorted(pictures, key=lambda entry: natural_order(entry.name))

@@ -30,6 +30,7 @@ class Checkpoint:
     Attributes:
         state: all arrays by name, for `Fit.restore` and `Fingerprints.check`.
         names: of the templates.
+        template_weights: of the templates.
         template_counts: number of templates of each group; None if the job has no regions.
         seconds: how long the job has run.
         canvas: width and height in pixels.
@@ -38,6 +39,7 @@ class Checkpoint:
 
     state: Mapping[str, NDArray[Any]]
     names: list[str]
+    template_weights: list[float]
     template_counts: list[int] | None
     seconds: float
     canvas: tuple[int, int]
@@ -70,6 +72,7 @@ def write_checkpoint(path: Path, inputs: Inputs, fitting: Fit, fingerprints: Fin
             **fitting.state(),
             **fingerprints.state(),
             "names": np.array([t.name for t in inputs.templates]),
+            "template_weights": np.array([t.weight for t in inputs.templates]),
             "shares": np.array([len(group.templates) for group in inputs.groups]),
             "seconds": np.array(seconds),
             "background": np.array(inputs.background),
@@ -89,11 +92,16 @@ def read_checkpoint(path: Path, job: JobSpec) -> Checkpoint:
     state = read_arrays(path)
     with must_fit(path):
         names = [str(name) for name in state["names"]]
+        weights = [1.0] * len(names)  # earlier versions had none
+        if "template_weights" in state:
+            weights = state["template_weights"].astype(np.float64).reshape(len(names)).tolist()
         counts = [int(count) for count in state["shares"]] if job.regions else None
         if counts is not None and (len(counts), sum(counts)) != (len(job.regions) + bool(job.count), len(names)):
             raise ValueError("it has other regions")
         width, height = (int(side) for side in state["canvas"])
-        return Checkpoint(state, names, counts, float(state["seconds"]), (width, height), str(state["background"]))
+        return Checkpoint(
+            state, names, weights, counts, float(state["seconds"]), (width, height), str(state["background"])
+        )
 
 
 @contextmanager

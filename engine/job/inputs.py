@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +27,8 @@ from ..fitting.initialise.background import background_color
 from ..fitting.objective.losses import PictureDistance
 from ..fitting.plan import FitPlan, objective_of, optimiser_settings, strategy_of
 from ..fitting.strategy import Strategy
-from ..templates import Template, load_templates, uniquely_named
-from ..templates.text import text_templates
+from ..templates import Template, uniquely_named
+from .bitmaps import load_bitmaps, split
 from .device import resolve_device
 from .frames import TargetFrames, canvas_of, frame_paths
 from .masks import VISIBLE, Masks, read_masks, whole_pixels
@@ -224,12 +224,12 @@ def read_inputs(
             "target_transparent",
         )
     check_regions(job, masks, target[..., 3])
-    by_group = _load_templates(job, templates) if template_counts is None else _split(templates or [], template_counts)
+    by_group = load_bitmaps(job, templates) if template_counts is None else split(templates or [], template_counts)
     if not all(by_group):
         raise SmaltiError("There are no bitmaps to work with.", "Give at least one.", "no_bitmaps")
     all_templates = uniquely_named(template for own in by_group for template in own)
     background, image = _background(job, strategy, target, all_templates)
-    groups = groups_of(job, strategy, [len(own) for own in by_group], masks)
+    groups = groups_of(job, strategy, by_group, masks)
     steps = job.steps or strategy.steps(sum(group.count for group in groups))
     return Inputs(
         job,
@@ -246,35 +246,6 @@ def read_inputs(
         None if job.loss_weights_file is None else read_features(Path(job.loss_weights_file)),
         strategy,
     )
-
-
-def _load_templates(job: JobSpec, templates: Sequence[Template] | None) -> list[list[Template]]:
-    """The templates of each group; names of a region's begin with the name of its mask.
-
-    Args:
-        templates: the job's own if they are loaded already.
-    """
-    own: list[Template] = []
-    if templates is not None:
-        own = list(templates)
-    elif job.needs_bitmaps:
-        own = [] if job.primitives is None else load_templates(Path(job.primitives), mask=job.mask)
-        own += [] if job.text is None else text_templates(job.text, job.font, split=job.text_split)
-
-    @cache
-    def loaded(path: str) -> list[Template]:
-        return load_templates(Path(path), mask=job.mask)
-
-    result = [own] if job.count else []
-    for region in job.regions:
-        templates_there = own if region.primitives is None else loaded(region.primitives)
-        result.append([replace(t, name=f"{Path(region.mask).stem} {t.name}") for t in templates_there])
-    return result
-
-
-def _split(templates: Sequence[Template], counts: Sequence[int]) -> list[list[Template]]:
-    ends = np.cumsum(counts).tolist()
-    return [list(templates[end - count : end]) for end, count in zip(ends, counts)]
 
 
 def _background(

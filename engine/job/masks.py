@@ -8,12 +8,14 @@ the mask is half white or more there, both when it is stretched over that grid a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
 
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import MAX_SIZE, JobSpec
+from smalti.bridge.settings import listed
 
 from ..arrays import BoolArray, Float32Array, UInt8Array
 from ..files.images import read_image
@@ -38,6 +40,10 @@ class BothSizes:
 
     def __mul__(self, other: BothSizes) -> BothSizes:
         return BothSizes(self.fine * other.fine, self.coarse * other.coarse)
+
+    def joined(self, other: BothSizes) -> BothSizes:
+        """The larger of two channels."""
+        return BothSizes(np.maximum(self.fine, other.fine), np.maximum(self.coarse, other.coarse))
 
     def inverted(self) -> BothSizes:
         """One minus the channel."""
@@ -136,15 +142,17 @@ def _read_target_mask(job: JobSpec, size: tuple[int, int]) -> tuple[Float32Array
     """`Masks.target`, without the regions, and `Masks.outline`."""
     if job.target_mask is None:
         return None, None
-    picture = read_image(Path(job.target_mask), MAX_SIZE)
+    paths = listed(job.target_mask)
+    pictures = (read_image(Path(path), MAX_SIZE) for path in paths)
     if job.inside_outline:
-        outline = _gray_at_both_sizes(picture, size)
+        outline = reduce(BothSizes.joined, (_gray_at_both_sizes(picture, size) for picture in pictures))
         mask = outline.coarse
     else:
-        outline, mask = None, gray_of(resize(picture, *size))
+        outline, mask = None, reduce(np.maximum, (gray_of(resize(picture, *size)) for picture in pictures))
     if mask.max() < VISIBLE:
+        what = "the target mask is" if len(paths) == 1 else "the target masks are"
         raise SmaltiError(
-            f"{job.target_mask}: the target mask is black, so there is nothing to rebuild.",
+            f"{', '.join(paths)}: {what} black, so there is nothing to rebuild.",
             "White marks what to rebuild.",
             "mask_empty",
         )

@@ -10,9 +10,10 @@ import numpy as np
 from smalti.bridge.errors import SmaltiError, bad_setting, named
 from smalti.bridge.job import JobSpec, RegionSpec
 
-from ..arrays import BoolArray, Float32Array
+from ..arrays import BoolArray, Float32Array, Float64Array
 from ..fitting.groups import Group
 from ..fitting.strategy import Strategy
+from ..templates import Template
 from .masks import VISIBLE, Masks
 
 MAX_SPRITE = 16.0
@@ -55,37 +56,49 @@ def check_regions(job: JobSpec, masks: Masks, alpha: Float32Array) -> None:
         )
 
 
-def groups_of(job: JobSpec, strategy: Strategy, template_counts: Sequence[int], masks: Masks) -> tuple[Group, ...]:
+def groups_of(
+    job: JobSpec, strategy: Strategy, templates: Sequence[Sequence[Template]], masks: Masks
+) -> tuple[Group, ...]:
     """The groups of a job's sprites, from the bottom of the stack: the job's own, if it has any, and each region's.
 
     Args:
         strategy: tells the usual sizes.
-        template_counts: number of templates of each group.
+        templates: those of each group.
 
     Raises:
         SmaltiError: a smallest size does not fit the canvas (code ``"bad_setting"``).
     """
-    ends = np.cumsum(template_counts).tolist()
-    templates = [range(end - count, end) for end, count in zip(ends, template_counts)]
+    ends = np.cumsum([len(own) for own in templates]).tolist()
+    ranges = [range(end - len(own), end) for end, own in zip(ends, templates)]
+    weights = [_weights_of(own) for own in templates]
     regions, drawable = masks.region_pixels, masks.drawable_pixels
     result = []
     if job.count:
         rest = ~np.logical_or.reduce(regions) & drawable if regions else None
-        result.append(Group(job.count, templates[0], _size_range(strategy, job, rest, masks.size), rest))
+        result.append(
+            Group(job.count, ranges[0], _size_range(strategy, job, rest, masks.size), rest, weights=weights[0])
+        )
     for number, region in enumerate(job.regions):
         mask = regions[number] & drawable
         result.append(
             Group(
                 region.count,
-                templates[len(result)],
+                ranges[len(result)],
                 _size_range(strategy, region, mask, masks.size, number + 1),
                 mask,
                 masks.regions[number] if region.confine else None,
+                weights[len(result)],
                 f"the region of {region.mask}",
                 named("regions.min_size"),
             )
         )
     return tuple(result)
+
+
+def _weights_of(templates: Sequence[Template]) -> Float64Array | None:
+    """`Group.weights` of its templates."""
+    weights = np.array([template.weight for template in templates])
+    return None if (weights == weights[0]).all() else weights / weights.sum()
 
 
 def _size_range(

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, SupportsFloat
 
@@ -148,7 +148,10 @@ def resume_job(
         fingerprints = Fingerprints(job, frame_paths(Path(job.target)))
         with must_fit(path):
             fingerprints.check(checkpoint.state)
-        templates = [read_template(out / template_file(i), name) for i, name in enumerate(checkpoint.names)]
+        templates = [
+            replace(read_template(out / template_file(i), name), weight=weight)
+            for i, (name, weight) in enumerate(zip(checkpoint.names, checkpoint.template_weights))
+        ]
         inputs = read_inputs(job, templates, checkpoint.template_counts)
         checkpoint.check(inputs)
         fitting = inputs.fitting()

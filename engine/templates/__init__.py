@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,7 +21,6 @@ from ..bitmaps import bled
 from ..files.atomic import write_all_atomic
 from ..files.images import (
     MAX_PIXELS,
-    list_images,
     premultiply,
     quiet,
     read_image,
@@ -30,8 +29,10 @@ from ..files.images import (
     write_png_to,
 )
 from ..thread_count import map_on_threads
+from .margin import with_margin
 from .matte import border_color, dark_as_opaque, ink, without_background
-from .svg import ENDINGS, Drawing, is_drawing, read_drawing
+from .sources import BitmapFiles, bitmap_files
+from .svg import Drawing, is_drawing, read_drawing
 
 logger = logging.getLogger(__name__)
 
@@ -54,10 +55,12 @@ class Template:
         rgba: [height, width, 4], straight alpha, sRGB-encoded, with a transparent margin of one texel on every side.
             Transparent texels have the color of their neighbors, so that interpolation in other programs shows no dark
             halo.
+        weight: how often sprites are made of it, against the others; above 0.
     """
 
     name: str
     rgba: UInt8Array
+    weight: float = 1.0
 
     @property
     def width(self) -> int:
@@ -83,13 +86,13 @@ class Template:
 
 
 def load_templates(path: Path | str, *, mask: Mask = "auto") -> list[Template]:
-    """Make templates of one bitmap, or of all bitmaps in a folder (in natural order of their names).
+    """Make templates of one bitmap, or of all bitmaps in a folder or of a pattern (in natural order of their names).
 
     SVG drawings count as bitmaps with transparency, whatever the mask. The drawing without the empty page around it is
     rendered with `smalti.engine.templates.svg.SIDE` texels on the longer side.
 
     Args:
-        path: a folder or a file.
+        path: a folder, a file, or a pattern (see `smalti.engine.templates.sources.bitmap_files`).
         mask: where alpha comes from.
             ``"auto"``: the file's alpha if it has transparency. Otherwise, if the border is plain, the background is
             keyed out: everywhere if the picture is one ink on paper, else only where it is connected to the border.
@@ -104,39 +107,65 @@ def load_templates(path: Path | str, *, mask: Mask = "auto") -> list[Template]:
         they have more than `MAX_TEXELS` texels.
 
     Raises:
-        SmaltiError: `path` is missing, an empty folder, or a folder without pictures; a single bitmap is unusable
-            (codes of `read_image` and `read_drawing`, or ``"bitmap_transparent"``); or no bitmap of the folder is
-            usable (``"no_usable_bitmap"``). Other broken bitmaps of a folder are left out with one warning each.
+        SmaltiError: `path` is missing, an empty folder, a folder without pictures, or a pattern that nothing fits; a
+            single bitmap is unusable (codes of `read_image` and `read_drawing`, or ``"bitmap_transparent"``); or no
+            bitmap of the folder or pattern is usable (``"no_usable_bitmap"``). Other broken bitmaps there are left out
+            with one warning each.
     """
-    path = Path(path)
-    if not path.is_dir():
-        source = _opened(path)
-        return [Template(path.stem, _prepared(source, mask, _side_limit([_size(source)])))]
-    opened: list[tuple[Path | Drawing, tuple[int, int]] | SmaltiError] = []
-    for file in list_images(path, more=ENDINGS):
-        try:
-            opened.append((source := _opened(file), _size(source)))
-        except SmaltiError as fault:
-            opened.append(fault)
-    readable, faults = _usable(opened)
-    loaded, more_faults = _usable(_prepared_on_all_cores(dict(readable), mask))
-    faults += more_faults
-    if not loaded:
-        reason = f" First reason: {faults[0].message}" if faults else ""
-        raise SmaltiError(
-            f"{path}: holds no usable bitmap.{reason}",
-            "Choose a folder with at least one good picture.",
-            "no_usable_bitmap",
-        )
+    (loaded,) = load_sources([path], mask=mask)
     return uniquely_named(loaded)
 
 
+def load_sources(paths: Iterable[Path | str], *, mask: Mask = "auto") -> list[list[Template]]:
+    """Make templates of several files, folders and patterns.
+
+    Together they have at most `MAX_TEXELS` texels. Names may repeat.
+
+    Args:
+        paths: each as `load_templates` takes one.
+        mask: see `load_templates`.
+
+    Returns:
+        The templates of each path, at least one.
+
+    Raises:
+        SmaltiError: as `load_templates`.
+    """
+    files = [bitmap_files(Path(path)) for path in paths]
+    opened: dict[Path, tuple[Path | Drawing, tuple[int, int]] | SmaltiError] = {}
+    for file in dict.fromkeys(file for found in files for file in found.files):
+        try:
+            opened[file] = (source := _opened(file), _size(source))
+        except SmaltiError as fault:
+            opened[file] = fault
+    readable, _ = _usable(opened.values())
+    prepared = iter(_prepared_on_all_cores(dict(readable), mask))
+    results = {file: one if isinstance(one, SmaltiError) else next(prepared) for file, one in opened.items()}
+    return [_templates_of(found, [results[file] for file in found.files]) for found in files]
+
+
+def _templates_of(found: BitmapFiles, results: Sequence[Template | SmaltiError]) -> list[Template]:
+    """The good ones of the results for the files that one path stands for. Raises SmaltiError where there is none."""
+    loaded, faults = _usable(results)
+    if found.is_one and faults:
+        raise faults[0]
+    for fault in faults:
+        logger.warning("Left out: %s", fault.message)
+    if not loaded:
+        reason = f" First reason: {faults[0].message}" if faults else ""
+        raise SmaltiError(
+            f"{found.path}: holds no usable bitmap.{reason}",
+            "Choose a folder with at least one good picture.",
+            "no_usable_bitmap",
+        )
+    return loaded
+
+
 def _usable(results: Iterable[ResultT | SmaltiError]) -> tuple[list[ResultT], list[SmaltiError]]:
-    """Results and faults apart; a warning tells of each fault."""
+    """Results and faults apart."""
     good, faults = [], []
     for result in results:
         if isinstance(result, SmaltiError):
-            logger.warning("Left out: %s", result.message)
             faults.append(result)
         else:
             good.append(result)
@@ -267,14 +296,6 @@ def _trimmed(rgba: UInt8Array) -> UInt8Array:
     rows = np.flatnonzero(rgba[..., 3].any(axis=1))
     columns = np.flatnonzero(rgba[..., 3].any(axis=0))
     return rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-
-
-def with_margin(rgba: UInt8Array) -> UInt8Array:
-    """The bitmap [H, W, 4] with a transparent margin of one texel on every side."""
-    height, width, _ = rgba.shape
-    result = np.zeros((height + 2, width + 2, 4), np.uint8)  # faster than np.pad
-    result[1:-1, 1:-1] = rgba
-    return result
 
 
 def _unique(names: Iterable[str]) -> list[str]:

@@ -20,7 +20,8 @@ from smalti.bridge.job import TextSplit
 
 from ..arrays import UInt8Array
 from ..errors import unreadable
-from . import MAX_SIDE, MAX_TEXELS, Template, uniquely_named, with_margin
+from . import MAX_SIDE, MAX_TEXELS, Template, uniquely_named
+from .margin import with_margin
 
 logger = logging.getLogger(__name__)
 

@@ -133,7 +133,7 @@ def test_a_version_that_is_no_version_is_refused(tmp_path: Path, version: object
         ("mask", "magic", '"luminance"'),
         ("mask", ["auto"], '"luminance"'),
         ("device", "tpu", '"cuda"'),
-        ("target_mask", 3, "a text or null"),
+        ("target_mask", 3, "a text or a list or null"),
         ("palette", "#112233", "a list or null"),
         ("palette", [1], "a list of a text or null"),
     ],

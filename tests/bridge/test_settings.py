@@ -13,7 +13,7 @@ import pytest
 
 from smalti.bridge.choices import DEVICES, PRESETS, Choice, everyday
 from smalti.bridge.errors import SmaltiError, bad_setting, named, worded
-from smalti.bridge.job import JobSpec, RegionSpec, setting_at
+from smalti.bridge.job import JobSpec, RegionSpec, read_job, setting_at, write_job
 from smalti.bridge.settings import Setting, check_ranges, setting, settings_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -162,6 +162,20 @@ def test_every_path_of_a_job_is_found_and_changed() -> None:
     assert job.paths == found
     assert job.with_paths(lambda path: f"/x/{path}").paths == {name: f"/x/{path}" for name, path in found.items()}
     assert JobSpec("a.png", background="#102030").with_paths(str.upper) == JobSpec("A.PNG", background="#102030")
+
+
+def test_a_list_of_paths_is_found_changed_and_kept(tmp_path: Path) -> None:
+    job = JobSpec("a.png", ("leaves", "petals/*"), target_mask=("b.png", "c.png"), bitmap_weights=(2.0, 1.0))
+    paths = {"target": "a.png", "primitives": "leaves", "primitives 2": "petals/*"}
+    assert job.paths == paths | {"target_mask": "b.png", "target_mask 2": "c.png"}
+    assert job.with_paths(str.upper).primitives == ("LEAVES", "PETALS/*")
+    write_job(tmp_path / "job.json", job)
+    assert read_job(tmp_path / "job.json") == job
+    one = JobSpec("a.png", "leaves")
+    write_job(tmp_path / "job.json", one)
+    assert '"primitives": "leaves"' in (tmp_path / "job.json").read_text()
+    with pytest.raises(SmaltiError, match="primitives is empty, but must be the path of a folder of bitmaps"):
+        JobSpec("a.png", ()).checked()
 
 
 def test_the_readmes_tables_are_those_of_the_rows() -> None:

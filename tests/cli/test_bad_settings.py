@@ -124,3 +124,21 @@ def test_a_smallest_size_above_the_largest(here: Path, complaint: Complaint) -> 
 )
 def test_an_incomplete_command(here: Path, complaint: Complaint, arguments: tuple[str, ...], named: str) -> None:
     assert named in complaint(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--weights", "2,many"), "--weights is '2,many', but must be a list of numbers with commas between"),
+        (("--weights", "0"), "--weights is 0.0, but must be a list of numbers above 0"),
+        (("--weights", "nan"), "--weights is nan, but must be a list of numbers above 0"),
+        (("--weights", "2,1"), "--weights is 2.0, 1.0, but must be 1 number, one for each of --primitives"),
+        (("--text", "a", "--weights", "1"), "must be 2 numbers, one for each of --primitives and one for the text"),
+        (("--primitives", ""), "--primitives is marks, , but must be the path of a folder of bitmaps"),
+        (("--target-mask", "target.png", "--target-mask", "none.png"), "none.png: does not exist"),
+        (("--target-mask", "night.png", "--target-mask", "night.png"), "night.png: the target masks are black"),
+    ],
+)
+def test_lists_that_cannot_be(here: Path, complaint: Complaint, options: tuple[str, ...], words: str) -> None:
+    save(here / "night.png", np.zeros((8, 8), np.uint8))
+    assert words in fit_complaint(complaint, *options)

@@ -26,13 +26,14 @@ from jobs import (
     small_job,
 )
 from PIL import Image
-from runs import FINISHED, Recorder, refused, same_result
+from runs import FINISHED, Recorder, refused, same_result, stopped
 
 from smalti.bridge.job import JobSpec, RegionSpec, read_job
 from smalti.engine import cli
 from smalti.engine.composition import load_composition
 from smalti.engine.composition import render as smalti_render
 from smalti.engine.job import run
+from smalti.engine.job.inputs import read_inputs
 from smalti.engine.job.run import resume_job, run_job
 from smalti.engine.raster import Scene, draw
 
@@ -240,3 +241,25 @@ def test_the_same_seed_gives_the_same_film(tmp_path: Path) -> None:
     run_job(job, tmp_path / "a")
     run_job(job, tmp_path / "b")
     assert same_result(tmp_path / "a", tmp_path / "b")
+
+
+def test_several_masks_are_joined(tmp_path: Path) -> None:
+    left, right = np.zeros((2, 64, 96), np.uint8)
+    left[:, :20], right[:, 60:] = 255, 100
+    paths = tuple(str(save(tmp_path / f"{name}.png", mask)) for name, mask in (("left", left), ("right", right)))
+    for outlined in (False, True):
+        job = small_job(tmp_path, target_mask=paths, inside_outline=outlined)
+        alpha = read_inputs(job).target(0)[..., 3]
+        assert alpha == pytest.approx(np.maximum(left, right) / 255, abs=1e-6)
+    assert read_inputs(job).inside(0)[:, :40].all()
+    assert not read_inputs(job).inside(0)[:, 40:].any()
+
+
+def test_bitmaps_are_chosen_by_their_weights_and_after_a_resume_too(tmp_path: Path) -> None:
+    marks = bitmaps(tmp_path / "primitives")
+    job = small_job(tmp_path, primitives=(str(marks / "disc.png"), str(marks / "bar.*")), bitmap_weights=(5.0, 1.0))
+    assert np.bincount(read_inputs(job).fitting().result()["template"]).tolist() == [20, 4]
+    run_job(job, tmp_path / "whole")
+    stopped(job, tmp_path / "half", 6)
+    resume_job(tmp_path / "half")
+    assert same_result(tmp_path / "half", tmp_path / "whole")

@@ -149,9 +149,9 @@ class SpriteSampler:
         return colors
 
     def _choose(self, color: Float64Array, rng: np.random.Generator) -> Int64Array:
-        """Templates for N sprites: in equal shares where only their alpha shows, by color where their colors do."""
+        """Templates for N sprites: in the group's shares where only their alpha shows, else by color."""
         first, number = self.group.templates.start, len(self.group.templates)
-        shares = first + rng.permutation(np.arange(len(color)) % number)
+        shares = self.group.dealt(len(color), rng)
         if self._mix == 0 or number == 1:
             return shares
         # One template at a time: sprites x templates x channels at once would not fit for large folders and counts.
@@ -159,7 +159,10 @@ class SpriteSampler:
         distance = np.stack([((color - np.array(s.color)) ** 2).sum(axis=1) for s in shapes], axis=1)
         # Gumbel's trick draws from exp(-distance / spread) without a loop; a small mix chooses nearly freely.
         spread = self.settings.template_spread / self._mix**2
-        chosen: Int64Array = first + np.argmax(-distance / spread + rng.gumbel(size=distance.shape), axis=1)
+        likelihood = -distance / spread
+        if self.group.weights is not None:
+            likelihood += np.log(self.group.weights)
+        chosen: Int64Array = first + np.argmax(likelihood + rng.gumbel(size=distance.shape), axis=1)
         return chosen
 
 

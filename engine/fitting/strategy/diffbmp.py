@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...arrays import Int64Array, IntegerArray
+from ...arrays import Int32Array, Int64Array, IntegerArray
 from ...sprites import Sprites
 from ..initialise import InitialiseSettings, SamplerSettings, SpriteSampler, initialise
 from ..optimiser import Optimiser
@@ -99,8 +99,9 @@ class DiffBMP:
     ) -> Sprites:
         """See `Strategy`.
 
-        Positions by local variance, sizes the smaller the more there is, templates in turn, tints nearly gray. The
-        stack is in the order of the draw. After a cut, where the templates are given, Smalti's own initialization.
+        Positions by local variance, sizes the smaller the more there is, templates in turn (by their weights where they
+        have any), tints nearly gray. The stack is in the order of the draw. After a cut, where the templates are given,
+        Smalti's own initialization.
         """
         if template is not None:
             return initialise(sampler, count, rng, InitialiseSettings(), template)
@@ -122,7 +123,7 @@ class DiffBMP:
         scale = (high - contrast[row, column] * (high - low)) * (1 + rng.normal(0, self.size_noise, count))
         noisy = colors[row, column] + rng.normal(0, self.color_noise, (count, 3))
         return Sprites(
-            template=(np.arange(count) % len(sampler.shapes)).astype(np.int32),
+            template=_templates(sampler, count, rng),
             x=column + 0.5,
             y=row + 0.5,
             scale=np.clip(scale, low, high),
@@ -146,3 +147,10 @@ class DiffBMP:
         faint: Int64Array = np.flatnonzero(optimiser.sprites().opacity < self.prune_below)
         optimiser.parameters.set(faint, first.take(faint))
         return len(faint)
+
+
+def _templates(sampler: SpriteSampler, count: int, rng: np.random.Generator) -> Int32Array:
+    """In turn; with weights as often as these say."""
+    if sampler.group.weights is not None:
+        return sampler.group.dealt(count, rng).astype(np.int32)
+    return (np.arange(count) % len(sampler.shapes)).astype(np.int32)

@@ -181,10 +181,10 @@ def _templates(
     old: Sprites, likely: Int64Array, sampler: SpriteSampler, settings: ProposalSettings, rng: np.random.Generator
 ) -> Int64Array:
     """Templates of candidates [M]: the likely ones by color, the old ones, or any of the group's."""
-    count, own = len(old), sampler.group.templates
+    count = len(old)
     by_color = rng.uniform(size=count) < settings.by_color
     keeps = rng.uniform(size=count) < 0.5
-    others: Int64Array = np.where(keeps, old.template, rng.integers(own.start, own.stop, count))
+    others: Int64Array = np.where(keeps, old.template, sampler.group.drawn(count, rng))
     return np.where(by_color, likely, others)
 
 

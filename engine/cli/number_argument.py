@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lists of numbers as the command line takes them."""
+
+from __future__ import annotations
+
+from smalti.bridge.errors import bad_setting
+
+
+def read_numbers(key: str, given: str) -> tuple[float, ...]:
+    """The numbers of a list with commas between, ``"2,1"``.
+
+    Args:
+        key: of the setting, for messages.
+        given: what was typed.
+
+    Raises:
+        SmaltiError: code ``"bad_setting"``: one is no number.
+    """
+    try:
+        return tuple(float(part) for part in given.split(","))
+    except ValueError as fault:
+        raise bad_setting(key, given, "a list of numbers with commas between") from fault

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The templates of a job: of its bitmaps and its text, and of its regions' bitmaps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from smalti.bridge.job import JobSpec
+from smalti.bridge.settings import listed
+
+from ..templates import Template, load_sources, load_templates
+from ..templates.text import text_templates
+
+
+def load_bitmaps(job: JobSpec, templates: Sequence[Template] | None) -> list[list[Template]]:
+    """The templates of each group; names of a region's begin with the name of its mask.
+
+    Args:
+        templates: the job's own if they are loaded already.
+    """
+    own: list[Template] = []
+    if templates is not None:
+        own = list(templates)
+    elif job.needs_bitmaps:
+        sources = load_sources(listed(job.primitives), mask=job.mask)
+        if job.text is not None:
+            sources.append(text_templates(job.text, job.font, split=job.text_split))
+        own = weighted(sources, job.bitmap_weights)
+
+    @cache
+    def loaded(path: str) -> list[Template]:
+        return load_templates(Path(path), mask=job.mask)
+
+    result = [own] if job.count else []
+    for region in job.regions:
+        templates_there = own if region.primitives is None else loaded(region.primitives)
+        result.append([replace(t, name=f"{Path(region.mask).stem} {t.name}") for t in templates_there])
+    return result
+
+
+def weighted(sources: Sequence[Sequence[Template]], shares: Sequence[float] | None) -> list[Template]:
+    """All templates of some sources.
+
+    Args:
+        shares: how the sprites are shared out among the sources, whose templates share alike; None for all templates
+            alike.
+    """
+    if shares is None:
+        return [template for own in sources for template in own]
+    return [replace(template, weight=share / len(own)) for own, share in zip(sources, shares) for template in own]
+
+
+def split(templates: Sequence[Template], counts: Sequence[int]) -> list[list[Template]]:
+    """Templates of all groups, group by group.
+
+    Args:
+        counts: how many each group has.
+    """
+    ends = np.cumsum(counts).tolist()
+    return [list(templates[end - count : end]) for end, count in zip(ends, counts)]
