@@ -129,6 +129,9 @@ class JobSpec:
         high=MAX_STEPS,
         soft_high=500,
     )
+    target_frame: int | None = setting(
+        None, "Frame", "Rebuild this frame alone of an animated target or of a folder, from 1", low=1, flag="--frame"
+    )
     frame_rate: float = setting(
         24.0, "Frame Rate", "Frames per second of target and result", above=0, high=1000, metavar="FPS"
     )

@@ -40,6 +40,9 @@ DEFAULT_LONGER_SIDE = 1024
 _NOT_DECODED = {"EPS", "WMF", "MPEG", "GRIB", "BUFR", "HDF5"}
 """Formats that Pillow recognizes but hands to other programs, or does not decode at all."""
 
+ANIMATIONS = {"GIF", "PNG", "WEBP", "AVIF", "FLI"}
+"""Pillow's names of the formats whose further pictures are frames, not pages or previews."""
+
 _limit_lock = threading.Lock()
 """Held while Pillow's own limit, a module variable, is switched off to read a header."""
 _quiet_lock = threading.Lock()
@@ -211,14 +214,27 @@ def read_size(path: Path) -> tuple[int, int]:
         return image.size
 
 
-def read_image(path: Path, max_side: int | None = None) -> UInt8Array:
-    """Read a picture (of an animation, the first frame).
+def frames_in(path: Path) -> int:
+    """The number of frames of an animation; 1 for every other picture. Raises SmaltiError as `read_image`."""
+    with _open(path) as image:
+        if image.format not in ANIMATIONS:
+            return 1
+        try:
+            with quiet():
+                return int(getattr(image, "n_frames", 1))
+        except Exception as fault:  # Pillow's readers raise nearly anything on a damaged file.
+            raise _damaged(path, fault) from fault
+
+
+def read_image(path: Path, max_side: int | None = None, frame: int = 0) -> UInt8Array:
+    """Read a picture (of an animation, one frame).
 
     It is rotated according to its EXIF orientation, and converted to sRGB if it has another color profile. Gray,
     palette, 16-bit, float and CMYK pictures become 8-bit RGBA.
 
     Args:
         max_side: reduce to at most this many pixels on the longer side while reading (area average); None keeps all.
+        frame: which one of an animation, from 0.
 
     Returns:
         [H, W, 4], straight alpha, sRGB-encoded.
@@ -234,6 +250,8 @@ def read_image(path: Path, max_side: int | None = None) -> UInt8Array:
             with quiet():
                 if max_side is not None:
                     image.draft(None, (max_side, max_side))
+                if frame:
+                    image.seek(frame)
                 image.load()
                 with contextlib.suppress(Exception):  # a picture with a damaged EXIF block is read all the same
                     ImageOps.exif_transpose(image, in_place=True)

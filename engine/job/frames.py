@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from smalti.bridge.errors import SmaltiError, named
+from smalti.bridge.errors import SmaltiError, bad_setting, named
 from smalti.bridge.job import MAX_SIZE, BlendSpace, JobSpec
 
 from ..arrays import BoolArray, Float32Array, UInt8Array
 from ..colour import into_space
-from ..files.images import canvas_size, list_images, read_image, read_size
+from ..files.images import canvas_size, frames_in, list_images, read_image, read_size
 from ..files.resampling import resize
 from .masks import BothSizes, Masks, alpha_of, resize_finely
 
+VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv"}
+"""Endings of videos, which nothing here decodes."""
 KEPT = 2
 """Frames that stay in memory: a film is fitted from one to the next."""
 
@@ -98,11 +100,57 @@ class TargetFrames:
         return Frame(encoded, outline, self._job.blend_space)
 
 
-def frame_paths(target: Path) -> list[Path]:
-    """The pictures of a target: itself, or those of a folder. Raises SmaltiError as `list_images` does."""
-    if target.is_dir():
-        return list_images(target)
-    return [target]
+def frame_paths(target: Path, frame: int | None = None) -> list[Path]:
+    """The pictures of a target: itself, or those of a folder.
+
+    Args:
+        frame: the only one that is to be rebuilt, from 1; None for all.
+
+    Raises:
+        SmaltiError: as `list_images`; or there is no such frame (code ``"bad_setting"``).
+    """
+    if not target.is_dir():
+        return [target]
+    paths = list_images(target)
+    if frame is None:
+        return paths
+    _check_frame(target, frame, len(paths))
+    return [paths[frame - 1]]
+
+
+def read_first(path: Path, job: JobSpec) -> UInt8Array:
+    """The first picture that a job rebuilds: [h, w, 4], straight alpha, sRGB-encoded.
+
+    Args:
+        path: the first of `frame_paths`.
+
+    Raises:
+        SmaltiError: as `read_image`; the target is an animation and the job says no frame (code ``"target_animated"``),
+            there is no such frame (code ``"bad_setting"``), or it is a video (code ``"target_is_video"``).
+    """
+    if Path(job.target).is_dir():
+        return read_image(path, MAX_SIZE)
+    if path.suffix.lower() in VIDEOS and path.is_file():
+        raise SmaltiError(
+            f"{path}: is a video, which cannot be read.",
+            "Save its frames as pictures into a folder (ffmpeg -i VIDEO FOLDER/%04d.png), and give the folder.",
+            "target_is_video",
+        )
+    frames, frame = frames_in(path), job.target_frame
+    if frame is None and frames > 1:
+        raise SmaltiError(
+            f"{path}: is an animation of {frames} frames, not one picture.",
+            f"Choose a frame ({named('target_frame')} 1 is the first), or save all as pictures into a folder.",
+            "target_animated",
+        )
+    if frame is not None:
+        _check_frame(path, frame, frames)
+    return read_image(path, MAX_SIZE, (frame or 1) - 1)
+
+
+def _check_frame(path: Path, frame: int, frames: int) -> None:
+    if frame > frames:
+        raise bad_setting("target_frame", frame, f"at most {frames}, the number of frames of {path}")
 
 
 def canvas_of(paths: Sequence[Path], first: UInt8Array, longer_side: int | None) -> tuple[int, int]:

@@ -30,7 +30,7 @@ from ..fitting.strategy import Strategy
 from ..templates import Template, uniquely_named
 from .bitmaps import load_bitmaps, split
 from .device import resolve_device
-from .frames import TargetFrames, canvas_of, frame_paths
+from .frames import TargetFrames, canvas_of, frame_paths, read_first
 from .masks import VISIBLE, Masks, read_masks, whole_pixels
 from .regions import check_regions, groups_of
 from .vgg_weights import read_features
@@ -211,8 +211,8 @@ def read_inputs(
     job = job.checked()
     strategy = strategy or strategy_of(job)
     device = resolve_device(job.device)
-    paths = frame_paths(Path(job.target))
-    first = read_image(paths[0], MAX_SIZE)
+    paths = frame_paths(Path(job.target), job.target_frame)
+    first = read_first(paths[0], job)
     size = canvas_of(paths, first, job.size)
     masks = read_masks(job, size)
     frames = TargetFrames(paths, job, masks, first)

@@ -145,7 +145,7 @@ def resume_job(
             raise SmaltiError(f"{out}: this job is finished, so there is nothing to resume.", code="job_finished")
         remove_leftovers(out)
         checkpoint = read_checkpoint(path, job)
-        fingerprints = Fingerprints(job, frame_paths(Path(job.target)))
+        fingerprints = Fingerprints(job, frame_paths(Path(job.target), job.target_frame))
         with must_fit(path):
             fingerprints.check(checkpoint.state)
         templates = [

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from jobs import badge, film, save, small_job
 from PIL import Image
+from runs import refused, same_result, stopped
 
 from smalti.bridge.job import RegionSpec
 from smalti.engine.files import images
@@ -118,3 +119,57 @@ def test_a_fit_leaves_the_target_in_memory_as_it_was(tmp_path: Path, space: str)
     inputs.goal(0)
     np.testing.assert_array_equal(inputs.target(0), read_inputs(job).target(0))
     np.testing.assert_array_equal(inputs.inside(0), read_inputs(job).inside(0))
+
+
+# One frame.
+
+
+def animation(path: Path, frames: int = 3) -> Path:
+    """A GIF, or WebP, of plain frames with brightness 0, 60, 120 and so on."""
+    pictures = [Image.new("RGB", (32, 24), (60 * k, 60 * k, 60 * k)) for k in range(frames)]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100, lossless=True)
+    return path
+
+
+@pytest.mark.parametrize("ending", ["gif", "webp", "png"])
+def test_an_animation_asks_for_a_frame(tmp_path: Path, ending: str) -> None:
+    path = animation(tmp_path / f"moving.{ending}")
+    fault = refused(lambda: read_inputs(small_job(tmp_path, target=str(path))))
+    assert fault.code == "target_animated"
+    assert fault.message == f"{path}: is an animation of 3 frames, not one picture."
+    assert "target_frame 1 is the first" in fault.hint
+    for frame in (1, 2, 3):
+        inputs = read_inputs(small_job(tmp_path, target=str(path), target_frame=frame))
+        assert len(inputs.frames) == 1
+        assert inputs.target(0)[..., :3] == pytest.approx(60 / 255 * (frame - 1), abs=3e-3)
+
+
+def test_an_animation_of_one_frame_is_a_picture(tmp_path: Path) -> None:
+    path = animation(tmp_path / "still.gif", frames=1)
+    assert read_inputs(small_job(tmp_path, target=str(path))).width == 32
+
+
+@pytest.mark.parametrize("frame", [0, 4])
+def test_a_frame_that_is_not_there_is_refused(tmp_path: Path, frame: int) -> None:
+    paths = animation(tmp_path / "moving.gif"), film(tmp_path / "film")
+    for path in paths:
+        fault = refused(lambda path=path: read_inputs(small_job(tmp_path, target=str(path), target_frame=frame)))
+        assert (fault.code, fault.setting) == ("bad_setting", "target_frame")
+        assert frame == 0 or fault.rule == f"at most 3, the number of frames of {path}"
+
+
+def test_one_frame_of_a_folder_is_a_still_and_is_resumed(tmp_path: Path) -> None:
+    job = small_job(tmp_path, target=str(film(tmp_path / "film")), target_frame=2)
+    run_job(job, tmp_path / "whole")
+    assert (tmp_path / "whole" / "render.png").is_file()
+    stopped(job, tmp_path / "half", 6)
+    resume_job(tmp_path / "half")
+    assert same_result(tmp_path / "half", tmp_path / "whole")
+
+
+def test_a_video_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "film.MP4"
+    path.write_bytes(b"\0\0\0\x20ftypisom")
+    fault = refused(lambda: read_inputs(small_job(tmp_path, target=str(path))))
+    assert fault.code == "target_is_video"
+    assert "ffmpeg" in fault.hint
