@@ -53,7 +53,9 @@ class SMALTI_OT_fit(bpy.types.Operator):
         settings = context.scene.smalti
         unmasked = next((number for number, region in enumerate(settings.regions, 1) if not region.mask), None)
         of_regions = [region.primitives for region in settings.regions]
-        bitmaps = settings.primitives or settings.text or not needs_bitmaps(settings.count, of_regions)
+        bitmaps = (
+            settings.primitives or settings.text or settings.text_file or not needs_bitmaps(settings.count, of_regions)
+        )
         for value, text in (
             (settings.target, "Choose a target first"),
             (bitmaps, "Choose a folder of bitmaps first, or type a text"),

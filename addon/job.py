@@ -78,7 +78,9 @@ def _regions(settings: Any) -> tuple[RegionSpec, ...]:
 
 _CONVERTED: dict[str, Callable[[Any], Any]] = {
     "background": _background,
-    "font": lambda settings: absolute(settings.font, "The font") or None if settings.text else None,
+    "font": lambda settings: (
+        absolute(settings.font, "The font") or None if settings.text or settings.text_file else None
+    ),
     "loss": lambda settings: LOSSES[settings.loss],
     "regions": _regions,
 }

@@ -42,13 +42,21 @@ class Column:
 
 
 def _has_text(settings: Any) -> bool:
-    return bool(settings.text)
+    return bool(settings.text or settings.text_file)
 
 
 _PAGES: dict[str, tuple[Column, ...]] = {
     "main": (
         Column(
-            ("target", "primitives", "text", Item("font", _has_text), Item("text_split", _has_text, expand=True)),
+            (
+                "target",
+                "primitives",
+                "text",
+                Item("font", _has_text),
+                Item("text_split", _has_text, expand=True),
+                Item("text_order", _has_text, expand=True),
+                "text_file",
+            ),
         ),
         Column(
             (

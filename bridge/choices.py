@@ -75,6 +75,17 @@ TEXT_SPLITS: dict[TextSplit, Choice] = {
     "words": Choice("Words", "Each word"),
 }
 
+READING = "reading"
+"""The order of a text in which all of it is there to be read."""
+
+TextOrder = Literal["free", "reading"]
+TEXT_ORDERS: dict[TextOrder, Choice] = {
+    "free": Choice("Free", "Each different letter or word is a bitmap, used as often and wherever it suits"),
+    "reading": Choice(
+        "Reading", "Every letter or word once, along lines over the canvas, as many sprites as there are"
+    ),
+}
+
 Device = Literal["auto", "cpu", "cuda", "reference"]
 DEVICES: dict[Device, Choice] = {
     "auto": Choice("Automatic", "The fastest that is present"),

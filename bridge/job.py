@@ -19,11 +19,13 @@ from .choices import (
     DEVICES,
     MASKS,
     PRESETS,
+    TEXT_ORDERS,
     TEXT_SPLITS,
     BlendSpace,
     Device,
     Mask,
     Preset,
+    TextOrder,
     TextSplit,
 )
 from .errors import named
@@ -47,7 +49,7 @@ from .together import check_together
 
 __all__ = (
     "FORMAT", "MAX_COUNT", "MAX_SIZE", "MAX_STEPS", "VERSION", "BlendSpace", "Device", "JobSpec", "Mask", "Preset",
-    "RegionSpec", "TextSplit", "read_job", "setting_at", "write_job",
+    "RegionSpec", "TextOrder", "TextSplit", "read_job", "setting_at", "write_job",
 )  # fmt: skip
 
 FORMAT = "smalti-job"
@@ -255,6 +257,26 @@ class JobSpec:
         "glyphs", "Split", "What of the text is one bitmap", choices=TEXT_SPLITS, page="main"
     )
     """Letters or words that are there twice are one bitmap."""
+    text_file: str | None = setting(
+        None,
+        "Text File",
+        "A file with the text, or lyrics (.lrc), whose times are left out",
+        path="file",
+        rule="the path of a text",
+        page="main",
+    )
+    text_order: TextOrder = setting(
+        "free", "Order", "Where the text's letters or words go", choices=TEXT_ORDERS, page="main"
+    )
+    """In reading order they take small steps only, and `count` follows from the text."""
+    start: str | None = setting(
+        None,
+        "Start",
+        "A file (JSON) of the sprites to start with: a list of x, y, size, angle and template",
+        path="file",
+        rule="the path of a JSON file",
+    )
+    """`count` follows from it. See `smalti.engine.job.placement.StartFile`."""
     loss: str = setting(
         "mse", "Likeness", f"What the fit minimizes: {rules.LOSS}, of {', '.join(TERMS)}", check=rules.loss_rule
     )

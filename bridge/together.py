@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .choices import PRESETS
+from .choices import PRESETS, READING
 from .errors import named
 from .loss import needs_weights_file, parse_loss
 from .region import MAX_COUNT
@@ -18,21 +18,26 @@ def check_together(job: Any) -> None:
     Raises:
         SmaltiError: code ``"bad_setting"``, naming the first that breaks one.
     """
+    has_text = job.text is not None or job.text_file is not None
     require(
         job,
-        job.primitives is not None or job.text is not None or not job.needs_bitmaps,
+        job.primitives is not None or has_text or not job.needs_bitmaps,
         "primitives",
         f"{BITMAPS} where no text is given",
     )
-    sources = len(listed(job.primitives)) + (job.text is not None)
-    last = "" if job.text is None else " and one for the text"
+    sources = len(listed(job.primitives)) + has_text
+    last = " and one for the text" if has_text else ""
     require(
         job,
         job.bitmap_weights is None or len(job.bitmap_weights) == sources,
         "bitmap_weights",
         f"{sources} number{'s' * (sources != 1)}, one for each of {named('primitives')}{last}",
     )
-    require(job, job.font is None or job.text is not None, "font", "left out where no text is given")
+    require(job, job.font is None or has_text, "font", "left out where no text is given")
+    require(job, job.text is None or job.text_file is None, "text_file", f"left out where {named('text')} is given")
+    if job.text_order == READING:
+        _check_reading(job, has_text)
+    require(job, job.start is None or job.count > 0, "start", f"left out with {named('count')} 0")
     require(job, job.count >= 1 or bool(job.regions), "count", "at least 1 where there are no regions")
     together = job.count + sum(region.count for region in job.regions)
     require(job, together <= MAX_COUNT, "count", f"at most {MAX_COUNT:,} together with those of the regions")
@@ -64,6 +69,15 @@ def check_together(job: Any) -> None:
     rule = settings_of(type(job))["loss_weights_file"].rule
     require(job, weights is not None or not needed, "loss_weights_file", rule)
     require(job, weights is None or needed, "loss_weights_file", f"left out where no term of {named('loss')} needs it")
+
+
+def _check_reading(job: Any, has_text: bool) -> None:
+    """In reading order letters must stay where they are, one after another."""
+    require(job, has_text, "text_order", "free where no text is given")
+    elsewhere = ("primitives", "start", "min_size", "max_size", "keep_in", "keep_out", "inside_outline")
+    for name in (*elsewhere, "min_visibility", "regions"):
+        rule = f"left out with {named('text_order')} {READING}, where the text says which sprites there are and where"
+        require(job, not getattr(job, name), name, rule)
 
 
 def _check_sizes(settings: Any, region: int | None = None) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from smalti.bridge.choices import READING
 from smalti.bridge.errors import SmaltiError, bad_setting, named, worded
 from smalti.bridge.job import JobSpec, setting_at
 from smalti.bridge.settings import Setting, settings_of
@@ -107,13 +108,15 @@ def job_of(options: argparse.Namespace) -> JobSpec:
         if name in given:
             given[name] = read(given[name])
     job = JobSpec(**given)
-    if job.needs_bitmaps and job.primitives is None and job.text is None:
+    if job.needs_bitmaps and job.primitives is None and job.text is None and job.text_file is None:
         raise SmaltiError(
             "There is nothing to build with.",
             f"Give {named('primitives')} FOLDER, {named('text')} TEXT, or both.",
             "bad_setting",
             setting="primitives",
         )
-    if "text_split" in given and job.text is None:  # its default would pass unseen
+    if "count" in given and (job.start is not None or job.text_order == READING):  # it would pass unseen
+        raise bad_setting("count", job.count, f"left out with {named('start')} and a text in reading order")
+    if "text_split" in given and job.text is None and job.text_file is None:  # likewise
         raise bad_setting("text_split", job.text_split, "left out where no text is given")
     return job.checked()

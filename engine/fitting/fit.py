@@ -70,9 +70,7 @@ class Fit:
             first = self._constraints.visible_target(first)
         self._samplers = self._samplers_of(first)
         rng = np.random.default_rng(plan.seed)
-        self._first = Sprites.joined(
-            [plan.strategy.initialise(sampler, sampler.group.count, rng) for sampler in self._samplers]
-        )
+        self._first = Sprites.joined([self._begun(sampler, rng) for sampler in self._samplers])
         if self._constraints is not None:
             self._first = self._constraints.start(self._first)
         self.optimiser = self._optimiser_of(first, self._first, plan.settings)
@@ -109,11 +107,20 @@ class Fit:
     def _refine(self) -> None:
         """Discrete moves before a step of the first frame."""
         unconstrained = self._constraints is None or self._constraints.leaves_free(self.optimiser.done)
-        moved = self._plan.strategy.before_step(
-            self.optimiser, self._samplers, self._first, self._plan.seed, unconstrained
-        )
+        moved = 0
+        if not self._plan.keeps_order:
+            moved = self._plan.strategy.before_step(
+                self.optimiser, self._samplers, self._first, self._plan.seed, unconstrained
+            )
         if self._constraints is not None:
             self._constraints.refine(self._refinement(2), moved)
+
+    def _begun(self, sampler: SpriteSampler, rng: np.random.Generator) -> Sprites:
+        """The first sprites of a sampler's group, float64."""
+        plan = self._plan
+        if plan.placement is not None and sampler.group is plan.groups[0]:
+            return plan.placement.sprites(sampler, rng)
+        return plan.strategy.initialise(sampler, sampler.group.count, rng)
 
     def _refinement(self, purpose: int) -> Refinement:
         """What a repair works with. Its generator follows from the step, so that a resumed fit does the same."""
@@ -237,7 +244,12 @@ class Fit:
         for sampler in self._samplers_of(target):
             own = sampler.group.members(sprites.template)
             template = sprites.template[own]
-            placed = placed.put(own, self._plan.strategy.initialise(sampler, len(own), rng, template))
+            again = (
+                self._begun(sampler, rng)
+                if self._plan.keeps_order
+                else self._plan.strategy.initialise(sampler, len(own), rng, template)
+            )
+            placed = placed.put(own, again)
         if self._settings.lock_scale:
             placed = replace(placed, scale=sprites.scale)
         if self._plan.job.palette is not None:
@@ -256,6 +268,7 @@ class Fit:
             self._shapes,
             self._coverage,
             plan.inside,
+            plan.placement,
         )
         return Constraints.of(context)
 

@@ -16,6 +16,7 @@ from ..raster import Atlas
 from .groups import Group
 from .objective.losses import Objective, PictureDistance
 from .optimiser import OptimiserSettings
+from .placement import Placement
 from .strategy import Strategy
 from .strategy.presets import STRATEGIES
 
@@ -36,6 +37,7 @@ class FitPlan:
         settings: of the optimizer, for the first frame.
         frame_steps: steps of each later frame.
         strategy: see `Strategy`.
+        placement: where the sprites of the first group begin; None for where the strategy has them begin.
     """
 
     job: JobSpec
@@ -49,11 +51,17 @@ class FitPlan:
     settings: OptimiserSettings
     frame_steps: int
     strategy: Strategy
+    placement: Placement | None = None
 
     @property
     def seed(self) -> int:
         """Seed of every random choice."""
         return self.job.seed
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether all sprites keep their templates and their order in the stack."""
+        return self.placement is not None and self.placement.reach is not None
 
 
 def strategy_of(job: JobSpec) -> Strategy:

@@ -17,6 +17,7 @@ from smalti.bridge.job import JobSpec
 
 from ..composition import read_arrays, write_arrays
 from ..fitting.fit import Fit
+from ..fitting.placement import Placement
 from .fingerprints import Fingerprints
 from .inputs import Inputs
 
@@ -35,6 +36,7 @@ class Checkpoint:
         seconds: how long the job has run.
         canvas: width and height in pixels.
         background: see `Inputs`.
+        placement: see `Inputs`.
     """
 
     state: Mapping[str, NDArray[Any]]
@@ -44,6 +46,7 @@ class Checkpoint:
     seconds: float
     canvas: tuple[int, int]
     background: str
+    placement: Placement | None
 
     def check(self, inputs: Inputs) -> None:
         """Check that the job's inputs still give the same canvas and background.
@@ -71,6 +74,7 @@ def write_checkpoint(path: Path, inputs: Inputs, fitting: Fit, fingerprints: Fin
         {
             **fitting.state(),
             **fingerprints.state(),
+            **({} if inputs.placement is None else inputs.placement.state()),
             "names": np.array([t.name for t in inputs.templates]),
             "template_weights": np.array([t.weight for t in inputs.templates]),
             "shares": np.array([len(group.templates) for group in inputs.groups]),
@@ -100,7 +104,14 @@ def read_checkpoint(path: Path, job: JobSpec) -> Checkpoint:
             raise ValueError("it has other regions")
         width, height = (int(side) for side in state["canvas"])
         return Checkpoint(
-            state, names, weights, counts, float(state["seconds"]), (width, height), str(state["background"])
+            state,
+            names,
+            weights,
+            counts,
+            float(state["seconds"]),
+            (width, height),
+            str(state["background"]),
+            Placement.of(state),
         )
 
 

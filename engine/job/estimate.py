@@ -46,12 +46,13 @@ def estimates(job: JobSpec, presets: Sequence[Preset] = everyday(PRESETS)) -> It
     Raises:
         SmaltiError: as `smalti.engine.job.inputs.read_inputs`.
     """
-    templates, template_counts, reading = None, None, 0.0
+    templates, template_counts, placement, reading = None, None, None, 0.0
     for preset in presets:
         began = time.perf_counter()
-        inputs = read_inputs(replace(job, preset=preset), templates, template_counts)
+        inputs = read_inputs(replace(job, preset=preset), templates, template_counts, placement=placement)
         reading = reading or time.perf_counter() - began  # of the first preset: it alone reads the bitmaps
         templates, template_counts = inputs.templates, [len(group.templates) for group in inputs.groups]
+        placement = inputs.placement
         began = time.perf_counter()
         fitting = inputs.fitting()
         float(fitting.step())  # apart from the samples: it allocates memory

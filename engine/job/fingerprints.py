@@ -20,8 +20,8 @@ from ..errors import unreadable
 class Fingerprints:
     """Hashes of the contents of a job's files.
 
-    Bitmaps and fonts are not among them: a job that has begun keeps templates of its own. A frame of a film is hashed
-    when the fit reaches it, so that a damaged one can be repaired until then.
+    Bitmaps, texts, fonts and where sprites start are not among them: a job that has begun keeps these itself. A frame
+    of a film is hashed when the fit reaches it, so that a damaged one can be repaired until then.
 
     Args:
         job: the job.
@@ -37,7 +37,7 @@ class Fingerprints:
         self._paths = {
             name: path
             for name, path in job.paths.items()
-            if name not in ("target", "font") and not name.startswith("primitives")
+            if name not in ("target", "font", "text_file", "start") and not name.startswith("primitives")
         }
         self._hashes = {name: _hash_of(Path(path)) for name, path in self._paths.items()}
         self._frame_hashes: list[str] = []

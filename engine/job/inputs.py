@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from ..fitting.fit import Fit
 from ..fitting.groups import Group
 from ..fitting.initialise.background import background_color
 from ..fitting.objective.losses import PictureDistance
+from ..fitting.placement import Placement
 from ..fitting.plan import FitPlan, objective_of, optimiser_settings, strategy_of
 from ..fitting.strategy import Strategy
 from ..templates import Template, uniquely_named
@@ -32,7 +33,9 @@ from .bitmaps import load_bitmaps, split
 from .device import resolve_device
 from .frames import TargetFrames, canvas_of, frame_paths, read_first
 from .masks import VISIBLE, Masks, read_masks, whole_pixels
+from .placement import placement_of
 from .regions import check_regions, groups_of
+from .text_file import with_text
 from .vgg_weights import read_features
 
 THUMBNAIL = 64
@@ -57,6 +60,7 @@ class Inputs:
         steps, frame_steps, device: the job's, or what follows from canvas, count and templates.
         features: the layers of VGG16 that the job's loss needs, or None.
         strategy: how sprites begin and move, see `smalti.engine.fitting.strategy`.
+        placement: where the job's own sprites begin, if it says so.
     """
 
     job: JobSpec
@@ -73,6 +77,7 @@ class Inputs:
     device: str
     features: PictureDistance | None
     strategy: Strategy
+    placement: Placement | None = None
 
     @property
     def count(self) -> int:
@@ -154,6 +159,7 @@ class Inputs:
             settings,
             self.frame_steps,
             self.strategy,
+            self.placement,
         )
         return Fit(plan)
 
@@ -196,6 +202,7 @@ def read_inputs(
     templates: Sequence[Template] | None = None,
     template_counts: Sequence[int] | None = None,
     strategy: Strategy | None = None,
+    placement: Placement | None = None,
 ) -> Inputs:
     """Read and check everything that a job needs.
 
@@ -204,11 +211,13 @@ def read_inputs(
         templates: the templates if they are loaded already; None loads `job.primitives` and draws `job.text`.
         template_counts: if the templates of regions are among them: how many are of each group (see `Inputs`).
         strategy: how to fit; None takes that of the job's preset.
+        placement: where the job's own sprites begin, if it is known already.
 
     Raises:
         SmaltiError: a setting or one of the files is unusable; nothing has been written.
     """
     job = job.checked()
+    job = with_text(job) if templates is None else job
     strategy = strategy or strategy_of(job)
     device = resolve_device(job.device)
     paths = frame_paths(Path(job.target), job.target_frame)
@@ -217,19 +226,17 @@ def read_inputs(
     masks = read_masks(job, size)
     frames = TargetFrames(paths, job, masks, first)
     target = frames[0].encoded
-    if target[..., 3].max() < VISIBLE:
-        raise SmaltiError(
-            f"{paths[0]}: is transparent everywhere, so there is nothing to rebuild.",
-            "Choose another picture.",
-            "target_transparent",
-        )
+    _check_visible(paths[0], target)
     check_regions(job, masks, target[..., 3])
     by_group = load_bitmaps(job, templates) if template_counts is None else split(templates or [], template_counts)
     if not all(by_group):
         raise SmaltiError("There are no bitmaps to work with.", "Give at least one.", "no_bitmaps")
+    placement = placement or placement_of(job, by_group[0], target[..., 3])
+    if placement is not None:
+        job = replace(job, count=len(placement))
     all_templates = uniquely_named(template for own in by_group for template in own)
     background, image = _background(job, strategy, target, all_templates)
-    groups = groups_of(job, strategy, by_group, masks)
+    groups = groups_of(job, strategy, by_group, masks, placement)
     steps = job.steps or strategy.steps(sum(group.count for group in groups))
     return Inputs(
         job,
@@ -245,7 +252,18 @@ def read_inputs(
         device,
         None if job.loss_weights_file is None else read_features(Path(job.loss_weights_file)),
         strategy,
+        placement,
     )
+
+
+def _check_visible(path: Path, target: Float32Array) -> None:
+    """Check that a target [H, W, 4] under its mask shows anything."""
+    if target[..., 3].max() < VISIBLE:
+        raise SmaltiError(
+            f"{path}: is transparent everywhere, so there is nothing to rebuild.",
+            "Choose another picture.",
+            "target_transparent",
+        )
 
 
 def _background(

@@ -12,9 +12,11 @@ from smalti.bridge.job import JobSpec, RegionSpec
 
 from ..arrays import BoolArray, Float32Array, Float64Array
 from ..fitting.groups import Group
+from ..fitting.placement import Placement
 from ..fitting.strategy import Strategy
 from ..templates import Template
 from .masks import VISIBLE, Masks
+from .placement import sizes_with
 
 MAX_SPRITE = 16.0
 """Longer side of the largest sprite in longer sides of the canvas. A larger one is one color on the whole canvas, and
@@ -57,13 +59,18 @@ def check_regions(job: JobSpec, masks: Masks, alpha: Float32Array) -> None:
 
 
 def groups_of(
-    job: JobSpec, strategy: Strategy, templates: Sequence[Sequence[Template]], masks: Masks
+    job: JobSpec,
+    strategy: Strategy,
+    templates: Sequence[Sequence[Template]],
+    masks: Masks,
+    placement: Placement | None = None,
 ) -> tuple[Group, ...]:
     """The groups of a job's sprites, from the bottom of the stack: the job's own, if it has any, and each region's.
 
     Args:
         strategy: tells the usual sizes.
         templates: those of each group.
+        placement: where the job's own sprites begin, if it says so.
 
     Raises:
         SmaltiError: a smallest size does not fit the canvas (code ``"bad_setting"``).
@@ -75,9 +82,10 @@ def groups_of(
     result = []
     if job.count:
         rest = ~np.logical_or.reduce(regions) & drawable if regions else None
-        result.append(
-            Group(job.count, ranges[0], _size_range(strategy, job, rest, masks.size), rest, weights=weights[0])
-        )
+        sizes = _size_range(strategy, job, rest, masks.size)
+        if placement is not None:
+            sizes = sizes_with(placement, job, sizes)
+        result.append(Group(job.count, ranges[0], sizes, rest, weights=weights[0]))
     for number, region in enumerate(job.regions):
         mask = regions[number] & drawable
         result.append(

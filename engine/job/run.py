@@ -152,7 +152,7 @@ def resume_job(
             replace(read_template(out / template_file(i), name), weight=weight)
             for i, (name, weight) in enumerate(zip(checkpoint.names, checkpoint.template_weights))
         ]
-        inputs = read_inputs(job, templates, checkpoint.template_counts)
+        inputs = read_inputs(job, templates, checkpoint.template_counts, placement=checkpoint.placement)
         checkpoint.check(inputs)
         fitting = inputs.fitting()
         with must_fit(path):

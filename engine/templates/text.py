@@ -59,27 +59,41 @@ def text_templates(text: str, font: Path | str | None = None, *, split: TextSpli
             ``"font_unreadable"``, ``"not_a_font"``), or has nothing to show of the text (``"no_glyphs"``); or a word is
             too long to be drawn (``"text_too_long"``).
     """
-    pieces = _pieces(text, split)
-    typeface = _Typeface(font)
-    sizes = {piece: size for piece in pieces if (size := typeface.size(piece)) is not None}
+    words = words_of(text, split)
+    typeface = Typeface(font)
+    sizes = typeface.sizes_of(words)
     if not sizes:
         raise SmaltiError(
             f"The text {_quoted(_short(text))} has no character that {typeface.name} can show.",
             "Choose another font, or another text.",
             "no_glyphs",
         )
-    missing = [_quoted(piece) for piece in pieces if piece not in sizes]
+    missing = [_quoted(piece) for piece in _different(words) if piece not in sizes]
     if missing:
         logger.warning("Left out: %s, for which %s has no glyphs.", _short(" ".join(missing)), typeface.name)
     font_at_size = typeface.at(_largest_em(sizes.values()))
-    return uniquely_named(Template(piece, with_margin(_black(_drawn(piece, font_at_size)))) for piece in sizes)
+    return uniquely_named(Template(piece, with_margin(_black(drawn(piece, font_at_size)[0]))) for piece in sizes)
 
 
-def _pieces(text: str, split: TextSplit) -> list[str]:
-    """The different graphemes or words in order, in Unicode normal form C, without blank ones."""
+def words_of(text: str, split: TextSplit) -> list[list[str]]:
+    """The words of a text in order, each as its graphemes or as one piece, in Unicode normal form C."""
     text = _without_controls(unicodedata.normalize("NFC", text))
-    pieces: Iterable[str] = text.split() if split == "words" else iter_graphemes(text)
-    return [piece for piece in dict.fromkeys(pieces) if any(map(_visible, piece))]
+    if split == "words":
+        words = [[word] for word in text.split()]
+    else:
+        words = [[]]
+        for piece in iter_graphemes(text):
+            if piece.isspace():
+                words.append([])
+            else:
+                words[-1].append(piece)
+    visible = ([piece for piece in word if any(map(_visible, piece))] for word in words)
+    return [word for word in visible if word]
+
+
+def _different(words: Iterable[Iterable[str]]) -> list[str]:
+    """The different pieces of words, in order."""
+    return list(dict.fromkeys(piece for word in words for piece in word))
 
 
 def _without_controls(text: str) -> str:
@@ -126,7 +140,7 @@ def _largest_em(sizes: Iterable[tuple[float, float]]) -> float:
     return em
 
 
-class _Typeface:
+class Typeface:
     """A font file at any size.
 
     Args:
@@ -160,11 +174,15 @@ class _Typeface:
                 "not_a_font",
             ) from fault
 
+    def sizes_of(self, words: Iterable[Iterable[str]]) -> dict[str, tuple[float, float]]:
+        """`size` of each different piece of words that the font can show, in order."""
+        return {piece: size for piece in _different(words) if (size := self.size(piece)) is not None}
+
     def size(self, piece: str) -> tuple[float, float] | None:
         """Height and width of a piece's ink in ems, rounded up; None if the font has no glyphs or no ink for it."""
         if not self._has(piece) and not self._has(unicodedata.normalize("NFD", piece)):
             return None
-        height, width = _drawn(piece, self._probe).shape
+        height, width = drawn(piece, self._probe)[0].shape
         return ((height + 1) / _PROBE, (width + 1) / _PROBE) if height and width else None
 
     def _has(self, piece: str) -> bool:
@@ -177,12 +195,16 @@ class _Typeface:
         return font.getlength(character), font.getbbox(character), bytes(font.getmask(character))
 
 
-def _drawn(piece: str, font: ImageFont.FreeTypeFont) -> UInt8Array:
-    """[H, W]: coverage, 0 to 255, trimmed to the ink; empty without ink."""
+def drawn(piece: str, font: ImageFont.FreeTypeFont) -> tuple[UInt8Array, tuple[float, float]]:
+    """[H, W]: coverage, 0 to 255, trimmed to the ink, empty without ink; and where it begins.
+
+    That is how far its left edge lies right of the pen, and its top edge below the baseline, in pixels.
+    """
     left, top, right, bottom = font.getbbox(piece, anchor="ls")
     image = Image.new("L", (int(right - left) + 2 * _ROOM, int(bottom - top) + 2 * _ROOM))
     ImageDraw.Draw(image).text((_ROOM - left, _ROOM - top), piece, fill=255, font=font, anchor="ls")
-    return np.array(image.crop(image.getbbox() or (0, 0, 0, 0)))
+    box = image.getbbox() or (0, 0, 0, 0)
+    return np.array(image.crop(box)), (box[0] - _ROOM + left, box[1] - _ROOM + top)
 
 
 def _read(path: Path) -> bytes:

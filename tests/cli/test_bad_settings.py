@@ -142,3 +142,12 @@ def test_an_incomplete_command(here: Path, complaint: Complaint, arguments: tupl
 def test_lists_that_cannot_be(here: Path, complaint: Complaint, options: tuple[str, ...], words: str) -> None:
     save(here / "night.png", np.zeros((8, 8), np.uint8))
     assert words in fit_complaint(complaint, *options)
+
+
+@pytest.mark.parametrize("options", [("--start", "target.png"), ("--text", "a", "--text-order", "reading")])
+def test_a_count_where_it_follows_from_something_else(
+    here: Path, complaint: Complaint, options: tuple[str, ...]
+) -> None:
+    given = ("fit", "target.png", "--out", "out", "--count", "5", *options)
+    more = ("--primitives", "marks") if "--start" in options else ()
+    assert "--count is 5, but must be left out with --start and a text in reading" in complaint(*given, *more)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,8 @@ def test_an_animation_of_one_frame_is_a_picture(tmp_path: Path) -> None:
 def test_a_frame_that_is_not_there_is_refused(tmp_path: Path, frame: int) -> None:
     paths = animation(tmp_path / "moving.gif"), film(tmp_path / "film")
     for path in paths:
-        fault = refused(lambda path=path: read_inputs(small_job(tmp_path, target=str(path), target_frame=frame)))
+        job = small_job(tmp_path, target=str(path), target_frame=frame)
+        fault = refused(partial(read_inputs, job))
         assert (fault.code, fault.setting) == ("bad_setting", "target_frame")
         assert frame == 0 or fault.rule == f"at most 3, the number of frames of {path}"
 

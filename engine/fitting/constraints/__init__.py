@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Constraints: palette, rotation steps, membership of regions, confinement, visibility, overdraw.
+"""Constraints: palette, rotation steps, reading order, membership of regions, confinement, visibility, overdraw.
 
 A new constraint is a file with a subclass of `Constraint` and its row in `CONSTRAINTS`.
 """
@@ -20,6 +20,7 @@ from .constraint import Constraint, ConstraintContext, Refinement
 from .membership import Membership
 from .overdraw import Overdraw
 from .palette import PaletteConstraint
+from .reading_order import ReadingOrder
 from .rotation import RotationSteps
 from .visibility import VisibilityConstraint
 
@@ -30,6 +31,7 @@ CONSTRAINTS: tuple[type[Constraint], ...] = (
     PaletteConstraint,
     VisibilityConstraint,
     Overdraw,
+    ReadingOrder,
     Membership,
     Confinement,
 )

@@ -17,6 +17,7 @@ from ...sprites import Sprites
 from ..groups import Group
 from ..initialise import SpriteSampler
 from ..optimiser import Optimiser, OptimiserSettings
+from ..placement import Placement
 from .visible_fraction import FinishedCanvas
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class ConstraintContext:
         coverage: [T] mean alpha of each template.
         inside: function of the frame's index: [2 H, 2 W] where any sprite may draw (see `.region.Region`); None for
             anywhere.
+        placement: where the sprites begin, if that is given.
     """
 
     job: JobSpec
@@ -49,6 +51,7 @@ class ConstraintContext:
     shapes: Float64Array
     coverage: Float64Array
     inside: Callable[[int], BoolArray] | None
+    placement: Placement | None = None
 
     @property
     def canvas(self) -> FinishedCanvas:
