@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a layered PSD shows of its bitmaps: `python benchmarks/quality/psd_legibility.py FILE.psd [--target PICTURE]`.
 
-Any program's file, one layer for each sprite. Of the figures in docs/legibility.md it prints those that follow from the layers
-alone, as JSON: opacity, owned, mixed, bare, layers, visible.
+Any program's file, one layer for each sprite. Of the figures in docs/legibility.md it prints those that follow from the
+layers alone, as JSON: opacity, owned, mixed, bare, layers, visible.
 """
 
 from __future__ import annotations
