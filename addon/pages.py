@@ -49,6 +49,7 @@ _PAGES: dict[str, tuple[Column, ...]] = {
     "main": (
         Column(
             (
+                "look",
                 "target",
                 "primitives",
                 "text",
@@ -77,7 +78,7 @@ _PAGES: dict[str, tuple[Column, ...]] = {
     ),
     "limits": (
         Column(("palette", "rotation_steps", "keep_in", "keep_out", "inside_outline")),
-        Column(("min_visibility", "max_overlap", "even_coverage")),
+        Column(("min_visibility", "max_overlap", "even_coverage", "cover")),
     ),
 }
 _REGION = (

@@ -21,9 +21,11 @@ from bpy.props import (
 
 from .bridge.choices import everyday
 from .bridge.job import JobSpec, RegionSpec, setting_at
+from .bridge.looks import LOOKS, PAINTERLY
 from .bridge.settings import Setting, settings_of
 from .compat import PATH_OPTIONS
 from .labels import description_of, label_of, name_after_mask
+from .look import take_look
 
 DEFAULTS = {"size": 512, "regions.count": 200}
 """Settings that start from another value than the table's."""
@@ -100,6 +102,13 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
         "",
         JobSpec,
         {
+            "look": EnumProperty(
+                name=label_of("look"),
+                description=description_of(setting_at("look")),
+                items=[(name.upper(), look.label, look.help) for name, look in LOOKS.items()],
+                default=PAINTERLY.upper(),
+                update=take_look,
+            ),
             "output": StringProperty(
                 name="Output",
                 description="The job folder: everything about one job, made by Fit and read by Import Layers",

@@ -29,6 +29,7 @@ from .choices import (
     TextSplit,
 )
 from .errors import named
+from .looks import LOOKS, PAINTERLY, Look, in_look
 from .loss import TERMS
 from .region import MAX_COUNT, RegionSpec, needs_bitmaps
 from .schema import read_json, write_json
@@ -84,6 +85,14 @@ class JobSpec:
     )
     """Or a list of these. A path with a star is no pattern where there is such a file. None for `text` alone, or where
     all sprites are of regions with bitmaps of their own."""
+    look: Look = setting(
+        PAINTERLY,
+        "Look",
+        "What of the bitmaps the picture shows; it stands in for the settings of its kind that are not given",
+        choices=LOOKS,
+        page="main",
+    )
+    """See `smalti.bridge.looks`. What counts are the settings: here it is a name for them."""
     count: int = setting(
         1000,
         "Count",
@@ -365,7 +374,7 @@ def read_job(path: Path) -> JobSpec:
         SmaltiError: the file is missing, damaged or of a newer version, has an unknown key, NaN, or a setting out of
             range.
     """
-    return read_json(path, JobSpec, FORMAT, VERSION).checked()
+    return read_json(path, JobSpec, FORMAT, VERSION, in_look).checked()
 
 
 def write_job(path: Path, job: JobSpec) -> None:

@@ -13,6 +13,7 @@ import json
 import math
 import types
 import typing
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -136,8 +137,20 @@ def parse_json(text: str) -> Any:
         raise ValueError("nested too deeply") from fault
 
 
-def read_json(path: Path, kind: type[T], format_name: str, version: int) -> T:
+def read_json(
+    path: Path,
+    kind: type[T],
+    format_name: str,
+    version: int,
+    completed: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict,
+) -> T:
     """Read a versioned JSON file: an object whose ``format`` and ``version`` must be the ones given.
+
+    Args:
+        path: the file.
+        kind: the dataclass that it becomes.
+        format_name, version: which must be there.
+        completed: adds keys that follow from others.
 
     Raises:
         SmaltiError: the file is missing or unreadable, is not JSON, holds NaN or infinity, has another format, is of a
@@ -161,7 +174,7 @@ def read_json(path: Path, kind: type[T], format_name: str, version: int) -> T:
             "Update Smalti.",
             "newer_version",
         )
-    return from_mapping(kind, data, str(path))
+    return from_mapping(kind, completed(data), str(path))
 
 
 def write_json(path: Path, value: Any, format_name: str, version: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from smalti.bridge.job import JobSpec
+from smalti.bridge.looks import in_look
 from smalti.bridge.schema import from_mapping, to_mapping
 
 from .composition import Composition
@@ -33,13 +34,13 @@ def fit(
         strategy: hyperparameters (see `smalti.engine.fitting.strategy`); None takes those of the preset.
         progress: called after every step with steps done, steps in all, and the loss; an exception ends the fit.
         settings: the fields of `smalti.bridge.job.JobSpec`: count, size, steps, colour_mix, background, seed, ...
-            `regions` may be given as dictionaries.
+            `regions` may be given as dictionaries. Those that are not given follow from the look.
 
     Raises:
         SmaltiError: a picture or a setting is unusable.
         TypeError: there is no such setting.
     """
-    job = JobSpec(target=str(target), primitives="(in memory)", **settings)
+    job = JobSpec(target=str(target), primitives="(in memory)", **in_look(settings))
     inputs = read_inputs(from_mapping(JobSpec, _plain(to_mapping(job)), "settings"), templates, strategy=strategy)
     fitting = inputs.fitting()
     while not fitting.finished:

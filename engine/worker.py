@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import JobSpec
+from smalti.bridge.looks import in_look
 from smalti.bridge.pipes import read_lines, write_all
 from smalti.bridge.protocol import (
     PROTOCOL,
@@ -242,7 +243,7 @@ class Worker:
             case Fit() as fit:
                 from .job.run import run_job
 
-                job = from_mapping(JobSpec, fit.job, "job").checked()
+                job = from_mapping(JobSpec, in_look(fit.job), "job").checked()
                 _require_absolute(out=fit.out, **job.paths)
                 out = Path(fit.out)
                 outcome = run_job(job, out, overwrite=fit.overwrite, listener=listener, should_stop=should_stop)

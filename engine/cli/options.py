@@ -11,6 +11,7 @@ from typing import Any
 from smalti.bridge.choices import READING
 from smalti.bridge.errors import SmaltiError, bad_setting, named, worded
 from smalti.bridge.job import JobSpec, setting_at
+from smalti.bridge.looks import in_look
 from smalti.bridge.settings import Setting, settings_of
 
 from .number_argument import read_numbers
@@ -107,7 +108,7 @@ def job_of(options: argparse.Namespace) -> JobSpec:
     for name, read in READERS.items():
         if name in given:
             given[name] = read(given[name])
-    job = JobSpec(**given)
+    job = JobSpec(**in_look(given))
     if job.needs_bitmaps and job.primitives is None and job.text is None and job.text_file is None:
         raise SmaltiError(
             "There is nothing to build with.",

@@ -42,7 +42,7 @@ class VisibilitySettings:
     """
 
     headroom: float = 1.25
-    weight: float = 0.1
+    weight: float = 0.3
     first: float = 0.1
     interval: int = 12
     max_fraction: float = 0.05

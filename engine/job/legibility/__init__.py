@@ -199,7 +199,7 @@ def _recognized(
     rng = np.random.default_rng(SEED)
     template = scene.template[which]
     compared = templates_to_compare(template, len(composition.templates), rng)
-    lineup = Lineup.of(scene.atlas, compared, composition.header.colour_mix > 0)
+    lineup = Lineup.of(scene.atlas, compared, scene.mix, scene.shade)
     own = (template[:, None] == compared).argmax(axis=1)
     candidates = lineup.candidates(own, rng)
     cuts = cuts_at(np.dstack([draw(scene, FINISHED_BACK_END), target]), scene.affine[which])

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from ...arrays import BoolArray, Float32Array, Int32Array, Int64Array
+from ...colour import LUMA
 from ...raster import Atlas
 from .cuts import REACH, SIDE, Cuts
 from .sheets import templates_stretched
@@ -28,11 +29,11 @@ class Regression:
     """What K templates explain of cuts: by least squares, each template alone.
 
     A cut is made of a plane (what lies around the sprite, and its slope), of the template's outline in any color, and
-    where own colors show of these, times one factor for all channels that is not negative.
+    where own colors or shade show of these, times one factor for all channels that is not negative.
 
     Args:
         templates: [4, K, SIDE * SIDE] premultiplied, in the blend space, each drawn over the square of a cut.
-        colors: whether own colors show; otherwise the outline alone counts.
+        colors: whether they show besides a tint; otherwise the outline alone counts.
         weight: [M, SIDE * SIDE] of each texel of the cuts, 0 to 1.
     """
 
@@ -101,9 +102,10 @@ class Lineup:
     """Templates to choose from: K of them, drawn over the square of a cut.
 
     Attributes:
-        rgba: [4, K, SIDE * SIDE] premultiplied, in the blend space: those of the job, then strange ones.
+        rgba: [4, K, SIDE * SIDE] premultiplied, in the blend space: those of the job, then strange ones. Colors are
+            what a sprite shows of them besides its tint: their own, their luma, or some of each.
         own: how many are of the job.
-        colors: whether sprites show colors of their template; otherwise its outline alone counts.
+        colors: whether sprites show any; otherwise its outline alone counts.
     """
 
     rgba: Float32Array
@@ -111,14 +113,17 @@ class Lineup:
     colors: bool
 
     @classmethod
-    def of(cls, atlas: Atlas, which: Int32Array, colors: bool) -> Lineup:
-        """The templates `which` of an atlas, without repeats, and the strange ones."""
+    def of(cls, atlas: Atlas, which: Int32Array, mix: float, shade: float) -> Lineup:
+        """The templates `which` of an atlas, without repeats, and the strange ones; `mix`, `shade`: as in a `Scene`."""
         strange = strange_templates()
         drawn = [
             templates_stretched(each, indices, SIDE, REACH).reshape(-1, SIDE * SIDE, 4).transpose(2, 0, 1)
             for each, indices in ((atlas, which), (strange, np.arange(strange.count, dtype=np.int32)))
         ]
-        return cls(np.concatenate(drawn, axis=1), len(which), colors)
+        rgba = np.concatenate(drawn, axis=1)
+        luma = np.tensordot(np.array(LUMA, rgba.dtype), rgba[:3], 1)
+        rgba[:3] = mix * rgba[:3] + (1 - mix) * shade * luma
+        return cls(rgba, len(which), mix > 0 or shade > 0)
 
     def regression(self, weight: Float32Array) -> Regression:
         """The regression of cuts with these weights [M, SIDE * SIDE] on the templates."""
