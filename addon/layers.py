@@ -163,9 +163,17 @@ def build(scene: Any, composition: Composition, options: Options) -> Built:
     collection[TRANSPARENT] = header.background == "transparent"
     collection[DEPTH] = compositions.deepest_stack(composition) + (header.background != "transparent")
 
-    group = _mark(materials.sprite_group(f"{composition.name} Sprite", header.colour_mix), folder)
+    group = _mark(materials.sprite_group(f"{composition.name} Sprite", header.colour_mix, header.shade), folder)
     shades = [
-        _mark(materials.sprite_material(f"{composition.name} {template.name}", images[template.file], group), folder)
+        _mark(
+            materials.sprite_material(
+                f"{composition.name} {template.name}",
+                images[template.file],
+                group,
+                template.luma if header.shade else None,
+            ),
+            folder,
+        )
         for template in header.templates
     ]
     background = _background(composition, options.longer_side, images)

@@ -2,7 +2,8 @@
 """The shading of a composition: what makes Blender's picture equal the engine's.
 
 A sprite's straight color is ``(1 - mix) * tint + mix * bitmap`` and its alpha ``opacity * bitmap alpha``, in the
-numbers of the composition's blend space. So in a job composed in sRGB the bitmaps are read as plain numbers
+numbers of the composition's blend space. With shade, ``shade * (luma of the bitmap - its mean)`` is added to the tint,
+and the color kept from 0 to 1. So in a job composed in sRGB the bitmaps are read as plain numbers
 (Non-Color) and the scene is viewed Raw; in a job composed in linear light they are read as sRGB and the scene is viewed
 Standard.
 
@@ -13,6 +14,7 @@ opacity come from the object's color.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,9 @@ import bpy
 
 from . import compat
 from .bridge.choices import BlendSpace
+
+LUMA = (0.2126, 0.7152, 0.0722)
+"""Weights of red, green and blue in luma, as the engine has them (Rec. 709)."""
 
 COLOUR_SPACE: dict[BlendSpace, str] = {"srgb": 'Non-Color', "linear": 'sRGB'}
 
@@ -49,8 +54,12 @@ def load_image(path: Path, space: BlendSpace) -> Any:
     return image
 
 
-def sprite_group(name: str, mix: float) -> Any:
-    """The node group that turns a bitmap's color and alpha into a surface with the object's tint and opacity."""
+def sprite_group(name: str, mix: float, shade: float) -> Any:
+    """The node group that turns a bitmap's color and alpha into a surface with the object's tint and opacity.
+
+    Args:
+        mix, shade: of the composition. With shade, the group also asks for the bitmap's mean luma.
+    """
     group = bpy.data.node_groups.new(name, 'ShaderNodeTree')
     group.interface.new_socket("Color", in_out='INPUT', socket_type='NodeSocketColor')
     group.interface.new_socket("Alpha", in_out='INPUT', socket_type='NodeSocketFloat').default_value = 1.0
@@ -79,14 +88,40 @@ def sprite_group(name: str, mix: float) -> Any:
 
     links.new(info.outputs["Color"], tint)
     links.new(bitmap.outputs["Color"], own)
+    shown = next(s for s in colour.outputs if s.identifier == "Result_Color")
+    if shade:
+        shown = _shade(group, node, shade, tint, shown)
     links.new(info.outputs["Alpha"], alpha.inputs[0])
     links.new(bitmap.outputs["Alpha"], alpha.inputs[1])
-    links.new(next(s for s in colour.outputs if s.identifier == "Result_Color"), glow.inputs["Color"])
+    links.new(shown, glow.inputs["Color"])
     links.new(alpha.outputs[0], surface.inputs[0])
     links.new(clear.outputs[0], surface.inputs[1])
     links.new(glow.outputs[0], surface.inputs[2])
     links.new(surface.outputs[0], result.inputs["Surface"])
     return group
+
+
+def _shade(group: Any, node: Callable[..., Any], shade: float, tint: Any, shown: Any) -> Any:
+    """Add the bitmap's light and shade to the tint, an input of the mix; returns `shown`, the mix, kept from 0 to 1."""
+    links, tinted = group.links, tint.links[0].from_socket
+    group.interface.new_socket("Mean Luma", in_out='INPUT', socket_type='NodeSocketFloat')
+    bitmap = next(each for each in group.nodes if each.bl_idname == 'NodeGroupInput')
+
+    def calculated(operation: str, x: float, y: float, label: str = "", **values: Any) -> Any:
+        made = node('ShaderNodeVectorMath', x, y, label)
+        made.operation = operation
+        for at, value in values.items():
+            if isinstance(value, tuple):
+                made.inputs[int(at[1:])].default_value = value
+            else:
+                links.new(value, made.inputs[int(at[1:])])
+        return made.outputs["Value" if operation == 'DOT_PRODUCT' else "Vector"]
+
+    luma = calculated('DOT_PRODUCT', -1000, 360, "Luma", _0=bitmap.outputs["Color"], _1=LUMA)
+    light = calculated('SUBTRACT', -800, 360, "Light and Shade", _0=luma, _1=bitmap.outputs["Mean Luma"])
+    links.new(calculated('MULTIPLY_ADD', -560, 360, "Shade", _0=light, _1=(shade,) * 3, _2=tinted), tint)
+    positive = calculated('MAXIMUM', -200, 360, _0=shown, _1=(0.0,) * 3)
+    return calculated('MINIMUM', -20, 360, _0=positive, _1=(1.0,) * 3)
 
 
 def _empty_tree(material: Any) -> Any:
@@ -98,8 +133,8 @@ def _empty_tree(material: Any) -> Any:
     return tree
 
 
-def sprite_material(name: str, image: Any, group: Any) -> Any:
-    """A material that shows `image` through the job's node group."""
+def sprite_material(name: str, image: Any, group: Any, luma: float | None) -> Any:
+    """A material that shows `image` through the job's node group. `luma`: the bitmap's mean, where there is shade."""
     material = bpy.data.materials.new(name)
     tree = _empty_tree(material)
     texture = tree.nodes.new('ShaderNodeTexImage')
@@ -107,6 +142,8 @@ def sprite_material(name: str, image: Any, group: Any) -> Any:
     texture.location = (-300, 0)
     sprite = tree.nodes.new('ShaderNodeGroup')
     sprite.node_tree = group
+    if luma is not None:
+        sprite.inputs["Mean Luma"].default_value = luma
     output = tree.nodes.new('ShaderNodeOutputMaterial')
     output.location = (220, 0)
     tree.links.new(texture.outputs["Color"], sprite.inputs["Color"])

@@ -19,6 +19,7 @@ from smalti.bridge.folder import ARRAYS
 from smalti.bridge.job import BlendSpace
 
 Array = NDArray[np.float64]
+LUMA = np.array([0.2126, 0.7152, 0.0722])
 
 
 def _bitmaps() -> dict[str, Array]:
@@ -119,6 +120,9 @@ def composite(header: Header, arrays: dict[str, Array], frame: int, bitmaps: lis
         u, v = _template_coordinates(header, arrays, frame, k, x[rows, columns], y[rows, columns])
         texel = _bilinear(own, (u + 1) / 2 * template.width - 0.5, (v + 1) / 2 * template.height - 0.5)
         rgb = (1 - mix) * arrays["tint"][frame, k] * texel[..., 3:] + mix * texel[..., :3]
+        if header.shade:
+            light = texel[..., :3] @ LUMA - (template.luma or 0) * texel[..., 3]
+            rgb = np.clip(rgb + (1 - mix) * header.shade * light[..., None], 0, texel[..., 3:])
         layer = np.concatenate((rgb, texel[..., 3:]), -1) * arrays["opacity"][frame, k]
         image[rows, columns] = layer + (1 - layer[..., 3:]) * image[rows, columns]
     image = image.reshape(header.height, samples, header.width, samples, 4).mean((1, 3))
@@ -164,6 +168,12 @@ def write_bitmaps(folder: Path) -> dict[str, Array]:
     return bitmaps
 
 
+def mean_luma(bitmap: Array, space: BlendSpace) -> float:
+    """The mean luma of a straight, encoded bitmap in a blend space, weighted by alpha."""
+    rgb = decode(bitmap[..., :3]) if space == "linear" else bitmap[..., :3]
+    return float((rgb @ LUMA * bitmap[..., 3]).sum() / bitmap[..., 3].sum())
+
+
 def write_job(
     folder: Path,
     *,
@@ -173,6 +183,7 @@ def write_job(
     height: int = 64,
     space: BlendSpace = "srgb",
     mix: float = 0.5,
+    shade: float = 0.0,
     background: str = "#d0c0a0",
     frame_rate: float = 24.0,
     seed: int = 0,
@@ -195,8 +206,12 @@ def write_job(
         colour_mix=mix,
         background=background,
         frame_rate=frame_rate,
-        templates=tuple(TemplateFile(n, f"templates/{n}.png", b.shape[1], b.shape[0]) for n, b in bitmaps.items()),
+        templates=tuple(
+            TemplateFile(n, f"templates/{n}.png", b.shape[1], b.shape[0], mean_luma(b, space) if shade else None)
+            for n, b in bitmaps.items()
+        ),
         engine_version="0",
+        shade=shade,
     )
     arrays = random_arrays(np.random.default_rng(seed), count, frames, width, height, len(bitmaps))
     np.savez(folder / ARRAYS, **arrays)

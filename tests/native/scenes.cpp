@@ -37,6 +37,7 @@ void add_templates(OwnedScene& s, Random& random) {
     const int shapes[][2] = {{8, 8}, {16, 16}, {23, 5}, {7, 31}, {11, 13}, {1, 1}};
     for (const auto& shape : shapes) {
         const bool opaque = &shape == shapes;
+        s.luma.push_back(static_cast<float>(uniform(random, 0, 1)));
         s.first_level.push_back(static_cast<std::int32_t>(s.levels.size()));
         for (int width = shape[0], height = shape[1];; width = (width + 1) / 2, height = (height + 1) / 2) {
             const int stride = width + 2 * smalti::kMargin, rows = height + 2 * smalti::kMargin;
@@ -111,7 +112,7 @@ smalti::Scene OwnedScene::view() const {
     scene.first_level = first_level.data(), scene.levels = levels.data();
     scene.width = width, scene.height = height;
     scene.background = background.empty() ? nullptr : background.data();
-    scene.mix = mix, scene.lod_bias = lod_bias, scene.stop = stop;
+    scene.mix = mix, scene.shade = shade, scene.luma = luma.data(), scene.lod_bias = lod_bias, scene.stop = stop;
     return scene;
 }
 
@@ -125,7 +126,7 @@ OwnedScene make_scene(const Recipe& recipe, std::uint64_t seed) {
     OwnedScene s;
     s.name = recipe.name;
     s.width = recipe.width, s.height = recipe.height;
-    s.mix = recipe.mix, s.lod_bias = recipe.lod_bias, s.stop = recipe.stop;
+    s.mix = recipe.mix, s.shade = recipe.shade, s.lod_bias = recipe.lod_bias, s.stop = recipe.stop;
     add_templates(s, random);
     const double quarter_turn = std::acos(0.0);
     for (int k = 0; k < recipe.sprites; ++k) {
@@ -152,25 +153,27 @@ OwnedScene make_scene(const Recipe& recipe, std::uint64_t seed) {
 
 std::vector<OwnedScene> make_scenes() {
     const Recipe recipes[] = {
-        // name, sprites, width, height, sizes, opacities, opaque, broken, mix, bias, stop, background
-        {"everything, tinted", 120, 53, 37, 0.3, 60, 0.05, 1, 0.2, 0, 0.0f, 0, 0.0f, true},
-        {"everything, mixed", 120, 53, 37, 0.3, 60, 0.05, 1, 0.2, 0, 0.5f, 0, 0.0f, true},
-        {"everything, own colours", 120, 53, 37, 0.3, 60, 0.05, 1, 0.2, 0, 1.0f, 0, 0.0f, false},
-        {"blurred", 120, 53, 37, 0.3, 60, 0.05, 1, 0.2, 0, 0.5f, 2, 0.0f, true},
-        {"sharpened", 120, 53, 37, 0.3, 60, 0.05, 1, 0.2, 0, 0.5f, -3, 0.0f, true},
-        {"stopped early", 600, 70, 50, 2, 60, 0.05, 1, 0.5, 0, 0.3f, 0, 1e-4f, true},
-        {"stopped at once", 60, 40, 40, 2, 60, 0.05, 1, 0.5, 0, 0.0f, 0, 1.0f, true},
-        {"stacked 300 deep", 300, 24, 24, 20, 40, 0.01, 0.1, 0.0, 0, 0.5f, 0, 0.0f, true},
-        {"below a pixel", 2000, 33, 31, 0.001, 1, 0.05, 1, 0.5, 0, 0.5f, 0, 0.0f, true},
-        {"larger than the canvas", 80, 48, 48, 100, 1e6, 0.05, 0.4, 0.0, 0, 0.5f, 0, 0.0f, true},
-        {"all opaque", 150, 48, 32, 1, 30, 1, 1, 1.0, 0, 0.0f, 0, 0.0f, true},
-        {"one row", 80, 200, 1, 0.3, 60, 0.05, 1, 0.2, 0, 0.5f, 0, 0.0f, true},
-        {"one column", 80, 1, 200, 0.3, 60, 0.05, 1, 0.2, 0, 0.5f, 0, 0.0f, true},
-        {"one pixel", 80, 1, 1, 0.3, 60, 0.05, 1, 0.2, 0, 0.5f, 0, 0.0f, true},
-        {"whole tiles", 80, 64, 32, 0.3, 60, 0.05, 1, 0.2, 0, 0.5f, 0, 0.0f, false},
-        {"no sprites", 0, 40, 30, 1, 1, 1, 1, 0, 0, 0.5f, 0, 0.0f, true},
-        {"broken numbers, tinted", 3000, 53, 37, 0.1, 60, 0.05, 1, 0.2, 0.7, 0.0f, 0, 1e-4f, true},
-        {"broken numbers, mixed", 3000, 53, 37, 0.1, 60, 0.05, 1, 0.2, 0.7, 0.5f, 1, 0.0f, true},
+        // name, sprites, width, height, sizes, opacities, opaque, broken, mix, bias, stop, background, shade
+        {"everything, tinted", 120, 53, 37, 0.3, 60, 0.05, 1, 0.2, 0, 0.0f, 0, 0.0f, true, 0.0f},
+        {"everything, mixed", 120, 53, 37, 0.3, 60, 0.05, 1, 0.2, 0, 0.5f, 0, 0.0f, true, 0.0f},
+        {"everything, own colours", 120, 53, 37, 0.3, 60, 0.05, 1, 0.2, 0, 1.0f, 0, 0.0f, false, 0.0f},
+        {"everything, shaded", 120, 53, 37, 0.3, 60, 0.05, 1, 0.2, 0, 0.0f, 0, 0.0f, true, 1.0f},
+        {"broken numbers, shaded", 3000, 53, 37, 0.1, 60, 0.05, 1, 0.2, 0.7, 0.3f, 1, 0.0f, true, 0.6f},
+        {"blurred", 120, 53, 37, 0.3, 60, 0.05, 1, 0.2, 0, 0.5f, 2, 0.0f, true, 0.0f},
+        {"sharpened", 120, 53, 37, 0.3, 60, 0.05, 1, 0.2, 0, 0.5f, -3, 0.0f, true, 0.0f},
+        {"stopped early", 600, 70, 50, 2, 60, 0.05, 1, 0.5, 0, 0.3f, 0, 1e-4f, true, 0.0f},
+        {"stopped at once", 60, 40, 40, 2, 60, 0.05, 1, 0.5, 0, 0.0f, 0, 1.0f, true, 0.0f},
+        {"stacked 300 deep", 300, 24, 24, 20, 40, 0.01, 0.1, 0.0, 0, 0.5f, 0, 0.0f, true, 0.0f},
+        {"below a pixel", 2000, 33, 31, 0.001, 1, 0.05, 1, 0.5, 0, 0.5f, 0, 0.0f, true, 0.0f},
+        {"larger than the canvas", 80, 48, 48, 100, 1e6, 0.05, 0.4, 0.0, 0, 0.5f, 0, 0.0f, true, 0.0f},
+        {"all opaque", 150, 48, 32, 1, 30, 1, 1, 1.0, 0, 0.0f, 0, 0.0f, true, 0.0f},
+        {"one row", 80, 200, 1, 0.3, 60, 0.05, 1, 0.2, 0, 0.5f, 0, 0.0f, true, 0.0f},
+        {"one column", 80, 1, 200, 0.3, 60, 0.05, 1, 0.2, 0, 0.5f, 0, 0.0f, true, 0.0f},
+        {"one pixel", 80, 1, 1, 0.3, 60, 0.05, 1, 0.2, 0, 0.5f, 0, 0.0f, true, 0.0f},
+        {"whole tiles", 80, 64, 32, 0.3, 60, 0.05, 1, 0.2, 0, 0.5f, 0, 0.0f, false, 0.0f},
+        {"no sprites", 0, 40, 30, 1, 1, 1, 1, 0, 0, 0.5f, 0, 0.0f, true, 0.0f},
+        {"broken numbers, tinted", 3000, 53, 37, 0.1, 60, 0.05, 1, 0.2, 0.7, 0.0f, 0, 1e-4f, true, 0.0f},
+        {"broken numbers, mixed", 3000, 53, 37, 0.1, 60, 0.05, 1, 0.2, 0.7, 0.5f, 1, 0.0f, true, 0.0f},
     };
     std::vector<OwnedScene> scenes;
     for (const Recipe& recipe : recipes) scenes.push_back(make_scene(recipe, 1 + scenes.size()));

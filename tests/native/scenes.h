@@ -20,7 +20,8 @@ struct OwnedScene {
     std::vector<std::int64_t> gaps;  // texels that belong to no level
     int width = 0, height = 0;
     std::vector<float> background;  // empty: transparent
-    float mix = 0.0f, stop = 0.0f;
+    std::vector<float> luma;        // [templates]
+    float mix = 0.0f, shade = 0.0f, stop = 0.0f;
     double lod_bias = 0.0;
     std::vector<float> grad_image;
 
@@ -41,6 +42,7 @@ struct Recipe {
     double lod_bias;
     float stop;
     bool background;
+    float shade;
 };
 
 OwnedScene make_scene(const Recipe& recipe, std::uint64_t seed);
