@@ -19,8 +19,9 @@ from ..arrays import BoolArray, Float32Array, UInt8Array
 from ..colour import hex_of, into_space, out_of_space
 from ..composition import AtlasCache, TemplateBitmaps, background_pixels
 from ..files.images import premultiply, read_image
+from ..fitting.constraints.appearance import prevailing
 from ..fitting.constraints.overflow import FINER
-from ..fitting.constraints.palette import palette_colors
+from ..fitting.constraints.palette import PaletteSettings, palette_colors
 from ..fitting.fit import Fit
 from ..fitting.groups import Group
 from ..fitting.initialise.background import background_color
@@ -40,6 +41,8 @@ from .vgg_weights import read_features
 
 THUMBNAIL = 64
 """Texels a side, or a little more, of the reduced template from which its colors are taken."""
+PIXELS = 100_000
+"""Of the target, about, that say which color of a palette prevails."""
 MIN_FRAME_STEPS = 20
 """Gradient steps of each later frame, at least, where the job leaves them open."""
 
@@ -281,6 +284,11 @@ def _background(
     if float(target[..., 3].min()) < 1 - VISIBLE:
         return "transparent", None
     palette = None if job.palette is None else palette_colors(job.palette, job.blend_space)
+    if job.palette is not None and len(job.palette) > 1:
+        pixels = target[..., :3].reshape(-1, 3)[:: max(1, target[..., 3].size // PIXELS)]
+        return job.palette[
+            prevailing(pixels, palette_colors(job.palette, "srgb"), PaletteSettings().hue_weight)
+        ].lower(), None
     if (job.colour_mix == 0 and palette is None) or strategy.background_is_mean:
         return hex_of(target[..., :3].mean(axis=(0, 1))), None
     thumbnails = [t.rgba[:: max(1, t.height // THUMBNAIL), :: max(1, t.width // THUMBNAIL)] for t in templates]

@@ -86,16 +86,13 @@ def one_channel(plane: AnyArray, channel: int) -> Float32Array:
     return picture
 
 
-def tint_response(optimiser: Optimiser, probes: int, seed: int) -> tuple[Float64Array, Float64Array]:
+def tint_response(optimiser: Optimiser) -> tuple[Float64Array, Float64Array]:
     """How the squared error depends on the tints now, without level-of-detail bias.
-
-    Args:
-        probes: random pictures from which the curvature is estimated.
-        seed: of these.
 
     Returns:
         gradient: [N, 3] of the error by the tint.
-        curvature: [N] second derivative by a channel of the tint, the mean of the three (Gauss-Newton).
+        curvature: [N] second derivative by a channel of the tint, the mean of the three (Gauss-Newton), as if a sprite
+            were seen with its whole opacity where it is seen.
     """
     objective = optimiser.objective
     background, goal = objective.background_and_goal(optimiser.done)
@@ -111,10 +108,9 @@ def tint_response(optimiser: Optimiser, probes: int, seed: int) -> tuple[Float64
         return np.asarray(drawn.gradients(by_image).tint)
 
     difference = shown - objective.shown(goal)[..., :3]
-    rng = np.random.default_rng(seed)
-    signs = (rng.choice(np.array([-1, 1], np.float32), shown.shape) for _ in range(probes))
-    squares = sum((by_tint(each) ** 2 for each in signs), start=np.zeros((len(optimiser.parameters), 3)))
-    return by_tint(unit * difference), (unit / probes) * squares.mean(axis=1)
+    strength = (1 - optimiser.settings.colour_mix) * optimiser.parameters.opacity
+    weights = by_tint(np.broadcast_to(slope, shown.shape)).mean(axis=1)
+    return by_tint(unit * difference), unit * strength * weights
 
 
 def evaluate(
