@@ -148,6 +148,8 @@ class JobSpec:
     )
     mask: Mask = setting("auto", "Mask", "Where the transparency of the bitmaps comes from", choices=MASKS)
     """See `smalti.engine.templates.load_templates`."""
+    outline: float = share("Outline", "Keep the outlines of bitmaps alone, this thick for a longer side of 1", high=0.5)
+    fade: float = share("Fade", "Fade bitmaps out on this part of the way from their center to their edge")
     bitmap_weights: tuple[float, ...] | None = setting(
         None,
         "Bitmap Weights",

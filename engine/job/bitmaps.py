@@ -14,6 +14,7 @@ from smalti.bridge.job import JobSpec
 from smalti.bridge.settings import listed
 
 from ..templates import Template, load_sources, load_templates
+from ..templates.shape import shaped
 from ..templates.text import text_templates
 
 
@@ -30,11 +31,11 @@ def load_bitmaps(job: JobSpec, templates: Sequence[Template] | None) -> list[lis
         sources = load_sources(listed(job.primitives), mask=job.mask)
         if job.text is not None:
             sources.append(text_templates(job.text, job.font, split=job.text_split))
-        own = weighted(sources, job.bitmap_weights)
+        own = weighted([shaped(each, job.outline, job.fade) for each in sources], job.bitmap_weights)
 
     @cache
     def loaded(path: str) -> list[Template]:
-        return load_templates(Path(path), mask=job.mask)
+        return shaped(load_templates(Path(path), mask=job.mask), job.outline, job.fade)
 
     result = [own] if job.count else []
     for region in job.regions:
