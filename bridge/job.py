@@ -140,6 +140,18 @@ class JobSpec:
         high=MAX_STEPS,
         soft_high=500,
     )
+    until: float | None = setting(
+        None,
+        "Until",
+        "Stop each frame when it is this like the target (PSNR)",
+        none="all steps",
+        above=0,
+        high=100,
+        soft_high=40,
+        unit="dB",
+        metavar="DB",
+    )
+    """Looked at every `smalti.engine.job.run.LIKENESS_STEPS`; the report says whether it was ``reached``."""
     target_frame: int | None = setting(
         None, "Frame", "Rebuild this frame alone of an animated target or of a folder, from 1", low=1, flag="--frame"
     )

@@ -1,9 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists of numbers as the command line takes them."""
+"""Numbers with a unit, and lists of numbers, as the command line takes them."""
 
 from __future__ import annotations
 
 from smalti.bridge.errors import bad_setting
+
+DECIBELS = "dB"
+"""The unit of likeness."""
+
+
+def decibels(given: str) -> float:
+    """The number of a text such as ``"28"``, ``"28dB"`` or ``"28 db"``. Raises ValueError."""
+    text = given.strip()
+    return float(text[: -len(DECIBELS)] if text.lower().endswith(DECIBELS.lower()) else text)
 
 
 def read_numbers(key: str, given: str) -> tuple[float, ...]:

@@ -14,7 +14,7 @@ from smalti.bridge.job import JobSpec, setting_at
 from smalti.bridge.looks import in_look
 from smalti.bridge.settings import Setting, settings_of
 
-from .number_argument import read_numbers
+from .number_argument import DECIBELS, decibels, read_numbers
 from .palette_argument import read_palette
 from .region_argument import key_of, read_region, syntax
 
@@ -62,7 +62,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         elif one.choices is not None:
             parser.add_argument(one.option, dest=name, choices=list(one.choices), help=_help(one))
         else:
-            kind = one.kind if one.is_number else str
+            kind: Callable[[str], Any] = one.kind if one.is_number else str
+            if one.unit == DECIBELS:
+                kind = decibels
             parser.add_argument(one.option, dest=name, type=kind, metavar=one.metavar, help=_help(one))
 
 

@@ -55,6 +55,7 @@ class Fit:
             schedule=replace(plan.settings.schedule, lod_bias=0.0),
             pyramid=(),
         )
+        self._skipped = self._skipped_before = 0
         self._done: list[Sprites] = []
         self._reports: list[dict[str, float]] = []
         self._finished: Sprites | None = None
@@ -77,19 +78,24 @@ class Fit:
 
     @property
     def steps(self) -> int:
-        """Steps of all frames together."""
-        return self._settings.steps + (self.frames - 1) * self._frame_settings.steps
+        """Steps of all frames together, but for those that were not needed."""
+        return self._settings.steps + (self.frames - 1) * self._frame_settings.steps - self._skipped
 
     @property
     def steps_done(self) -> int:
         """Steps done so far, over all frames."""
         before = self._settings.steps + (self.frame - 1) * self._frame_settings.steps if self.frame else 0
-        return before + self.optimiser.done
+        return before + self.optimiser.done - self._skipped_before
 
     @property
     def finished(self) -> bool:
         """Whether every frame has had its steps."""
         return self.frame == self.frames - 1 and self.optimiser.finished
+
+    def stop_frame(self) -> None:
+        """Make no more steps of the frame of now."""
+        self._skipped += self.optimiser.settings.steps - self.optimiser.done
+        self.optimiser.stopped = True
 
     def step(self) -> SupportsFloat:
         """Make one gradient step, of the next frame where this one is finished. Returns as `Optimiser.step`."""
@@ -98,6 +104,7 @@ class Fit:
             if self._constraints is not None:
                 self._reports.append(self._report_of(self._done[-1]))
             self.frame += 1
+            self._skipped_before = self._skipped
             # Sprites that are pruned there may be of use in the next frame, which begins with all of them.
             self._begin_frame(self._done[-1] if self._constraints is not None else self.optimiser.sprites())
         elif self.frame == 0:  # only there: in later frames a sprite that jumps would be seen to jump
@@ -171,7 +178,11 @@ class Fit:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Everything that a later `restore` needs to go on as if nothing had happened."""
-        state = {"frame": np.array(self.frame), "count": np.array(len(self._first))}
+        state = {
+            "frame": np.array(self.frame),
+            "count": np.array(len(self._first)),
+            "skipped": np.array([self._skipped, self._skipped_before]),
+        }
         if self._done:
             state |= {f"done.{name}": np.stack([getattr(f, name) for f in self._done]) for name in PER_FRAME}
         names = [*self._reports[0]] if self._reports else []
@@ -184,6 +195,7 @@ class Fit:
         self.frame = int(state["frame"])
         if not 0 <= self.frame < self.frames:
             raise ValueError(f"frame {self.frame} of {self.frames}")
+        self._skipped, self._skipped_before = (int(n) for n in state["skipped"]) if "skipped" in state else (0, 0)
         template = state["template"].astype(np.int32)
         # Some may have been dropped since. Earlier versions never did, and kept no count.
         count = int(state["count"]) if "count" in state else len(template)

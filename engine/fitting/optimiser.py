@@ -107,6 +107,7 @@ class Optimiser:
 
     Attributes:
         done: number of steps done.
+        stopped: whether no more are needed.
         parameters: of the sprites.
         objective, settings, constraints, shapes: as given.
     """
@@ -125,6 +126,7 @@ class Optimiser:
         self.constraints = constraints
         self.shapes = shapes
         self.done = 0
+        self.stopped = False
         self._atlas = atlas
         self.parameters = Parameters(
             sprites,
@@ -138,8 +140,8 @@ class Optimiser:
 
     @property
     def finished(self) -> bool:
-        """Whether all steps are done."""
-        return self.done >= self.settings.steps
+        """Whether all steps are done, or no more are needed."""
+        return self.stopped or self.done >= self.settings.steps
 
     @property
     def progress(self) -> float:
@@ -202,12 +204,13 @@ class Optimiser:
 
     def state(self) -> dict[str, AnyArray]:
         """Everything that a later `restore` needs to go on as if nothing had happened."""
-        return {"done": np.array(self.done), **self.parameters.state()}
+        return {"done": np.array(self.done), "stopped": np.array(self.stopped), **self.parameters.state()}
 
     def restore(self, state: Mapping[str, AnyArray]) -> None:
         """Go back to what `state` returned. Raises KeyError or ValueError where it does not fit this problem."""
         self.parameters.restore(state)
         self.done = int(state["done"])
+        self.stopped = bool(state["stopped"]) if "stopped" in state else False
         # Whatever is measured before the next step is measured on the canvas of the last one.
         self.objective.choose_level(self.settings.pyramid, max(self.done - 1, 0) / max(self.settings.steps, 1))
 

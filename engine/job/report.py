@@ -62,6 +62,9 @@ def job_report(
     }
     if sprites < inputs.count:
         report["dropped"] = inputs.count - sprites
+    if inputs.job.until is not None:
+        report["until"] = inputs.job.until
+        report["reached"] = all(decibels >= inputs.job.until for decibels in psnrs)
     if inputs.regions:
         report["regions"] = [
             {"sprites": g.count, "smallest": round(g.size_range[0], 2), "largest": round(g.size_range[1], 2)}

@@ -27,6 +27,7 @@ from smalti.bridge.folder import (
 )
 from smalti.bridge.job import JobSpec, read_job, write_job
 
+from ..arrays import UInt8Array
 from ..composition import save_composition
 from ..composition.render import picture
 from ..files.images import write_png
@@ -48,6 +49,9 @@ CHECKPOINT_SECONDS = 5.0
 """Between two checkpoints."""
 LOSS_SECONDS = 0.05
 """Between two readings of the loss, each of which waits for a GPU."""
+LIKENESS_STEPS = 8
+"""Steps between two looks at the likeness where a job stops at one. They follow the steps and not the clock, so that
+the same job stops at the same step."""
 PREVIEW_SECONDS = 2.0
 """Between two previews."""
 
@@ -260,7 +264,16 @@ class _Run:
         self.fingerprints.add_frames(self.fitting.frame)
         if self.fitting.frame != frame:  # rendered now, while its target is in memory
             self._render(frame)
+        until, done = self.inputs.job.until, self.fitting.optimiser.done
+        if until is not None and done % LIKENESS_STEPS == 0 and not self.fitting.optimiser.finished:
+            frame = self.fitting.frame
+            if self._likeness(frame, picture(compose(self.inputs, self.fitting.result(frame)))) >= until:
+                self.fitting.stop_frame()
         return loss
+
+    def _likeness(self, frame: int, rendered: UInt8Array) -> float:
+        """The PSNR of a frame's picture, dB."""
+        return psnr(rendered, self.inputs.goal(frame), self.inputs.background == "transparent")
 
     def _report_step(self, loss: float, pace: float) -> None:
         """Report a step's loss, and the time to go at a pace in seconds per step.
@@ -297,7 +310,7 @@ class _Run:
         path = self.out / picture_file(frame, self.fitting.frames)
         make_folder(path.parent)
         write_png(path, rendered)
-        self.psnrs[frame] = psnr(rendered, self.inputs.goal(frame), self.inputs.background == "transparent")
+        self.psnrs[frame] = self._likeness(frame, rendered)
 
     def _write_result(self, cancelled: bool) -> Outcome:
         """Write everything else; the checkpoint is removed only when all of it is in place."""

@@ -151,3 +151,15 @@ def test_a_count_where_it_follows_from_something_else(
     given = ("fit", "target.png", "--out", "out", "--count", "5", *options)
     more = ("--primitives", "marks") if "--start" in options else ()
     assert "--count is 5, but must be left out with --start and a text in reading" in complaint(*given, *more)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("0dB", "--until is 0.0, but must be more than 0 and at most 100 dB"),
+        ("28 percent", "--until: invalid decibels value: '28 percent'"),
+        ("nan", "--until is nan"),
+    ],
+)
+def test_a_likeness_that_cannot_be(here: Path, complaint: Complaint, value: str, words: str) -> None:
+    assert words in fit_complaint(complaint, "--until", value)

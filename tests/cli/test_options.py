@@ -37,3 +37,10 @@ def test_every_setting_of_a_region_is_written_as_the_help_says() -> None:
         assert option_of(f"regions.{name}") == key_of(one)
     everything = "mask=a.png,count=3,min=4,max=5.5,primitives=petals,confine"
     assert read_region(everything) == RegionSpec("a.png", 3, 4.0, 5.5, "petals", True)
+
+
+@pytest.mark.parametrize("given", ["28", "28dB", "28.0 db"])
+def test_a_likeness_is_a_number_with_its_unit_or_without(given: str) -> None:
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    assert parser.parse_args(["--until", given]).until == 28
