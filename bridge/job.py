@@ -38,6 +38,7 @@ from .settings import (
     Setting,
     check_ranges,
     gray_picture,
+    paper_length,
     paths_of,
     row,
     setting,
@@ -188,12 +189,13 @@ class JobSpec:
     their own colors altogether, it changes nothing."""
     lock_rotation: bool = setting(False, "Lock Rotation", "Keep every bitmap upright")
     lock_scale: bool = setting(False, "Lock Scale", "Keep every sprite at the size that it starts with")
-    min_size: float | None = sprite_size(
+    min_size: float | str | None = sprite_size(
         "Smallest Sprite", "Smallest longer side of a sprite on the canvas", "from the canvas"
     )
-    max_size: float | None = sprite_size(
+    max_size: float | str | None = sprite_size(
         "Largest Sprite", "Largest longer side of a sprite on the canvas", "from the canvas"
     )
+    print_width: str | None = paper_length("Print Width", "How wide the picture is printed, for sizes on paper")
     alpha_max: float = setting(1.0, "Opacity Max", "No sprite becomes more opaque than this", above=0, high=1)
     alpha_min: float = share("Opacity Min", "No sprite becomes less opaque than this; bitmaps keep their soft edges")
     """At most `alpha_max`. Sprites that only harm are dropped, and the report says how many."""

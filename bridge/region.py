@@ -41,10 +41,10 @@ class RegionSpec:
             soft_high=5000,
         )
     )
-    min_size: float | None = sprite_size(
+    min_size: float | str | None = sprite_size(
         "Smallest Sprite", "Smallest longer side of a sprite on the canvas", "from the region's extent", flag="min"
     )
-    max_size: float | None = sprite_size(
+    max_size: float | str | None = sprite_size(
         "Largest Sprite", "Largest longer side of a sprite on the canvas", "from the region's extent", flag="max"
     )
     primitives: str | None = setting(

@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar
 
 from .choices import Choice
 from .errors import bad_setting
+from .lengths import LENGTH, length_rule
 
 IMAGE = "the path of an image"
 BITMAPS = "the path of a folder of bitmaps"
@@ -77,6 +78,7 @@ class Setting(Row):
         name: the key in job.json.
         kind: bool, int, float, str or tuple.
         optional: whether it may be None.
+        is_length: whether a number may also be a length on paper, "5mm".
         several: whether it may also be a list of such values.
         required: whether it has no default.
         default: that of the dataclass.
@@ -86,6 +88,7 @@ class Setting(Row):
     kind: type = str
     optional: bool = False
     several: bool = False
+    is_length: bool = False
     required: bool = False
     default: Any = None
 
@@ -118,6 +121,8 @@ class Setting(Row):
             return "" if self.optional else "given"
         if self.choices is not None:
             return "" if value in self.choices else f"one of {', '.join(self.choices)}"
+        if self.is_length and isinstance(value, str):
+            return length_rule(value)
         if self.is_number:
             least = value >= self.low if self.above is None else value > self.above
             most = value < math.inf if self.high is None else value <= self.high
@@ -144,8 +149,13 @@ def gray_picture(label: str, meaning: str, **more: Any) -> Any:
 
 
 def sprite_size(label: str, help: str, none: str, **more: Any) -> Any:
-    """The field of a setting that bounds the longer side of sprites, or None."""
-    return setting(None, label, help, none=none, low=1, soft_high=1024, unit="pixels", **more)
+    """The field of a setting that bounds the longer side of sprites, in pixels or on paper, or None."""
+    return setting(None, label, f"{help}, or on paper (5mm)", none=none, low=1, soft_high=1024, unit="pixels", **more)
+
+
+def paper_length(label: str, help: str, **more: Any) -> Any:
+    """The field of a setting that is a length on paper as a text, or None."""
+    return setting(None, label, f"{help}: {LENGTH}", check=length_rule, metavar="LENGTH", **more)
 
 
 def share(label: str, help: str, high: float = 1, **more: Any) -> Any:
@@ -182,7 +192,8 @@ def _setting(field: dataclasses.Field[Any], hint: Any) -> Setting:
         name=field.name,
         kind=str if origin is Literal else origin or hint,
         optional=optional,
-        several=len(options) > 1,
+        several=any(typing.get_origin(option) is tuple for option in options[1:]),
+        is_length=options[0] is float and str in options,
         required=field.default is dataclasses.MISSING,
         default=None if field.default is dataclasses.MISSING else field.default,
     )

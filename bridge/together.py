@@ -43,9 +43,9 @@ def check_together(job: Any) -> None:
     require(job, together <= MAX_COUNT, "count", f"at most {MAX_COUNT:,} together with those of the regions")
     allowed = not job.regions or PRESETS[job.preset].regions
     require(job, allowed, "regions", f"left out with the preset {job.preset}")
-    _check_sizes(job)
+    _check_sizes(job, job.print_width is not None)
     for number, region in enumerate(job.regions, 1):
-        _check_sizes(region, number)
+        _check_sizes(region, job.print_width is not None, number)
     require(
         job,
         job.palette is None or job.colour_mix < 1,
@@ -80,8 +80,12 @@ def _check_reading(job: Any, has_text: bool) -> None:
         require(job, not getattr(job, name), name, rule)
 
 
-def _check_sizes(settings: Any, region: int | None = None) -> None:
+def _check_sizes(settings: Any, printed: bool, region: int | None = None) -> None:
     smallest, largest = settings.min_size, settings.max_size
-    good = smallest is None or largest is None or smallest <= largest
+    for name in ("min_size", "max_size"):
+        on_paper = isinstance(getattr(settings, name), str)
+        require(settings, printed or not on_paper, name, f"in pixels where there is no {named('print_width')}", region)
+    both = isinstance(smallest, float | int) and isinstance(largest, float | int)  # others are compared on the canvas
+    good = not both or smallest <= largest
     other = named("max_size" if region is None else "regions.max_size")
     require(settings, good, "min_size", f"at most {other} ({largest})", region)

@@ -5,11 +5,18 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from smalti.bridge.errors import SmaltiError
+from smalti.bridge.folder import JOB
 from smalti.bridge.formats import FORMATS
+from smalti.bridge.job import read_job
+from smalti.bridge.lengths import MILLIMETERS, millimeters
 
 from .commands import Commands, check_ending
+
+if TYPE_CHECKING:
+    from ..composition import Composition
 
 
 def add(commands: Commands) -> None:
@@ -38,6 +45,7 @@ def add(commands: Commands) -> None:
 
 def _add_size(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=int, metavar="PX", help="longer side in pixels (default: that of the fit)")
+    parser.add_argument("--dpi", type=float, metavar="X", help="as large as the job's print width at this resolution")
 
 
 def _add_frame(parser: argparse.ArgumentParser) -> None:
@@ -51,8 +59,8 @@ def _render(options: argparse.Namespace) -> int:
     from ..files.images import write_png
 
     composition = load_composition(options.job)
-    _check_size(options.size)
-    size = options.size or max(composition.header.width, composition.header.height)
+    requested = _size(options, composition)
+    size = requested or max(composition.header.width, composition.header.height)
     frame = _frame(options.frame, composition.frames)
     name = f"render-{size}.png" if composition.frames == 1 else f"render-{size}-{frame + 1:04d}.png"
     path: Path = options.out or options.job / name
@@ -75,18 +83,45 @@ def _export(options: argparse.Namespace) -> int:
         )
     for name in options.formats:
         check_ending(Path(FORMATS[name].file_name).suffix, options.out, f"--{name} writes another kind of file")
-    frame = _frame(options.frame, load_composition(options.job).frames)
-    _check_size(options.size)
+    composition = load_composition(options.job)
+    frame, size = _frame(options.frame, composition.frames), _size(options, composition)
     for name in options.formats:
-        print(export_job(options.job, name, options.out, frame, options.size))
+        print(export_job(options.job, name, options.out, frame, size))
     return 0
 
 
-def _check_size(size: int | None) -> None:
+def _size(options: argparse.Namespace, composition: Composition) -> int | None:
+    """The longer side that --size or --dpi asks for, pixels; None where neither is given."""
+    from ..composition.render import MAX_SIZE
+
+    if options.dpi is None:
+        size: int | None = options.size
+        return _checked_size(size)
+    if options.size is not None:
+        raise SmaltiError("--dpi and --size both say how large.", "Leave one out.", "bad_setting")
+    printed = read_job(options.job / JOB).print_width
+    if printed is None:
+        raise SmaltiError(
+            f"{options.job}: the job has no print width, which --dpi needs.", "Give --size instead.", "bad_setting"
+        )
+    header = composition.header
+    inches = (millimeters(printed) or 0) / MILLIMETERS["in"]
+    longer = inches * options.dpi * max(header.width, header.height) / header.width
+    if not 1 <= longer <= MAX_SIZE:
+        raise SmaltiError(
+            f"--dpi is {options.dpi:g}, which makes {longer:,.0f} pixels, but must make from 1 to {MAX_SIZE:,}.",
+            code="bad_setting",
+        )
+    pixels: int = round(longer)
+    return pixels
+
+
+def _checked_size(size: int | None) -> int | None:
     from ..composition.render import MAX_SIZE
 
     if size is not None and not 1 <= size <= MAX_SIZE:
         raise SmaltiError(f"--size is {size}, but must be from 1 to {MAX_SIZE:,} pixels.", code="bad_setting")
+    return size
 
 
 def _frame(number: int, frames: int) -> int:

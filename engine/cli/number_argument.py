@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from smalti.bridge.errors import bad_setting
+from smalti.bridge.lengths import millimeters
 
 DECIBELS = "dB"
 """The unit of likeness."""
@@ -13,6 +14,11 @@ def decibels(given: str) -> float:
     """The number of a text such as ``"28"``, ``"28dB"`` or ``"28 db"``. Raises ValueError."""
     text = given.strip()
     return float(text[: -len(DECIBELS)] if text.lower().endswith(DECIBELS.lower()) else text)
+
+
+def length(given: str) -> float | str:
+    """Pixels as a number, or a length on paper as it was given. Raises ValueError."""
+    return given if millimeters(given) is not None else float(given)
 
 
 def read_numbers(key: str, given: str) -> tuple[float, ...]:

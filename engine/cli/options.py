@@ -14,7 +14,7 @@ from smalti.bridge.job import JobSpec, setting_at
 from smalti.bridge.looks import in_look
 from smalti.bridge.settings import Setting, settings_of
 
-from .number_argument import DECIBELS, decibels, read_numbers
+from .number_argument import DECIBELS, decibels, length, read_numbers
 from .palette_argument import read_palette
 from .region_argument import key_of, read_region, syntax
 
@@ -63,7 +63,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             parser.add_argument(one.option, dest=name, choices=list(one.choices), help=_help(one))
         else:
             kind: Callable[[str], Any] = one.kind if one.is_number else str
-            if one.unit == DECIBELS:
+            if one.is_length:
+                kind = length
+            elif one.unit == DECIBELS:
                 kind = decibels
             parser.add_argument(one.option, dest=name, type=kind, metavar=one.metavar, help=_help(one))
 

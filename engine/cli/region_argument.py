@@ -10,6 +10,8 @@ from smalti.bridge.errors import SmaltiError, named
 from smalti.bridge.job import RegionSpec
 from smalti.bridge.settings import Setting, settings_of
 
+from .number_argument import length
+
 
 def key_of(one: Setting) -> str:
     """What the command line calls a setting of a region."""
@@ -53,7 +55,7 @@ def read_region(given: str) -> RegionSpec:
 
 def _value(given: str, key: str, one: Setting, text: str) -> Any:
     try:
-        return one.kind(text)
+        return length(text) if one.is_length else one.kind(text)
     except ValueError as fault:
         kind = "a whole number" if one.kind is int else "a number"
         raise _fault(given, f"{key} is {text!r}, but must be {kind}") from fault

@@ -9,6 +9,7 @@ import numpy as np
 
 from smalti.bridge.errors import SmaltiError, bad_setting, named
 from smalti.bridge.job import JobSpec, RegionSpec
+from smalti.bridge.lengths import millimeters
 
 from ..arrays import BoolArray, Float32Array, Float64Array
 from ..fitting.groups import Group
@@ -82,7 +83,7 @@ def groups_of(
     result = []
     if job.count:
         rest = ~np.logical_or.reduce(regions) & drawable if regions else None
-        sizes = _size_range(strategy, job, rest, masks.size)
+        sizes = _size_range(strategy, job, rest, masks.size, job.print_width)
         if placement is not None:
             sizes = sizes_with(placement, job, sizes)
         result.append(Group(job.count, ranges[0], sizes, rest, weights=weights[0]))
@@ -92,7 +93,7 @@ def groups_of(
             Group(
                 region.count,
                 ranges[len(result)],
-                _size_range(strategy, region, mask, masks.size, number + 1),
+                _size_range(strategy, region, mask, masks.size, job.print_width, number + 1),
                 mask,
                 masks.regions[number] if region.confine else None,
                 weights[len(result)],
@@ -109,11 +110,22 @@ def _weights_of(templates: Sequence[Template]) -> Float64Array | None:
     return None if (weights == weights[0]).all() else weights / weights.sum()
 
 
+def _pixels(size: float | str | None, canvas_width: int, print_width: str | None) -> float | None:
+    """A size in canvas pixels, of which a print of this width has `canvas_width`."""
+    if not isinstance(size, str):
+        return size
+    length, printed = millimeters(size), millimeters(print_width or "")
+    assert length is not None
+    assert printed is not None
+    return length / printed * canvas_width
+
+
 def _size_range(
     strategy: Strategy,
     settings: JobSpec | RegionSpec,
     mask: BoolArray | None,
     canvas: tuple[int, int],
+    print_width: str | None,
     number: int | None = None,
 ) -> tuple[float, float]:
     """Smallest and largest longer side of a group's sprites, canvas pixels.
@@ -123,6 +135,7 @@ def _size_range(
         settings: say how many there are, and may bound their sizes.
         mask: [H, W] where the sprites' centers are; None for anywhere.
         canvas: width and height in pixels.
+        print_width: of the job.
         number: which region's settings they are, from 1; None for the job's own.
     """
     width, height = canvas
@@ -131,7 +144,10 @@ def _size_range(
         area = int(mask.sum())
         longest = max(int(np.ptp(np.flatnonzero(mask.any(axis=axis)))) + 1 for axis in (0, 1))
     usual = strategy.size_range(canvas, (area, longest), settings.count)
-    smallest, largest = settings.min_size or usual[0], settings.max_size or usual[1]
+    low, high = (_pixels(size, width, print_width) for size in (settings.min_size, settings.max_size))
+    if low is not None and high is not None and low > high:
+        raise bad_setting("min_size", settings.min_size, f"at most {named('max_size')} ({settings.max_size})", number)
+    smallest, largest = low or usual[0], high or usual[1]
     limit = MAX_SPRITE * max(width, height)
     if smallest > limit:
         raise bad_setting("min_size", settings.min_size, f"at most {limit:g} on this canvas", number)

@@ -13,6 +13,8 @@ from jobs import fill, film, mounted
 from PIL import Image
 from psd_tools import PSDImage
 
+from smalti.bridge.job import read_job
+
 WRITERS = pytest.mark.parametrize(
     ("command", "ending"), [(("render",), ".png"), (("export", "--psd"), ".psd")], ids=["render", "export"]
 )
@@ -112,3 +114,19 @@ def test_a_job_without_enough_memory(job: Path, complaint: Complaint, monkeypatc
 
     monkeypatch.setattr("smalti.engine.composition.Composition.atlas", no_memory)
     assert "not enough memory" in complaint("render", job)
+
+
+def test_a_print_is_drawn_at_its_resolution(here: Path, complaint: Complaint, job: Path) -> None:
+    options = ("--print-width", "2in", "--min-size", "5mm", "--region", "mask=target.png,count=3,max=0.5in")
+    assert smalti("fit", "target.png", "--primitives", "marks", "--out", "out", *QUICK, *options) == 0
+    assert read_job(here / "out" / "job.json").min_size == "5mm"
+    assert smalti("render", "out", "--dpi", 90, "--out", "print.png") == 0
+    assert Image.open("print.png").size == (180, 120)
+    assert smalti("export", "out", "--psd", "--dpi", 45) == 0
+    assert PSDImage.open("out/layers-90.psd").size == (90, 60)
+    assert "--dpi and --size both say how large" in complaint("render", "out", "--dpi", 90, "--size", 80)
+    assert "--dpi is 1e+06, which makes 2,000,000 pixels" in complaint("render", "out", "--dpi", 1e6)
+    assert "the job has no print width, which --dpi needs" in complaint("render", job, "--dpi", 90)
+    assert "--min-size: invalid length value: '5 feet'" in complaint(
+        "fit", "a.png", "--out", "b", "--min-size", "5 feet"
+    )
