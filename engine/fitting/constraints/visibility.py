@@ -41,7 +41,7 @@ class VisibilitySettings:
         proposals_until: fraction of the steps up to which proposals are accepted, which are judged by the error alone.
     """
 
-    headroom: float = 1.25
+    headroom: float = 2
     weight: float = 0.3
     first: float = 0.1
     interval: int = 12
