@@ -189,7 +189,8 @@ __device__ void order_pairs_of(const int* tile_start, const int* next, Status* s
             __syncthreads();
             for (int i = thread; i < count; i += threads) chunk[i] = list[from + i];
             __syncthreads();
-            for (int i = 0; i < count; ++i) smaller += chunk[i] < mine;
+            if (at < last)
+                for (int i = 0; i < count; ++i) smaller += chunk[i] < mine;
         }
         if (at < last) ordered[first + smaller] = mine;
     }
