@@ -21,6 +21,8 @@ from .memory import DeviceArray, copied, memory_errors, to_device, zeros
 TILE = 16
 THREADS = 256
 WARP = 32
+STEP_PIXELS = 2
+"""Pixels of a thread in those passes over the tiles that are `OF_STEPS`; in the others, one."""
 SPRITE_WORDS = 28
 """Size of a `ProjectedSprite` (projected_sprite.cuh) in 32-bit words."""
 STATUS_WORDS = 4
@@ -34,6 +36,9 @@ STEP_SUMS = 8
 MAX_PAIRS = (2**31 - 1) // GRADIENT_SUMS
 """Indices into the pairs' partial sums are 32-bit."""
 TOO_MANY = f"too many large sprites for this canvas: over {MAX_PAIRS:,} pairs of sprite and tile"
+
+OF_STEPS = ("draw", "show", "step", "step_terms")
+"""The passes over the tiles that draw, and those that make steps (smalti.cu)."""
 
 MISMATCH = "The GPU has listed other pairs of sprite and tile than it had counted, so it drew nothing."
 
@@ -223,7 +228,8 @@ def launch_tiles(
 ) -> None:
     """Run one of the passes of smalti.cu over all tiles."""
     kind = "mixed" if mix > 0 else "tint"
-    launcher.launch(f"{name}_{kind}", (bins.tiles, 1, 1), (THREADS, 1, 1), *bins.lists(), *canvas, *arguments)
+    threads = THREADS // STEP_PIXELS if name in OF_STEPS else THREADS
+    launcher.launch(f"{name}_{kind}", (bins.tiles, 1, 1), (threads, 1, 1), *bins.lists(), *canvas, *arguments)
 
 
 class PreparedScene:

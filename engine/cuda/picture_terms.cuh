@@ -58,15 +58,20 @@ __device__ void show_tile(const Canvas& canvas, const Lists& lists, const Compar
     __shared__ ProjectedSprite staged[kBatch];
     __shared__ int pairs[kBatch];
     if (is_unusable(lists.status)) return;
-    const TilePixel pixel = pixel_of_thread(canvas, lists);
-    const FrontToBack front = front_to_back<kind, true>(canvas, lists, pixel, nullptr, Batch{staged, pairs});
-    const long long index = index_of(canvas, pixel), plane = static_cast<long long>(canvas.height) * canvas.width;
-    float background[4];
-    load_background(canvas, pixel, index, background);
-    if (!pixel.within) return;
-    for (int channel = 0; channel < 3; ++channel) {
-        const ShownChannel c = shown_channel(comparison, index, front, channel, background[channel]);
-        shown[channel * plane + index] = c.value, expected[channel * plane + index] = c.goal;
+    const auto of_thread = pixels_of_thread<kStepPixels>(canvas, lists);
+    FrontToBack front[kStepPixels];
+    front_to_back<kind, true>(canvas, lists, of_thread, nullptr, Batch{staged, pairs}, front);
+    const long long plane = static_cast<long long>(canvas.height) * canvas.width;
+#pragma unroll
+    for (int j = 0; j < kStepPixels; ++j) {
+        const long long index = index_of(canvas, of_thread, j);
+        float background[4];
+        load_background(canvas, of_thread.within[j], index, background);
+        if (!of_thread.within[j]) continue;
+        for (int channel = 0; channel < 3; ++channel) {
+            const ShownChannel c = shown_channel(comparison, index, front[j], channel, background[channel]);
+            shown[channel * plane + index] = c.value, expected[channel * plane + index] = c.goal;
+        }
     }
 }
 
@@ -147,7 +152,7 @@ __device__ inline void ssim_of(const PictureJob* jobs, const float* pictures, co
         to[0] = at.mean, to[3 * p.size] = at.product, to[6 * p.size] = at.squares;
         value = at.value;
     }
-    const float sum = block_sum(value);
+    const float sum = block_sum<1>(value);
     if (threadIdx.x == 0) sums[blockIdx.x] = sum;
 }
 

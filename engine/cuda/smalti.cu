@@ -75,7 +75,7 @@ extern "C" __global__ void order_pairs(const int* tile_start, const int* next, S
     order_pairs_of(tile_start, next, status, list, ordered);
 }
 
-// The passes over the tiles: a block of 256 threads for each tile. Their first arguments are `Bins.lists` and
+// The passes over the tiles: a block of 256 threads for each tile, of 128 where a thread has two pixels. Their first arguments are `Bins.lists` and
 // `canvas_arguments` in engine/cuda/binning.py.
 #define SMALTI_TILE_ARGUMENTS                                                                          \
     const ProjectedSprite *sprites, const int *pair_sprite, const int *tile_start, const int *ordered, \
@@ -90,37 +90,39 @@ extern "C" __global__ void order_pairs(const int* tile_start, const int* next, S
     const float *goal, float scale, int absolute, int encoded, int on_noise, const Control *control
 #define SMALTI_COMPARISON Comparison{goal, scale, absolute, encoded, on_noise, on_noise ? control->noise_key : 0u}
 
+// With as many threads on a multiprocessor as where each has one pixel.
+#define SMALTI_STEP_BOUNDS __launch_bounds__(kTileThreads / kStepPixels, kTileBlocks * kStepPixels)
+
 #define SMALTI_TILE_KERNELS(name, kind)                                                                               \
-    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                           \
-        draw_##name(SMALTI_TILE_ARGUMENTS, float* image) {                                                            \
+    extern "C" __global__ void SMALTI_STEP_BOUNDS draw_##name(SMALTI_TILE_ARGUMENTS, float* image) {                  \
         draw_tile<kind>(SMALTI_CANVAS, SMALTI_LISTS, image);                                                          \
     }                                                                                                                 \
-    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                           \
-        show_##name(SMALTI_TILE_ARGUMENTS, SMALTI_COMPARISON_ARGUMENTS, float* shown, float* expected) {              \
+    extern "C" __global__ void SMALTI_STEP_BOUNDS show_##name(SMALTI_TILE_ARGUMENTS, SMALTI_COMPARISON_ARGUMENTS,     \
+                                                              float* shown, float* expected) {                        \
         show_tile<kind>(SMALTI_CANVAS, SMALTI_LISTS, SMALTI_COMPARISON, shown, expected);                             \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                           \
         differentiate_##name(SMALTI_TILE_ARGUMENTS, const float* grad_image, float* pair_sums) {                      \
-        differentiate_tile<kind, Source::given, kGradientSums>(SMALTI_CANVAS, SMALTI_LISTS, Comparison{}, Terms{},    \
-                                                               grad_image, pair_sums, nullptr);                       \
+        differentiate_tile<kind, Source::given, kGradientSums, 1>(SMALTI_CANVAS, SMALTI_LISTS, Comparison{}, Terms{}, \
+                                                                  grad_image, pair_sums, nullptr);                    \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                           \
         compare_##name(SMALTI_TILE_ARGUMENTS, SMALTI_COMPARISON_ARGUMENTS, float* pair_sums, float* losses) {         \
-        differentiate_tile<kind, Source::squares, kGradientSums>(SMALTI_CANVAS, SMALTI_LISTS, SMALTI_COMPARISON,      \
-                                                                 Terms{}, nullptr, pair_sums, losses);                \
+        differentiate_tile<kind, Source::squares, kGradientSums, 1>(SMALTI_CANVAS, SMALTI_LISTS, SMALTI_COMPARISON,   \
+                                                                    Terms{}, nullptr, pair_sums, losses);             \
     }                                                                                                                 \
-    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                           \
-        step_##name(SMALTI_TILE_ARGUMENTS, SMALTI_COMPARISON_ARGUMENTS, float* pair_sums, float* losses) {            \
-        differentiate_tile<kind, Source::squares, kStepSums>(SMALTI_CANVAS, SMALTI_LISTS, SMALTI_COMPARISON, Terms{}, \
-                                                             nullptr, pair_sums, losses);                             \
+    extern "C" __global__ void SMALTI_STEP_BOUNDS step_##name(SMALTI_TILE_ARGUMENTS, SMALTI_COMPARISON_ARGUMENTS,     \
+                                                              float* pair_sums, float* losses) {                      \
+        differentiate_tile<kind, Source::squares, kStepSums, kStepPixels>(                                            \
+            SMALTI_CANVAS, SMALTI_LISTS, SMALTI_COMPARISON, Terms{}, nullptr, pair_sums, losses);                     \
     }                                                                                                                 \
-    extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                           \
-        step_terms_##name(SMALTI_TILE_ARGUMENTS, SMALTI_COMPARISON_ARGUMENTS, float mse, float l1, float huber,       \
-                          float oklab, float alpha, const float* weights, const float* target_alpha,                  \
-                          const float* gradient, float* pair_sums, float* losses) {                                   \
+    extern "C" __global__ void SMALTI_STEP_BOUNDS step_terms_##name(                                                  \
+        SMALTI_TILE_ARGUMENTS, SMALTI_COMPARISON_ARGUMENTS, float mse, float l1, float huber, float oklab,            \
+        float alpha, const float* weights, const float* target_alpha, const float* gradient, float* pair_sums,        \
+        float* losses) {                                                                                              \
         const Terms terms{{mse, l1, huber, oklab}, alpha, weights, target_alpha, gradient};                           \
-        differentiate_tile<kind, Source::terms, kStepSums>(SMALTI_CANVAS, SMALTI_LISTS, SMALTI_COMPARISON, terms,     \
-                                                           nullptr, pair_sums, losses);                               \
+        differentiate_tile<kind, Source::terms, kStepSums, kStepPixels>(                                              \
+            SMALTI_CANVAS, SMALTI_LISTS, SMALTI_COMPARISON, terms, nullptr, pair_sums, losses);                       \
     }                                                                                                                 \
     extern "C" __global__ void __launch_bounds__(kTileThreads, kTileBlocks)                                           \
         removal_##name(SMALTI_TILE_ARGUMENTS, const float* goal, float* pair_errors) {                                \

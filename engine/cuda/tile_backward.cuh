@@ -80,10 +80,12 @@ SMALTI_INLINE float compare_terms(const Comparison& comparison, const Terms& ter
     return loss;
 }
 
-// One pixel under one sprite. `t`: transmittance above it; sums [kGradientSums] or [kStepSums].
-template <Colour kind, int count>
+// One pixel under one sprite. `t`: transmittance above it. Adds to sums [kGradientSums] or [kStepSums], which for a thread's
+// first pixel (`first`) are still 0.
+template <Colour kind, int count, bool first>
 SMALTI_INLINE void differentiate_pixel(const ProjectedSprite& s, const ColourSample& c, const Local& at, float t,
                                        float bitmap_share, const float (&gradient)[4], float& behind, float* sums) {
+    const auto add = [&](int i, float value) { sums[i] = first ? value : sums[i] + value; };
     const float tint_share = 1.0f - bitmap_share, o = s.opacity, q = kTexelScale * c.a.value;
     const float tinted = tint_share * (gradient[0] * s.tint[0] + gradient[1] * s.tint[1] + gradient[2] * s.tint[2]);
     const Sample<float> p = scaled(weighted_colour(gradient[0], c.r, gradient[1], c.g, gradient[2], c.b));
@@ -92,77 +94,136 @@ SMALTI_INLINE void differentiate_pixel(const ProjectedSprite& s, const ColourSam
     behind += g.behind;
     const float weight = tint_share * o * q * t;
     if constexpr (count == kStepSums) {
-        sums[0] = g.du, sums[1] = g.dv;
+        add(0, g.du), add(1, g.dv);
         // Where the level of detail does not follow the scale, between no two levels, its derivative is 0.
-        sums[2] = g.du * at.u + g.dv * at.v + static_cast<float>(kLodOfScale) * g.lod;
-        sums[3] = g.du * at.v * s.squared_aspect - g.dv * at.u, sums[4] = g.opacity;
+        add(2, g.du * at.u + g.dv * at.v + static_cast<float>(kLodOfScale) * g.lod);
+        add(3, g.du * at.v * s.squared_aspect - g.dv * at.u), add(4, g.opacity);
     } else {
-        sums[0] = g.du * at.x, sums[1] = g.du * at.y, sums[2] = g.dv * at.x, sums[3] = g.dv * at.y;
-        sums[4] = g.du, sums[5] = g.dv, sums[6] = g.lod, sums[7] = g.opacity;
+        add(0, g.du * at.x), add(1, g.du * at.y), add(2, g.dv * at.x), add(3, g.dv * at.y);
+        add(4, g.du), add(5, g.dv), add(6, g.lod), add(7, g.opacity);
     }
-    for (int i = 0; i < 3; ++i) sums[count - 3 + i] = weight * gradient[i];
+    for (int i = 0; i < 3; ++i) add(count - 3 + i, weight * gradient[i]);
 }
 
 // Where the gradient by the picture comes from.
 enum class Source { given, squares, terms };
 
+// A thread's pixels on the way back to front.
+template <int pixels>
+struct BackToFront {
+    FrontToBack front[pixels];  // its transmittance is the one below the next sprite
+    float gradient[pixels][4];  // by the pixel's color
+    float behind[pixels];       // the color behind, weighted by the gradient
+};
+
+// Finishes each pixel, and starts with the gradient by it. Returns their losses, not scaled.
+template <Source source, int pixels>
+SMALTI_INLINE float start_pixels(const Canvas& canvas, const Comparison& comparison, const Terms& terms,
+                                 const float* grad_image, const TilePixels<pixels>& of_thread,
+                                 BackToFront<pixels>& back) {
+    const long long plane = static_cast<long long>(canvas.height) * canvas.width;
+    float losses = 0.0f;
+    // The comparison by many terms is long, and its code is there once. An index that is only known at run time would then
+    // put the pixels into memory, so they are picked.
+    [[maybe_unused]] constexpr int kUnrolled = source == Source::terms ? 1 : pixels;
+#pragma unroll kUnrolled
+    for (int j = 0; j < pixels; ++j) {
+        FrontToBack front = back.front[0];
+        bool within = of_thread.within[0];
+#pragma unroll
+        for (int k = 1; k < pixels; ++k)
+            if (k == j) front = back.front[k], within = of_thread.within[k];
+        const long long index = index_of(canvas, of_thread, j);
+        float background[4], gradient[4] = {0.0f, 0.0f, 0.0f, 0.0f};
+        load_background(canvas, within, index, background);
+        if (within) {
+            if constexpr (source == Source::given)
+                for (int channel = 0; channel < 4; ++channel) gradient[channel] = grad_image[4 * index + channel];
+            if constexpr (source == Source::squares)
+                losses += compare_pixel(comparison, index, front, background, gradient);
+            if constexpr (source == Source::terms)
+                losses += compare_terms(comparison, terms, index, plane, front, background, gradient);
+        }
+        const float behind = gradient[0] * background[0] + gradient[1] * background[1] + gradient[2] * background[2] +
+                             gradient[3] * background[3];
+#pragma unroll
+        for (int k = 0; k < pixels; ++k) {
+            if (k != j) continue;
+            back.behind[k] = behind;
+            for (int channel = 0; channel < 4; ++channel) back.gradient[k][channel] = gradient[channel];
+        }
+    }
+    return losses;
+}
+
+// A thread's pixels under one sprite at a place. Returns whether the sprite has touched one of them.
+template <Colour kind, int count, int pixels>
+SMALTI_INLINE bool differentiate_pixels(const Canvas& canvas, const ProjectedSprite& s,
+                                        const TilePixels<pixels>& of_thread, int place, BackToFront<pixels>& back,
+                                        float* sums) {
+    const float bitmap_share = kind == Colour::tint ? 0.0f : canvas.mix;
+    Local at[pixels];
+    bool touches[pixels], touched = false;
+#pragma unroll
+    for (int j = 0; j < pixels; ++j) {
+        at[j] = localise(of_thread, j, s);
+        touches[j] = reaches(s, at[j], place >= back.front[j].end);
+        touched |= touches[j];
+    }
+#pragma unroll
+    for (int j = 0; j < pixels; ++j) {
+        if (!touches[j]) continue;
+        const ColourSample c = sample<kind>(canvas, s, at[j].u, at[j].v);
+        float& t = back.front[j].transmittance;
+        t = transmittance_above(back.front[j], place, t, attenuation(s.opacity, c.a.value));
+        if (j == 0)
+            differentiate_pixel<kind, count, true>(s, c, at[j], t, bitmap_share, back.gradient[j], back.behind[j],
+                                                   sums);
+        else
+            differentiate_pixel<kind, count, false>(s, c, at[j], t, bitmap_share, back.gradient[j], back.behind[j],
+                                                    sums);
+    }
+    return touched;
+}
+
 // grad_image [height, width, 4]: the gradient by the picture; null where the picture is compared with a goal instead,
 // and then losses [tiles] gets the tile's loss. pair_sums [pairs, sums_of_pair], kGradientSums or kStepSums.
-template <Colour kind, Source source, int sums_of_pair>
+template <Colour kind, Source source, int sums_of_pair, int pixels>
 __device__ void differentiate_tile(const Canvas& canvas, const Lists& lists, const Comparison& comparison,
                                    const Terms& terms, const float* grad_image, float* pair_sums, float* losses) {
     constexpr bool compares = source != Source::given;
     __shared__ ProjectedSprite staged[kBatch];
     __shared__ int pairs[kBatch];
-    __shared__ WarpSums<sums_of_pair> of_warp;
+    __shared__ WarpSums<sums_of_pair, pixels> of_warp;
     if (is_unusable(lists.status)) return;
     const Batch batch{staged, pairs};
-    const TilePixel pixel = pixel_of_thread(canvas, lists);
-    const FrontToBack front = front_to_back<kind, compares>(canvas, lists, pixel, nullptr, batch);
-    const float bitmap_share = kind == Colour::tint ? 0.0f : canvas.mix;
-
-    float background[4], gradient[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-    const long long index = index_of(canvas, pixel);
-    load_background(canvas, pixel, index, background);
+    const auto of_thread = pixels_of_thread<pixels>(canvas, lists);
+    BackToFront<pixels> back;
+    const int top = front_to_back<kind, compares>(canvas, lists, of_thread, nullptr, batch, back.front);
+    const float loss = start_pixels<source>(canvas, comparison, terms, grad_image, of_thread, back);
     if (compares) {
-        float loss = 0.0f;
-        if (pixel.within && source == Source::squares)
-            loss = compare_pixel(comparison, index, front, background, gradient);
-        if (pixel.within && source == Source::terms)
-            loss = compare_terms(comparison, terms, index, static_cast<long long>(canvas.height) * canvas.width, front,
-                                 background, gradient);
-        const float sum = block_sum(loss);
-        if (threadIdx.x == 0) losses[pixel.tile] = sum;
-    } else if (pixel.within) {
-        for (int channel = 0; channel < 4; ++channel) gradient[channel] = grad_image[4 * index + channel];
+        const float sum = block_sum<pixels>(loss);
+        if (threadIdx.x == 0) losses[of_thread.tile] = sum;
     }
 
     // Occluded sprites get zero gradient.
-    clear_pairs<sums_of_pair>(lists, pixel.first, front.top, pair_sums);
+    clear_pairs<sums_of_pair, pixels>(lists, of_thread.first, top, pair_sums);
 
-    // Back to front. `behind` is the color behind, weighted by the gradient.
-    float transmittance = front.transmittance;
-    float behind = gradient[0] * background[0] + gradient[1] * background[1] + gradient[2] * background[2] +
-                   gradient[3] * background[3];
-    for (int from = front.top; from < pixel.last; from += kBatch) {
-        const int count = pixel.last - from < kBatch ? pixel.last - from : kBatch;
+    for (int from = top; from < of_thread.last; from += kBatch) {
+        const int count = of_thread.last - from < kBatch ? of_thread.last - from : kBatch;
         __syncthreads();
-        stage(lists, from, count, batch);
-        for (int i = 0; i < count; ++i) {
-            const ProjectedSprite& s = batch.sprites[i];
-            const Local at = localise(pixel, s);
-            const bool touched =
-                pixel.within && from + i >= front.end && fabs(at.u) <= s.view.extent_u && fabs(at.v) <= s.view.extent_v;
+        stage<pixels>(lists, from, count, batch);
+        unsigned left = reaching(of_thread, batch, count);
+        clear_warp_sums<sums_of_pair, pixels>(left, of_warp);
+        for (; left != 0; left &= left - 1) {
+            const int i = __ffs(static_cast<int>(left)) - 1;
             float sums[kReduced<sums_of_pair>] = {};
-            if (touched) {
-                const ColourSample c = sample<kind>(canvas, s, at.u, at.v);
-                transmittance = transmittance_above(front, from + i, transmittance, attenuation(s.opacity, c.a.value));
-                differentiate_pixel<kind, sums_of_pair>(s, c, at, transmittance, bitmap_share, gradient, behind, sums);
-            }
-            store_warp_sums<sums_of_pair>(touched, sums, i, of_warp);
+            const bool touched =
+                differentiate_pixels<kind, sums_of_pair>(canvas, batch.sprites[i], of_thread, from + i, back, sums);
+            store_warp_sums<sums_of_pair, pixels>(touched, sums, i, of_warp);
         }
         __syncthreads();
-        store_pairs<sums_of_pair>(of_warp, batch, count, pair_sums);
+        store_pairs<sums_of_pair, pixels>(of_warp, batch, count, pair_sums);
     }
 }
 

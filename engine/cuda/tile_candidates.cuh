@@ -46,32 +46,34 @@ template <Colour kind>
 __device__ void removal_tile(const Canvas& canvas, const Lists& lists, const float* goal, float* pair_errors) {
     __shared__ ProjectedSprite staged[kBatch];
     __shared__ int pairs[kBatch];
-    __shared__ WarpSums<kRemovalSums> of_warp;
+    __shared__ WarpSums<kRemovalSums, 1> of_warp;
     if (is_unusable(lists.status)) return;
     const Batch batch{staged, pairs};
     const int lane = lane_of_warp(), warp = static_cast<int>(threadIdx.x) / kWarp;
-    const TilePixel pixel = pixel_of_thread(canvas, lists);
-    const FrontToBack front = front_to_back<kind, true>(canvas, lists, pixel, nullptr, batch);
+    const auto of_thread = pixels_of_thread<1>(canvas, lists);
+    FrontToBack fronts[1];
+    const int top = front_to_back<kind, true>(canvas, lists, of_thread, nullptr, batch, fronts);
+    const FrontToBack& front = fronts[0];
+    const bool within = of_thread.within[0];
     const float bitmap_share = kind == Colour::tint ? 0.0f : canvas.mix;
     float behind[4], picture[4], difference[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-    const long long index = index_of(canvas, pixel);
-    load_background(canvas, pixel, index, behind);
-    if (pixel.within) difference_from(goal, index, front, behind, picture, difference);
+    const long long index = index_of(canvas, of_thread, 0);
+    load_background(canvas, within, index, behind);
+    if (within) difference_from(goal, index, front, behind, picture, difference);
 
     // Removing an occluded sprite changes nothing.
-    clear_pairs<kRemovalSums>(lists, pixel.first, front.top, pair_errors);
+    clear_pairs<kRemovalSums, 1>(lists, of_thread.first, top, pair_errors);
 
     // Back to front. `behind` is the color behind.
     float transmittance = front.transmittance;
-    for (int from = front.top; from < pixel.last; from += kBatch) {
-        const int count = pixel.last - from < kBatch ? pixel.last - from : kBatch;
+    for (int from = top; from < of_thread.last; from += kBatch) {
+        const int count = of_thread.last - from < kBatch ? of_thread.last - from : kBatch;
         __syncthreads();
-        stage(lists, from, count, batch);
+        stage<1>(lists, from, count, batch);
         for (int i = 0; i < count; ++i) {
             const ProjectedSprite& s = batch.sprites[i];
-            const Local at = localise(pixel, s);
-            const bool touched =
-                pixel.within && from + i >= front.end && fabs(at.u) <= s.view.extent_u && fabs(at.v) <= s.view.extent_v;
+            const Local at = localise(of_thread, 0, s);
+            const bool touched = reaches(s, at, from + i >= front.end);
             float error = 0.0f;
             if (touched) {
                 const ColourSample c = sample<kind>(canvas, s, at.u, at.v);
@@ -88,7 +90,7 @@ __device__ void removal_tile(const Canvas& canvas, const Lists& lists, const flo
             }
         }
         __syncthreads();
-        store_pairs<kRemovalSums>(of_warp, batch, count, pair_errors);
+        store_pairs<kRemovalSums, 1>(of_warp, batch, count, pair_errors);
     }
 }
 
@@ -111,12 +113,12 @@ struct Evaluation {
 };
 
 // The finished pixel to start from.
-SMALTI_INLINE void start_evaluation(Evaluation& e, const Canvas& canvas, const TilePixel& pixel, const float* goal,
-                                    const FrontToBack& front) {
+SMALTI_INLINE void start_evaluation(Evaluation& e, const Canvas& canvas, const TilePixels<1>& of_thread,
+                                    const float* goal, const FrontToBack& front) {
     for (int channel = 0; channel < 4; ++channel) e.picture[channel] = e.difference[channel] = 0.0f;
-    const long long index = index_of(canvas, pixel);
-    load_background(canvas, pixel, index, e.background);
-    if (pixel.within) difference_from(goal, index, front, e.background, e.picture, e.difference);
+    const long long index = index_of(canvas, of_thread, 0);
+    load_background(canvas, of_thread.within[0], index, e.background);
+    if (of_thread.within[0]) difference_from(goal, index, front, e.background, e.picture, e.difference);
     for (int channel = 0; channel < 4; ++channel) e.behind[channel] = e.background[channel];
 }
 
@@ -147,24 +149,26 @@ __device__ void candidates_tile(const Canvas& canvas, const Lists& lists, const 
                                 float* pair_sums) {
     __shared__ ProjectedSprite staged[kBatch];
     __shared__ int pairs[kBatch];
-    __shared__ WarpSums<kCandidateSums> of_warp;
+    __shared__ WarpSums<kCandidateSums, 1> of_warp;
     if (is_unusable(lists.status)) return;
     const Batch batch{staged, pairs};
-    const TilePixel pixel = pixel_of_thread(canvas, lists);
-    const FrontToBack front = front_to_back<kind, true>(canvas, lists, pixel, entries, batch);
+    const auto of_thread = pixels_of_thread<1>(canvas, lists);
+    FrontToBack fronts[1];
+    front_to_back<kind, true>(canvas, lists, of_thread, entries, batch, fronts);
+    const FrontToBack& front = fronts[0];
     const float bitmap_share = kind == Colour::tint ? 0.0f : canvas.mix;
     Evaluation e;
-    start_evaluation(e, canvas, pixel, goal, front);
+    start_evaluation(e, canvas, of_thread, goal, front);
 
     // Back to front, from the lowest place of all: candidates for the top may be in the list below occluded sprites.
     float transmittance = front.transmittance;
-    for (int from = pixel.first; from < pixel.last; from += kBatch) {
-        const int count = pixel.last - from < kBatch ? pixel.last - from : kBatch;
+    for (int from = of_thread.first; from < of_thread.last; from += kBatch) {
+        const int count = of_thread.last - from < kBatch ? of_thread.last - from : kBatch;
         __syncthreads();
-        stage(lists, from, count, batch);
+        stage<1>(lists, from, count, batch);
         for (int i = 0; i < count; ++i) {
             const ProjectedSprite& s = batch.sprites[i];
-            const Local at = localise(pixel, s);
+            const Local at = localise(of_thread, 0, s);
             const int k = lists.pair_sprite[batch.pairs[i]], replaces = entries[k].replaces;
             const Role role = entries[k].role;
             // A candidate may reach tiles that the sprite it replaces does not reach.
@@ -175,8 +179,7 @@ __device__ void candidates_tile(const Canvas& canvas, const Lists& lists, const 
                                                        : transmittance;
             const bool visible =
                 role == Role::top || (from + i >= front.end && (role != Role::bottom || above >= canvas.stop));
-            const bool touched =
-                pixel.within && visible && fabs(at.u) <= s.view.extent_u && fabs(at.v) <= s.view.extent_v;
+            const bool touched = reaches(s, at, of_thread.within[0] && visible);
             float sums[kReduced<kCandidateSums>] = {};
             if (touched && role != Role::drawn) {
                 evaluate_in_pixel<kind>(e, role, sample<kind>(canvas, s, at.u, at.v), bitmap_share, above, sums);
@@ -187,10 +190,10 @@ __device__ void candidates_tile(const Canvas& canvas, const Lists& lists, const 
                 sums[0] = remove_from_pixel<kind>(s, c, bitmap_share, transmittance, e.behind, e.difference, e.added);
                 for (int channel = 0; channel < 4; ++channel) e.part[channel] = transmittance * e.added[channel];
             }
-            store_warp_sums<kCandidateSums>(touched, sums, i, of_warp);
+            store_warp_sums<kCandidateSums, 1>(touched, sums, i, of_warp);
         }
         __syncthreads();
-        store_pairs<kCandidateSums>(of_warp, batch, count, pair_sums);
+        store_pairs<kCandidateSums, 1>(of_warp, batch, count, pair_sums);
     }
 }
 

@@ -20,42 +20,63 @@ struct FrontToBack {
     float colour[3];
     int end;  // place of the lowest sprite that is visible in this pixel
     int cut;  // place of the sprite at which the transmittance falls below kCut, or -1
-    int top;  // place of the lowest sprite that the block visited
 };
 
-// `with_colour`: whether the picture is computed. entries [sprites]: where not null, candidates are passed over.
+// One pixel under one sprite at a place. Returns whether light is left.
 template <Colour kind, bool with_colour>
-SMALTI_INLINE FrontToBack front_to_back(const Canvas& canvas, const Lists& lists, const TilePixel& pixel,
-                                        const StackEntry* entries, const Batch& batch) {
+SMALTI_INLINE bool pass_sprite(const Canvas& canvas, const ProjectedSprite& s, const Local& at, int place,
+                               FrontToBack& front) {
     const float bitmap_share = kind == Colour::tint ? 0.0f : canvas.mix, tint_share = 1.0f - bitmap_share;
-    float transmittance = pixel.within ? 1.0f : 0.0f, transmittance_at_cut = 0.0f, colour[3] = {0.0f, 0.0f, 0.0f};
-    bool open = pixel.within;
-    int end = pixel.within ? pixel.first : pixel.last, cut = -1, top = pixel.last;
-    while (top > pixel.first) {
-        if (__syncthreads_count(open) == 0) break;
-        const int from = top - kBatch > pixel.first ? top - kBatch : pixel.first, count = top - from;
-        stage(lists, from, count, batch);
-        for (int i = count - 1; i >= 0; --i) {
+    const ColourSample c = sample<kind>(canvas, s, at.u, at.v);
+    const float through = front.transmittance * s.opacity * kTexelScale, weight = through * c.a.value;
+    if (with_colour) {
+        front.colour[0] += contribution<kind>(weight, tint_share * s.tint[0], through, bitmap_share, c.r.value);
+        front.colour[1] += contribution<kind>(weight, tint_share * s.tint[1], through, bitmap_share, c.g.value);
+        front.colour[2] += contribution<kind>(weight, tint_share * s.tint[2], through, bitmap_share, c.b.value);
+    }
+    const float below = front.transmittance * attenuation(s.opacity, c.a.value);
+    if (below < kCut && front.cut < 0) front.cut = place, front.transmittance_at_cut = front.transmittance;
+    front.transmittance = below;
+    if (below >= canvas.stop) return true;
+    front.end = place;
+    return false;
+}
+
+// Returns the place of the lowest sprite that the block visited. `with_colour`: whether the picture is computed.
+// entries [sprites]: where not null, candidates are passed over.
+template <Colour kind, bool with_colour, int pixels>
+SMALTI_INLINE int front_to_back(const Canvas& canvas, const Lists& lists, const TilePixels<pixels>& of_thread,
+                                const StackEntry* entries, const Batch& batch, FrontToBack (&front)[pixels]) {
+    bool open[pixels];
+    for (int j = 0; j < pixels; ++j) {
+        const bool within = open[j] = of_thread.within[j];
+        front[j] = {within ? 1.0f : 0.0f, 0.0f, {0.0f, 0.0f, 0.0f}, within ? of_thread.first : of_thread.last, -1};
+    }
+    int top = of_thread.last;
+    while (top > of_thread.first) {
+        bool any = false;
+        for (int j = 0; j < pixels; ++j) any = any || open[j];
+        if (__syncthreads_count(any) == 0) break;
+        const int from = top - kBatch > of_thread.first ? top - kBatch : of_thread.first, count = top - from;
+        stage<pixels>(lists, from, count, batch);
+        unsigned left = reaching(of_thread, batch, count);
+        while (left != 0) {
+            const int i = kWarp - 1 - __clz(static_cast<int>(left));
+            left ^= 1u << i;
             const ProjectedSprite& s = batch.sprites[i];
             if (entries != nullptr && entries[lists.pair_sprite[batch.pairs[i]]].role != Role::drawn) continue;
-            const Local at = localise(pixel, s);
-            if (!open || !(fabs(at.u) <= s.view.extent_u && fabs(at.v) <= s.view.extent_v)) continue;
-            const ColourSample c = sample<kind>(canvas, s, at.u, at.v);
-            const float through = transmittance * s.opacity * kTexelScale, weight = through * c.a.value;
-            if (with_colour) {
-                colour[0] += contribution<kind>(weight, tint_share * s.tint[0], through, bitmap_share, c.r.value);
-                colour[1] += contribution<kind>(weight, tint_share * s.tint[1], through, bitmap_share, c.g.value);
-                colour[2] += contribution<kind>(weight, tint_share * s.tint[2], through, bitmap_share, c.b.value);
-            }
-            const float below = transmittance * attenuation(s.opacity, c.a.value);
-            if (below < kCut && cut < 0) cut = from + i, transmittance_at_cut = transmittance;
-            transmittance = below;
-            if (transmittance < canvas.stop) open = false, end = from + i;
+            Local at[pixels];
+            bool touches[pixels];
+#pragma unroll
+            for (int j = 0; j < pixels; ++j) at[j] = localise(of_thread, j, s), touches[j] = reaches(s, at[j], open[j]);
+#pragma unroll
+            for (int j = 0; j < pixels; ++j)
+                if (touches[j]) open[j] = pass_sprite<kind, with_colour>(canvas, s, at[j], from + i, front[j]);
         }
         top = from;
         __syncthreads();
     }
-    return {transmittance, transmittance_at_cut, {colour[0], colour[1], colour[2]}, end, cut, top};
+    return top;
 }
 
 // A quotient to about a unit in the last place; the divisor is above 2^-126. IEEE's division has three times the
@@ -76,10 +97,9 @@ SMALTI_INLINE float transmittance_above(const FrontToBack& front, int place, flo
     return place == front.cut ? front.transmittance_at_cut : (factor > 0.0f ? quotient(below, factor) : 0.0f);
 }
 
-SMALTI_INLINE void load_background(const Canvas& canvas, const TilePixel& pixel, long long index,
-                                   float (&background)[4]) {
+SMALTI_INLINE void load_background(const Canvas& canvas, bool within, long long index, float (&background)[4]) {
     for (int channel = 0; channel < 4; ++channel) background[channel] = 0.0f;
-    if (pixel.within && canvas.background != nullptr)
+    if (within && canvas.background != nullptr)
         for (int channel = 0; channel < 4; ++channel) background[channel] = canvas.background[4 * index + channel];
 }
 
@@ -94,15 +114,18 @@ __device__ void draw_tile(const Canvas& canvas, const Lists& lists, float* image
     __shared__ ProjectedSprite staged[kBatch];
     __shared__ int pairs[kBatch];
     if (is_unusable(lists.status)) return;
-    const Batch batch{staged, pairs};
-    const TilePixel pixel = pixel_of_thread(canvas, lists);
-    const FrontToBack front = front_to_back<kind, true>(canvas, lists, pixel, nullptr, batch);
-    const long long index = index_of(canvas, pixel);
-    float background[4];
-    load_background(canvas, pixel, index, background);
-    if (!pixel.within) return;
-    for (int channel = 0; channel < 4; ++channel)
-        image[4 * index + channel] = rendered(front, channel, background[channel]);
+    const auto of_thread = pixels_of_thread<kStepPixels>(canvas, lists);
+    FrontToBack front[kStepPixels];
+    front_to_back<kind, true>(canvas, lists, of_thread, nullptr, Batch{staged, pairs}, front);
+#pragma unroll
+    for (int j = 0; j < kStepPixels; ++j) {
+        const long long index = index_of(canvas, of_thread, j);
+        float background[4];
+        load_background(canvas, of_thread.within[j], index, background);
+        if (!of_thread.within[j]) continue;
+        for (int channel = 0; channel < 4; ++channel)
+            image[4 * index + channel] = rendered(front[j], channel, background[channel]);
+    }
 }
 
 }  // namespace smalti

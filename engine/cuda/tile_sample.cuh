@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What all passes over a tile share: where a thread's pixel is, how sprites are brought to it and sampled, and how a
-// block adds up numbers. A tile is a block of 16 x 16 threads, a pixel each.
+// What all passes over a tile share: where a thread's pixels are, how sprites are brought to them and sampled, and how a
+// block adds up numbers. A tile of 16 x 16 pixels is a block of threads with one or two pixels each (`pixels`).
 #pragma once
 
 #include "../kernels/candidate.h"
@@ -8,11 +8,15 @@
 
 namespace smalti {
 
-constexpr int kTileThreads = kTile * kTile;
+constexpr int kTileThreads = kTile * kTile;  // with a pixel each
 constexpr int kTileWarps = kTileThreads / kWarp;
 constexpr int kTileBlocks = 4;       // on one multiprocessor at a time, at least: bounds the registers of a thread
 constexpr int kCandidateBlocks = 2;  // the same for candidates, which need more registers and are rarely evaluated
-constexpr int kBatch = 32;           // sprites that are brought to shared memory together
+constexpr int kBatch = 32;           // sprites that are brought to shared memory together: one for each lane
+constexpr int kRowsApart = 4;        // of the pixels of a thread
+// Pixels of a thread where a tile is drawn or a step made. Two halve what is paid once for a sprite: its record, the sums
+// over a warp. The other passes keep more numbers of a pixel, and take one.
+constexpr int kStepPixels = 2;
 
 // Partial sums over a pair's pixels: PlacementGradient (6), level of detail, opacity, tint (3).
 constexpr int kGradientSums = 11;
@@ -27,6 +31,8 @@ template <int sums>
 constexpr int kReduced = sums > 8 ? 16 : 8;
 
 static_assert(kStepSums == 8, "engine/cuda/binning.py: STEP_SUMS = 8");
+static_assert(kBatch == kWarp, "reaching() has a lane for each sprite of a batch");
+static_assert(kStepPixels == 2, "engine/cuda/binning.py: STEP_PIXELS = 2");
 static_assert(kTileThreads == 256, "engine/cuda/binning.py: THREADS = 256");
 static_assert(kGradientSums == 11, "engine/cuda/binning.py: GRADIENT_SUMS = 11");
 
@@ -46,30 +52,33 @@ struct Lists {
     const Status* status;
 };
 
-// The pixel of a thread, and its tile's part of the list.
-struct TilePixel {
-    int tile, column, row;
-    bool within;  // whether it is on the canvas
-    float x, y;   // its center
+// The pixels of a thread, one below the other, and their tile's part of the list.
+template <int pixels>
+struct TilePixels {
+    int tile, column, row;  // of the first
+    bool within[pixels];    // whether they are on the canvas
+    float x, y;             // center of the first
     int first, last;
 };
 
-__device__ inline TilePixel pixel_of_thread(const Canvas& canvas, const Lists& lists) {
+template <int pixels>
+__device__ inline TilePixels<pixels> pixels_of_thread(const Canvas& canvas, const Lists& lists) {
     const int lane = lane_of_warp(), warp = static_cast<int>(threadIdx.x) / kWarp;
-    TilePixel p;
+    TilePixels<pixels> p;
     p.tile = static_cast<int>(blockIdx.x);
-    // A warp takes 8 x 4 pixels: fewer warps meet a sprite than if it took two rows of 16.
+    // A warp takes 8 x 4 pixels, or 8 x 8: fewer warps meet a sprite than if it took rows of 16.
     p.column = (p.tile % canvas.tiles_x) * kTile + warp % 2 * 8 + lane % 8;
-    p.row = (p.tile / canvas.tiles_x) * kTile + warp / 2 * 4 + lane / 8;
-    p.within = p.column < canvas.width && p.row < canvas.height;
+    p.row = (p.tile / canvas.tiles_x) * kTile + warp / 2 * (kRowsApart * pixels) + lane / 8;
+    for (int j = 0; j < pixels; ++j) p.within[j] = p.column < canvas.width && p.row + j * kRowsApart < canvas.height;
     p.x = static_cast<float>(p.column) + 0.5f, p.y = static_cast<float>(p.row) + 0.5f;
     p.first = lists.tile_start[p.tile], p.last = lists.tile_start[p.tile + 1];
     return p;
 }
 
-// The number of a pixel on the canvas, not kept in a register throughout.
-SMALTI_INLINE long long index_of(const Canvas& canvas, const TilePixel& pixel) {
-    return static_cast<long long>(pixel.row) * canvas.width + pixel.column;
+// The number of a thread's pixel j on the canvas, not kept in a register throughout.
+template <int pixels>
+SMALTI_INLINE long long index_of(const Canvas& canvas, const TilePixels<pixels>& p, int j) {
+    return static_cast<long long>(p.row + j * kRowsApart) * canvas.width + p.column;
 }
 
 // A pixel's position relative to a sprite's center, and in template coordinates.
@@ -77,11 +86,17 @@ struct Local {
     float x, y, u, v;
 };
 
-SMALTI_INLINE Local localise(const TilePixel& pixel, const ProjectedSprite& s) {
+template <int pixels>
+SMALTI_INLINE Local localise(const TilePixels<pixels>& of_thread, int j, const ProjectedSprite& s) {
     const Placement<float>& p = s.placement;
-    const float x = pixel.x - p.x, y = pixel.y - p.y;
+    const float x = of_thread.x - p.x, y = of_thread.y + static_cast<float>(j * kRowsApart) - p.y;
     const float u = p.a * x + p.b * y, v = p.d * x + p.e * y;
     return {x, y, u, v};
+}
+
+// Whether a sprite reaches a pixel, which may be `visible` or not. No branches: two comparisons and a predicate.
+SMALTI_INLINE bool reaches(const ProjectedSprite& s, const Local& at, bool visible) {
+    return visible & (fabs(at.u) <= s.view.extent_u) & (fabs(at.v) <= s.view.extent_v);
 }
 
 struct Texel {
@@ -172,13 +187,14 @@ __device__ inline float warp_sums(float (&v)[count]) {
     return sum + __shfl_xor_sync(kAllLanes, sum, 1);
 }
 
-__device__ inline float block_sum(float value) {
-    __shared__ float of_warp[kTileWarps];
+template <int pixels>
+__device__ float block_sum(float value) {
+    __shared__ float of_warp[kTileWarps / pixels];
     for (int step = kWarp / 2; step > 0; step /= 2) value += __shfl_xor_sync(kAllLanes, value, step);
     if (lane_of_warp() == 0) of_warp[threadIdx.x / kWarp] = value;
     __syncthreads();
     float sum = 0.0f;
-    for (int i = 0; i < kTileWarps; ++i) sum += of_warp[i];
+    for (int i = 0; i < kTileWarps / pixels; ++i) sum += of_warp[i];
     __syncthreads();
     return sum;
 }
@@ -190,7 +206,8 @@ struct Batch {
 };
 
 // Brings `count` places of the list, from `from` upwards, to shared memory.
-__device__ inline void stage(const Lists& lists, int from, int count, const Batch& batch) {
+template <int pixels>
+__device__ void stage(const Lists& lists, int from, int count, const Batch& batch) {
     __shared__ int sprites[kBatch];
     const int thread = static_cast<int>(threadIdx.x);
     if (thread < count) {
@@ -198,27 +215,55 @@ __device__ inline void stage(const Lists& lists, int from, int count, const Batc
         sprites[thread] = lists.pair_sprite[batch.pairs[thread]];
     }
     __syncthreads();
-    for (int i = thread; i < count * kSpriteParts; i += kTileThreads) {
+    for (int i = thread; i < count * kSpriteParts; i += kTileThreads / pixels) {
         const ProjectedSprite* const sprite = lists.sprites + sprites[i / kSpriteParts];
         reinterpret_cast<SpritePart*>(batch.sprites)[i] = reinterpret_cast<const SpritePart*>(sprite)[i % kSpriteParts];
     }
     __syncthreads();
 }
 
+// Which sprites of a batch may reach a warp's pixels, a bit for each; the others reach none of them.
+template <int pixels>
+__device__ unsigned reaching(const TilePixels<pixels>& of_thread, const Batch& batch, int count) {
+    const int lane = lane_of_warp();
+    bool near = false;
+    if (lane < count) {
+        const ProjectedSprite& s = batch.sprites[lane];
+        const Placement<float>& p = s.placement;
+        // From the middle of the warp's pixels to their outer edges, half a pixel beyond their centers: more than
+        // rounding can change.
+        constexpr float kHalfWidth = 4.0f, kHalfHeight = 0.5f * kRowsApart * pixels;
+        const float x = of_thread.x - static_cast<float>(lane % 8) + (kHalfWidth - 0.5f) - p.x;
+        const float y = of_thread.y - static_cast<float>(lane / 8) + (kHalfHeight - 0.5f) - p.y;
+        near = fabs(p.a * x + p.b * y) <= s.view.extent_u + kHalfWidth * fabs(p.a) + kHalfHeight * fabs(p.b) &&
+               fabs(p.d * x + p.e * y) <= s.view.extent_v + kHalfWidth * fabs(p.d) + kHalfHeight * fabs(p.e);
+    }
+    return __ballot_sync(kAllLanes, near);
+}
+
 // Writes 0 for the pairs of the places from `first` up to `end`.
-template <int sums>
+template <int sums, int pixels>
 __device__ void clear_pairs(const Lists& lists, int first, int end, float* pair_sums) {
-    for (int i = first * sums + static_cast<int>(threadIdx.x); i < end * sums; i += kTileThreads)
+    for (int i = first * sums + static_cast<int>(threadIdx.x); i < end * sums; i += kTileThreads / pixels)
         pair_sums[lists.ordered[i / sums] * sums + i % sums] = 0.0f;
 }
 
 // Sums of each warp over a batch, in shared memory.
-template <int sums>
-using WarpSums = float[kTileWarps][kBatch][sums];
+template <int sums, int pixels>
+using WarpSums = float[kTileWarps / pixels][kBatch][sums];
+
+// Writes 0 for the sprites of a batch that reach none of a warp's pixels.
+template <int sums, int pixels>
+__device__ void clear_warp_sums(unsigned reached, WarpSums<sums, pixels>& of_warp) {
+    const int lane = lane_of_warp(), warp = static_cast<int>(threadIdx.x) / kWarp;
+    if (reached >> lane & 1u) return;
+    for (int i = 0; i < sums; ++i) of_warp[warp][lane][i] = 0.0f;
+}
 
 // The sums over a warp of the numbers that the lanes which touch a sprite have, at its place in the batch.
-template <int sums>
-__device__ void store_warp_sums(bool touched, float (&numbers)[kReduced<sums>], int place, WarpSums<sums>& of_warp) {
+template <int sums, int pixels>
+__device__ void store_warp_sums(bool touched, float (&numbers)[kReduced<sums>], int place,
+                                WarpSums<sums, pixels>& of_warp) {
     constexpr int kLanes = kWarp / kReduced<sums>;
     const int lane = lane_of_warp(), warp = static_cast<int>(threadIdx.x) / kWarp;
     if (!__any_sync(kAllLanes, touched)) {
@@ -230,11 +275,11 @@ __device__ void store_warp_sums(bool touched, float (&numbers)[kReduced<sums>], 
 }
 
 // The sums of a batch over the block, always added in the same order, into each pair's place.
-template <int sums>
-__device__ void store_pairs(const WarpSums<sums>& of_warp, const Batch& batch, int count, float* pair_sums) {
-    for (int i = static_cast<int>(threadIdx.x); i < count * sums; i += kTileThreads) {
+template <int sums, int pixels>
+__device__ void store_pairs(const WarpSums<sums, pixels>& of_warp, const Batch& batch, int count, float* pair_sums) {
+    for (int i = static_cast<int>(threadIdx.x); i < count * sums; i += kTileThreads / pixels) {
         float sum = 0.0f;
-        for (int warp = 0; warp < kTileWarps; ++warp) sum += of_warp[warp][i / sums][i % sums];
+        for (int warp = 0; warp < kTileWarps / pixels; ++warp) sum += of_warp[warp][i / sums][i % sums];
         pair_sums[batch.pairs[i / sums] * sums + i % sums] = sum;
     }
 }

@@ -11,6 +11,7 @@ import pytest
 
 from smalti.bridge.errors import SmaltiError
 from smalti.engine.cuda import compiler, nvrtc
+from smalti.engine.cuda.binning import OF_STEPS, STEP_PIXELS, THREADS
 
 
 @pytest.mark.parametrize("architecture", compiler.ARCHITECTURES)
@@ -149,16 +150,18 @@ def test_a_broken_compiler_is_one_sentence(source: Path, tmp_path: Path, monkeyp
 
 
 @pytest.mark.slow
-def test_four_blocks_of_a_tile_fit_the_smallest_multiprocessor() -> None:
-    """Turing has 64 KB of shared memory; more than a quarter of it for one block would lower the speed."""
+def test_a_multiprocessor_of_the_smallest_kind_is_full_of_blocks() -> None:
+    """Turing has room for 1,024 threads and 64 KB of shared memory: a block may take no more than its part of both."""
     taken = compiler.resources(built("sm_75").log)
-    passes = {
-        name: kernel.shared
-        for name, kernel in taken.items()
-        if name.startswith(("compare", "draw", "show", "step", "differentiate")) and name.endswith(("_tint", "_mixed"))
+    passes = ("draw", "show", "differentiate", "compare", "step", "step_terms")
+    found = {
+        f"{name}_{kind}": (THREADS // STEP_PIXELS if name in OF_STEPS else THREADS)
+        for name in passes
+        for kind in ("tint", "mixed")
     }
-    assert len(passes) == 12
-    assert 4 * max(passes.values()) <= 64 * 1024
+    for name, threads in found.items():
+        assert taken[name].registers <= 64, name
+        assert 1024 // threads * taken[name].shared <= 64 * 1024, name
 
 
 @pytest.mark.slow

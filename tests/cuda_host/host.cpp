@@ -56,7 +56,7 @@ struct Fibre {
 
 struct Warp {
     std::uint64_t values[kLanes];
-    bool any;
+    std::uint64_t votes;  // a bit for each lane that came with not 0
 };
 
 std::vector<Fibre> all_fibres;  // of the largest block so far: ThreadSanitizer makes a limited number of them
@@ -152,10 +152,10 @@ bool release_warp(int warp) {
         if (fibres[i].waits == Operation::none) return false;
         if (fibres[i].waits != fibres[first].waits) fail("is at another operation than its warp");
     }
-    warps[warp].any = false;
+    warps[warp].votes = 0;
     for (int i = first; i < last; ++i) {
         warps[warp].values[i - first] = fibres[i].value;
-        warps[warp].any = warps[warp].any || fibres[i].value != 0;
+        warps[warp].votes |= std::uint64_t{fibres[i].value != 0} << (i - first);
         fibres[i].waits = Operation::none;
     }
     return true;
@@ -275,7 +275,7 @@ std::uint64_t wait_for_warp(Operation operation, unsigned mask, std::uint64_t va
     f.waits = operation, f.mask = mask, f.value = value;
     wait();
     const Warp& warp = warps[current / kLanes];
-    return operation == Operation::any ? warp.any : warp.values[source];
+    return operation == Operation::vote ? warp.votes : warp.values[source];
 }
 
 std::vector<std::string> kernel_names() {

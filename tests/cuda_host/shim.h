@@ -23,12 +23,13 @@ extern Index threadIdx, blockIdx, blockDim, gridDim;
 
 namespace shim {
 
-enum class Operation { none, barrier, count, up, from, exchange, any };
+enum class Operation { none, barrier, count, up, from, exchange, vote };
 
 // The whole block waits; returns how many threads came with true.
 int wait_for_block(Operation operation, bool predicate);
 
-// The whole warp waits; returns the value that lane `source` of it came with (any: whether one came with not 0).
+// The whole warp waits; returns the value that lane `source` of it came with (vote: a bit for each lane that came
+// with not 0).
 std::uint64_t wait_for_warp(Operation operation, unsigned mask, std::uint64_t value, int source);
 
 int lane();
@@ -72,9 +73,14 @@ T __shfl_xor_sync(unsigned mask, T value, int lanes) {
     return shim::value_of<T>(shim::wait_for_warp(shim::Operation::exchange, mask, shim::bits(value), source));
 }
 
-inline int __any_sync(unsigned mask, int predicate) {
-    return shim::wait_for_warp(shim::Operation::any, mask, predicate != 0, 0) != 0;
+inline unsigned __ballot_sync(unsigned mask, int predicate) {
+    return static_cast<unsigned>(shim::wait_for_warp(shim::Operation::vote, mask, predicate != 0, 0));
 }
+
+inline int __any_sync(unsigned mask, int predicate) { return __ballot_sync(mask, predicate) != 0; }
+
+inline int __ffs(int value) { return __builtin_ffs(value); }
+inline int __clz(int value) { return value == 0 ? 32 : __builtin_clz(static_cast<unsigned>(value)); }
 
 // One thread runs at a time; that it is atomic, ThreadSanitizer must see.
 inline int atomicAdd(int* to, int value) { return __atomic_fetch_add(to, value, __ATOMIC_RELAXED); }
