@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from . import rules
 from .choices import (
@@ -29,10 +28,9 @@ from .choices import (
     TextSplit,
 )
 from .errors import named
-from .looks import LOOKS, PAINTERLY, Look, in_look
+from .looks import LOOKS, PAINTERLY, Look
 from .loss import TERMS
 from .region import MAX_COUNT, RegionSpec, needs_bitmaps
-from .schema import read_json, write_json
 from .settings import (
     BITMAPS,
     Setting,
@@ -50,12 +48,9 @@ from .settings import (
 from .together import check_together
 
 __all__ = (
-    "FORMAT", "MAX_COUNT", "MAX_SIZE", "MAX_STEPS", "VERSION", "BlendSpace", "Device", "JobSpec", "Mask", "Preset",
-    "RegionSpec", "TextOrder", "TextSplit", "read_job", "setting_at", "write_job",
+    "MAX_COUNT", "MAX_SIZE", "MAX_STEPS", "BlendSpace", "Device", "JobSpec", "Mask", "Preset",
+    "RegionSpec", "TextOrder", "TextSplit", "setting_at",
 )  # fmt: skip
-
-FORMAT = "smalti-job"
-VERSION = 1
 
 MAX_SIZE = 16_384
 MAX_STEPS = 1_000_000
@@ -86,14 +81,6 @@ class JobSpec:
     )
     """Or a list of these. A path with a star is no pattern where there is such a file. None for `text` alone, or where
     all sprites are of regions with bitmaps of their own."""
-    look: Look = setting(
-        PAINTERLY,
-        "Look",
-        "What of the bitmaps the picture shows; it stands in for the settings of its kind that are not given",
-        choices=LOOKS,
-        page="main",
-    )
-    """See `smalti.bridge.looks`. What counts are the settings: here it is a name for them."""
     count: int = setting(
         1000,
         "Count",
@@ -123,6 +110,14 @@ class JobSpec:
         choices=PRESETS,
         page="main",
     )
+    look: Look = setting(
+        PAINTERLY,
+        "Look",
+        "What of the bitmaps the picture shows; it stands in for the settings of its kind that are not given",
+        choices=LOOKS,
+        page="main",
+    )
+    """See `smalti.bridge.looks`. What counts are the settings: here it is a name for them."""
     steps: int | None = setting(
         None,
         "Steps",
@@ -245,6 +240,10 @@ class JobSpec:
     """Of what a sprite would show alone at full opacity, what the sprites above it and the canvas's edge leave: at most
     0.9 times `alpha_max`. Where there is no room for that, the report says how many are ``hidden``. A film's later
     frames are only fitted towards it."""
+    aim_visibility: float = share(
+        "Visible Aim", "How much of every sprite the fit tries to show; none is dropped for it", page="limits"
+    )
+    """At least a quarter more than `min_visibility`."""
     max_overlap: float | None = setting(
         None,
         "Layers Max",
@@ -260,7 +259,7 @@ class JobSpec:
     even_coverage: float = share(
         "Even Layers", "How much the fit cares for as many layers here as there", page="limits"
     )
-    cover: float = share("Cover", "How much the fit cares that no bare ground shows between sprites", page="limits")
+    cover: float = share("Cover", "How much the fit cares that no bare background shows between sprites", page="limits")
     """Where the target is. A transparent background never shows: there it changes nothing."""
     text: str | None = setting(
         None,
@@ -381,18 +380,3 @@ def setting_at(key: str) -> Setting:
     """The setting with a key as in `bridge.errors.named`: ``"min_size"``, or ``"regions.min_size"`` of a region."""
     region, _, name = key.rpartition(".")
     return settings_of(RegionSpec if region else JobSpec)[name]
-
-
-def read_job(path: Path) -> JobSpec:
-    """Read and check a ``job.json``.
-
-    Raises:
-        SmaltiError: the file is missing, damaged or of a newer version, has an unknown key, NaN, or a setting out of
-            range.
-    """
-    return read_json(path, JobSpec, FORMAT, VERSION, in_look).checked()
-
-
-def write_job(path: Path, job: JobSpec) -> None:
-    """Write a ``job.json`` in one step. Raises SmaltiError, code ``"cannot_write"``."""
-    write_json(path, job, FORMAT, VERSION)

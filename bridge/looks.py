@@ -31,7 +31,7 @@ LOOKS: dict[Look, LookChoice] = {
     "collage": LookChoice(
         "Collage",
         "Things that stay things: opaque, with their own light and shade, each of them to be seen",
-        settings={"shade": 0.35, "alpha_min": 1.0, "cover": 0.1, "min_visibility": 0.33},
+        settings={"shade": 0.35, "alpha_min": 1.0, "cover": 0.1, "aim_visibility": 0.5, "min_visibility": 0.25},
     ),
     "paper": LookChoice(
         "Paper",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.folder import JOB
 from smalti.bridge.formats import FORMATS
-from smalti.bridge.job import read_job
+from smalti.bridge.job_file import read_job
 from smalti.bridge.lengths import MILLIMETERS, millimeters
 
 from .commands import Commands, check_ending

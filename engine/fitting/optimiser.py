@@ -20,9 +20,6 @@ from .objective.losses import MSE, Objective
 from .parameters import Parameters
 from .schedule import Schedule
 
-LARGEST_SHARE = 0.999
-"""Of the largest opacity, what the least one may come to in steps: a logit has no gradient at 1."""
-
 
 class StepConstraints(Protocol):
     """What the optimizer asks of the constraints of a fit (see `smalti.engine.fitting.constraints.Constraints`)."""
@@ -68,6 +65,7 @@ class OptimiserSettings:
         pyramid: coarse to fine, pairs of a fraction of the steps up to which the canvas is smaller, and how many times
             smaller a side; in order. Parameters are in pixels of the full canvas throughout, so nothing jumps.
         max_logit: bound on logits: beyond it the gradient of a sigmoid is too small to find a way back.
+        opaque: what the least opacity comes to in steps at most, of the largest: a logit is not finite at 1.
         objective: what is minimized.
     """
 
@@ -85,6 +83,7 @@ class OptimiserSettings:
     learning_rate_factor: float = 1.0
     pyramid: tuple[tuple[float, int], ...] = ()
     max_logit: float = 6.0
+    opaque: float = 0.999
     objective: Objective = MSE
 
     @property
@@ -177,7 +176,7 @@ class Optimiser:
         """Least logit of an opacity."""
         settings = self.settings
         least = max(settings.alpha_min, 0.0 if self.constraints is None else self.constraints.min_opacity)
-        least = min(least / settings.alpha_max, LARGEST_SHARE)
+        least = min(least / settings.alpha_max, settings.opaque)
         return math.log(least / (1 - least)) if least > 0 else -settings.max_logit
 
     def sprites(self) -> Sprites:

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,16 +19,27 @@ from ..files.images import premultiply
 from .inputs import Inputs
 
 
+class Ended(NamedTuple):
+    """How a fit came to its end.
+
+    Attributes:
+        steps: gradient steps done.
+        seconds: how long they took, with everything before and after.
+        cancelled: whether the job was stopped before its end.
+    """
+
+    steps: int
+    seconds: float
+    cancelled: bool
+
+
 def job_report(
     inputs: Inputs,
     sprites: int,
     psnrs: Sequence[float],
     constraints: Sequence[Mapping[str, float]],
-    *,
     legibility: Mapping[str, float | int | None],
-    steps: int,
-    seconds: float,
-    cancelled: bool,
+    ended: Ended,
 ) -> dict[str, Any]:
     """The contents of ``report.json``.
 
@@ -37,16 +48,14 @@ def job_report(
         psnrs: dB of each frame.
         constraints: for each frame, what the constraints that are no guarantee came to (see `Fit.report`).
         legibility: of the first frame (see `smalti.engine.job.legibility.Legibility`).
-        steps: gradient steps done.
-        seconds: how long they took, with everything before and after.
-        cancelled: whether the job was stopped before its end.
+        ended: how the fit came to its end.
     """
     smallest, largest = inputs.size_range
     report: dict[str, Any] = {
         "psnr": round(float(np.mean(psnrs)), 3),
         "legibility": dict(legibility),
-        "seconds": round(seconds, 3),
-        "steps": steps,
+        "seconds": round(ended.seconds, 3),
+        "steps": ended.steps,
         "sprites": sprites,
         "templates": len(inputs.templates),
         "frames": len(psnrs),
@@ -57,7 +66,7 @@ def job_report(
         "smallest": round(smallest, 2),
         "largest": round(largest, 2),
         "peak_memory_mb": peak_memory_mb(),
-        "cancelled": cancelled,
+        "cancelled": ended.cancelled,
         "engine_version": VERSION,
     }
     if sprites < inputs.count:

@@ -25,7 +25,8 @@ from smalti.bridge.folder import (
     picture_file,
     template_file,
 )
-from smalti.bridge.job import JobSpec, read_job, write_job
+from smalti.bridge.job import JobSpec
+from smalti.bridge.job_file import read_job, write_job
 
 from ..arrays import UInt8Array
 from ..composition import save_composition
@@ -40,7 +41,7 @@ from .frames import frame_paths
 from .inputs import Inputs, read_inputs
 from .legibility import legibility_of
 from .memory import release_freed_memory
-from .report import job_report, psnr, write_report
+from .report import Ended, job_report, psnr, write_report
 from .result import compose
 
 logger = logging.getLogger(__name__)
@@ -330,10 +331,8 @@ class _Run:
             composition.header.sprites,
             [self.psnrs[frame] for frame in range(frames)],
             constraints,
-            legibility=legibility_of(composition, self.inputs.drawable_target(0)).as_json(),
-            steps=fitting.steps_done,
-            seconds=self.seconds,
-            cancelled=cancelled,
+            legibility_of(composition, self.inputs.drawable_target(0)).as_json(),
+            Ended(fitting.steps_done, self.seconds, cancelled),
         )
         if hidden := max((frame.get("hidden", 0) for frame in constraints), default=0):
             logger.warning(

@@ -28,14 +28,27 @@ def _sample(texels: Tensor, level: Tensor, u: Tensor, v: Tensor) -> Tensor:
     return top * (1 - fy) + bottom * fy
 
 
+def _shown(scene: Scene[Tensor], t: Tensor, unlimited: int | None) -> Tensor:
+    """[N, H, W, 3]: the premultiplied colors that sprites show at opacity 1, where they sample t [N, H, W, 4]."""
+    n, kind, mix = len(scene), t.dtype, scene.mix
+    q = t[..., 3:]
+    tinted = scene.tint.to(kind).reshape(n, 1, 1, 3) * q
+    if not scene.shade or mix == 1:
+        return (1 - mix) * tinted + mix * t[..., :3]
+    mean = torch.from_numpy(scene.atlas.luma).to(kind)[scene.template.long()].reshape(n, 1, 1, 1)
+    light = (t[..., :3] * torch.tensor(LUMA, dtype=kind)).sum(dim=-1, keepdim=True) - mean * q
+    shown = (1 - mix) * (tinted + scene.shade * light) + mix * t[..., :3]
+    free = (torch.arange(n) == (-1 if unlimited is None else unlimited)).reshape(n, 1, 1, 1)
+    return torch.where(free, shown, torch.minimum(shown.clamp(min=0), q))
+
+
 def composite_tensors(scene: Scene[Tensor], unlimited: int | None = None) -> Tensor:
     """[height, width, 4] in the type of `affine`. Memory grows as sprites x pixels.
 
     The colors of the sprite `unlimited` are not kept within its alpha where it is shaded, as those of a candidate.
     """
-    affine, opacity, tint, template, atlas = scene.affine, scene.opacity, scene.tint, scene.template, scene.atlas
+    affine, opacity, template, atlas = scene.affine, scene.opacity, scene.template, scene.atlas
     background, lod_bias, stop = scene.background, scene.lod_bias, scene.stop
-    mix, shade = scene.mix, scene.shade if scene.mix < 1 else 0.0
     height, width = scene.size
     kind = affine.dtype
     n = len(affine)
@@ -71,14 +84,7 @@ def composite_tensors(scene: Scene[Tensor], unlimited: int | None = None) -> Ten
     q = t[..., 3]
     o = opacity.to(kind).reshape(n, 1, 1)
     alpha = o * q
-    mean = torch.from_numpy(atlas.luma).to(kind)[template].reshape(n, 1, 1)
-    light = (t[..., :3] * torch.tensor(LUMA, dtype=kind)).sum(dim=-1) - mean * q
-    shaded = tint.to(kind).reshape(n, 1, 1, 3) * q.unsqueeze(-1) + shade * light.unsqueeze(-1)
-    shown = (1 - mix) * shaded + mix * t[..., :3]
-    if shade:
-        free = (torch.arange(n) == (-1 if unlimited is None else unlimited)).reshape(n, 1, 1, 1)
-        shown = torch.where(free, shown, torch.minimum(shown.clamp(min=0), q.unsqueeze(-1)))
-    colour = o.unsqueeze(-1) * shown
+    colour = o.unsqueeze(-1) * _shown(scene, t, unlimited)
 
     image = torch.zeros(height, width, 4, dtype=kind)
     above = torch.ones(height, width, dtype=kind)

@@ -13,7 +13,7 @@ from pictures import psnr
 from PIL import Image, ImageFont
 from synthetic import write_bitmaps
 
-from smalti.bridge.job import read_job
+from smalti.bridge.job_file import read_job
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from smalti.bridge.errors import SmaltiError
-from smalti.bridge.job import JobSpec, read_job, write_job
+from smalti.bridge.job import JobSpec
+from smalti.bridge.job_file import read_job, write_job
 from smalti.bridge.looks import LOOKS, PAINTERLY, Look, in_look
 from smalti.bridge.settings import settings_of
 

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from smalti.bridge import composition, job
+from smalti.bridge import composition, job_file
 from smalti.bridge.composition import Header, TemplateFile, check_arrays, read_header, write_header
 from smalti.bridge.errors import SmaltiError
-from smalti.bridge.job import JobSpec, RegionSpec, read_job, write_job
+from smalti.bridge.job import JobSpec, RegionSpec
+from smalti.bridge.job_file import read_job, write_job
 from smalti.bridge.schema import from_mapping, to_mapping
 
 JOB = JobSpec(target="/pictures/cat.jpg", primitives="/pictures/leaves")
@@ -39,7 +40,7 @@ def write_raw(path: Path, text: str) -> Path:
 
 
 def job_text(**changes: Any) -> str:
-    mapping = {"format": job.FORMAT, "version": job.VERSION, **to_mapping(JOB), **changes}
+    mapping = {"format": job_file.FORMAT, "version": job_file.VERSION, **to_mapping(JOB), **changes}
     return json.dumps({key: value for key, value in mapping.items() if value is not ...})
 
 
@@ -108,7 +109,7 @@ def test_a_whole_number_beyond_all_floats_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_newer_version_is_refused(tmp_path: Path) -> None:
-    fault = refusal(write_raw(tmp_path / "job.json", job_text(version=job.VERSION + 1, not_yet_known=1)))
+    fault = refusal(write_raw(tmp_path / "job.json", job_text(version=job_file.VERSION + 1, not_yet_known=1)))
     assert fault.code == "newer_version"
     assert "Update Smalti" in fault.hint
 

@@ -13,7 +13,8 @@ import pytest
 
 from smalti.bridge.choices import DEVICES, PRESETS, Choice, everyday
 from smalti.bridge.errors import SmaltiError, bad_setting, named, worded
-from smalti.bridge.job import JobSpec, RegionSpec, read_job, setting_at, write_job
+from smalti.bridge.job import JobSpec, RegionSpec, setting_at
+from smalti.bridge.job_file import read_job, write_job
 from smalti.bridge.settings import Setting, check_ranges, setting, settings_of
 
 ROOT = Path(__file__).resolve().parents[2]

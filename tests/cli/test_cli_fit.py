@@ -13,7 +13,8 @@ from calls import QUICK, smalti
 from jobs import badge, bitmaps, decibels, pixels_of, png_that_declares, ramp, save
 from PIL import Image, ImageFont
 
-from smalti.bridge.job import RegionSpec, read_job
+from smalti.bridge.job import RegionSpec
+from smalti.bridge.job_file import read_job
 from smalti.bridge.settings import listed
 from smalti.engine.composition import load_composition
 

@@ -13,7 +13,7 @@ from jobs import fill, film, mounted
 from PIL import Image
 from psd_tools import PSDImage
 
-from smalti.bridge.job import read_job
+from smalti.bridge.job_file import read_job
 
 WRITERS = pytest.mark.parametrize(
     ("command", "ending"), [(("render",), ".png"), (("export", "--psd"), ".psd")], ids=["render", "export"]

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from calls import QUICK, Complaint, broken, smalti
 
-from smalti.bridge.job import read_job
+from smalti.bridge.job_file import read_job
 from smalti.bridge.version import VERSION
 from smalti.engine import cli
 from smalti.engine.composition import load_composition

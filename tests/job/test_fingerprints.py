@@ -18,7 +18,8 @@ from jobs import (
 from PIL import Image
 from runs import refused_and_unchanged, same_result, stopped
 
-from smalti.bridge.job import RegionSpec, read_job, write_job
+from smalti.bridge.job import RegionSpec
+from smalti.bridge.job_file import read_job, write_job
 from smalti.engine.composition import read_arrays, write_arrays
 from smalti.engine.job import fingerprints, run
 from smalti.engine.job.run import resume_job, run_job

@@ -18,7 +18,8 @@ from jobs import (
 from runs import FINISHED, Recorder, refused, same_result
 
 from smalti.bridge.errors import SmaltiError
-from smalti.bridge.job import RegionSpec, read_job
+from smalti.bridge.job import RegionSpec
+from smalti.bridge.job_file import read_job
 from smalti.engine.composition import load_composition
 from smalti.engine.job import run
 from smalti.engine.job.inputs import read_inputs

@@ -11,7 +11,8 @@ import pytest
 from jobs import save, small_job
 from runs import refused
 
-from smalti.bridge.job import RegionSpec, read_job, write_job
+from smalti.bridge.job import RegionSpec
+from smalti.bridge.job_file import read_job, write_job
 from smalti.bridge.lengths import millimeters
 from smalti.engine.job.inputs import read_inputs
 

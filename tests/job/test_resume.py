@@ -23,7 +23,8 @@ from jobs import (
 )
 from runs import FINISHED, Recorder, refused, refused_and_unchanged, same_result, stopped
 
-from smalti.bridge.job import JobSpec, read_job, write_job
+from smalti.bridge.job import JobSpec
+from smalti.bridge.job_file import read_job, write_job
 from smalti.engine import cli
 from smalti.engine.composition import load_composition, read_arrays, write_arrays
 from smalti.engine.job.run import resume_job, run_job
@@ -96,7 +97,7 @@ import os, signal, sys
 sys.path[:] = {path!r}
 from functools import partial
 from pathlib import Path
-from smalti.bridge.job import read_job
+from smalti.bridge.job_file import read_job
 from smalti.engine.job import run
 run.CHECKPOINT_SECONDS = 0.0
 die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)

@@ -28,7 +28,8 @@ from jobs import (
 from PIL import Image
 from runs import FINISHED, Recorder, refused, same_result, stopped
 
-from smalti.bridge.job import JobSpec, RegionSpec, read_job
+from smalti.bridge.job import JobSpec, RegionSpec
+from smalti.bridge.job_file import read_job
 from smalti.engine import cli
 from smalti.engine.composition import load_composition
 from smalti.engine.composition import render as smalti_render

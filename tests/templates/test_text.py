@@ -14,7 +14,7 @@ from PIL import Image, ImageFont
 from psd_tools import PSDImage
 
 from smalti.bridge.errors import SmaltiError
-from smalti.bridge.job import read_job
+from smalti.bridge.job_file import read_job
 from smalti.engine.composition import load_composition
 from smalti.engine.export import export_job
 from smalti.engine.job.run import resume_job, run_job

@@ -28,9 +28,10 @@ class VisibilitySettings:
     """When and how the constraint acts.
 
     Attributes:
-        headroom: factor on what is asked for, up to which sprites are pulled into view, and by which their opacity is
-            bounded below.
+        headroom: factor on what is asked for, up to which sprites are pulled into view at least, and by which their
+            opacity is bounded below.
         weight: of an occluded sprite's area against the squared error of as many pixels.
+        aim_weight: the same, where more is aimed for than asked for.
         first: fraction of the steps after which the most occluded sprites are relocated now and then.
         interval: steps from one time to the next.
         max_fraction: of the sprites that are relocated at a time, at most.
@@ -41,8 +42,9 @@ class VisibilitySettings:
         proposals_until: fraction of the steps up to which proposals are accepted, which are judged by the error alone.
     """
 
-    headroom: float = 2
-    weight: float = 0.3
+    headroom: float = 1.25
+    weight: float = 0.1
+    aim_weight: float = 0.3
     first: float = 0.1
     interval: int = 12
     max_fraction: float = 0.05
@@ -57,6 +59,7 @@ class VisibilityConstraint(Constraint):
 
     Args:
         min_visibility: fraction of each sprite that must be visible, 0 to 1.
+        aim: fraction up to which each is pulled into view, if that is more than `headroom` asks for.
         context: see `ConstraintContext`.
         settings: see `VisibilitySettings`.
     """
@@ -66,12 +69,15 @@ class VisibilityConstraint(Constraint):
     def __init__(
         self,
         min_visibility: float,
+        aim: float,
         context: ConstraintContext,
         settings: VisibilitySettings = VisibilitySettings(),
         repair: RepairSettings = RepairSettings(),
     ) -> None:
         alpha_max = context.settings.alpha_max
         self._min_visibility = min_visibility
+        required = settings.headroom * min_visibility
+        self._aim, self._weight = max(required, aim), settings.weight if aim <= required else settings.aim_weight
         self._settings = settings
         self._steps = context.settings.steps
         self._is_later_frame = context.is_later_frame
@@ -85,7 +91,9 @@ class VisibilityConstraint(Constraint):
     @classmethod
     def of(cls, context: ConstraintContext) -> VisibilityConstraint | None:
         """See `Constraint`."""
-        return cls(context.job.min_visibility, context) if context.job.min_visibility else None
+        job = context.job
+        wanted = job.min_visibility or job.aim_visibility
+        return cls(job.min_visibility, job.aim_visibility, context) if wanted else None
 
     def frozen(self, done: int) -> frozenset[str]:
         """See `Constraint`: in the end only tints change."""
@@ -101,11 +109,10 @@ class VisibilityConstraint(Constraint):
         How much sprites are pulled follows from their visible fractions in the step before, which is the memory: then
         one pass gives both this step's gradient and the next step's fractions.
         """
-        settings = self._settings
         whole, back_end = self._canvas.whole(scene), self._canvas.back_end
         if memory is None:
             memory = self._lack(blending_weights_of(scene, back_end) / whole)
-        pull = 2 * settings.weight * memory / (scene.size[0] * scene.size[1])
+        pull = 2 * self._weight * memory / (scene.size[0] * scene.size[1])
         drawn = drawing(scene.tinted(reds(pull)), back_end)
         of_red = drawn.gradients(one_channel(np.ones(scene.size), 0))
         # A picture's red is linear in the red of each tint, so that gradient is the sprite's blending weight.
@@ -116,7 +123,7 @@ class VisibilityConstraint(Constraint):
 
     def _lack(self, fraction: Float64Array) -> Float64Array:
         """By how much visible fractions [N] fall short."""
-        return np.maximum(self._settings.headroom * self._min_visibility - fraction, 0)
+        return np.maximum(self._aim - fraction, 0)
 
     def refine(self, at: Refinement) -> None:
         """See `Constraint`."""

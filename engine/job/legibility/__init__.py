@@ -46,7 +46,7 @@ class Legibility:
         opacity: median over sprites.
         opacity_95, opacity_99: share of the sprites whose opacity is at least 0.95, 0.99.
         owned, mixed, bare, layers: see `StackFigures`.
-        recognized: share of a sample of sprites that are told apart from other templates by what the picture shows
+        recognized: share of a sample of sprites that are distinguished from other templates by what the picture shows
             where they lie.
         control: the same share where the target shows: what they owe to it.
         legibility: by how much `recognized` is above `control`, over what it could be; below 0 where it is less.

@@ -17,7 +17,7 @@ from torch import Tensor
 from vgg import random_weights
 
 from smalti.bridge.errors import SmaltiError
-from smalti.bridge.job import read_job
+from smalti.bridge.job_file import read_job
 from smalti.engine.api import fit
 from smalti.engine.arrays import Float32Array
 from smalti.engine.composition.render import render
