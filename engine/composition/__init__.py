@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO, overload
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,72 +24,16 @@ from smalti.bridge.errors import SmaltiError
 from smalti.bridge.folder import ARRAYS, COMPOSITION
 from smalti.bridge.job import BlendSpace
 
-from ..arrays import Float32Array, Float64Array, Int32Array, UInt8Array
+from ..arrays import Float32Array, Float64Array, Int32Array, IntegerArray, UInt8Array
 from ..colour import into_space, parse_hex
 from ..files.atomic import write_atomic
-from ..files.images import premultiply, read_image, write_png
+from ..files.images import read_image, write_png
 from ..files.resampling import resized_rows
 from ..files.strips import Strips
-from ..raster import Atlas, build_atlas
-from ..raster.atlas import mean_luma
+from ..raster import Atlas
 from ..sprites import Sprites
 from ..templates import Template, read_template, save_templates
-
-
-class TemplateBitmaps(Sequence[Float32Array]):
-    """Templates as the rasterizer takes them, [h, w, 4] premultiplied, in a blend space.
-
-    Each is made when it is read: all of them together may need more memory than everything else.
-    """
-
-    def __init__(self, templates: Sequence[Template], space: BlendSpace) -> None:
-        self._templates = templates
-        self._space: BlendSpace = space
-
-    def __len__(self) -> int:
-        return len(self._templates)
-
-    @overload
-    def __getitem__(self, index: int) -> Float32Array: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Float32Array]: ...
-
-    def __getitem__(self, index: int | slice) -> Float32Array | Sequence[Float32Array]:
-        if isinstance(index, slice):
-            return TemplateBitmaps(self._templates[index], self._space)
-        return into_space(premultiply(self._templates[index].rgba), self._space)
-
-
-class AtlasCache:
-    """The atlases of templates in a blend space, up to some sizes: built when they are needed.
-
-    Args:
-        most: how many of them are kept, those that were used last.
-    """
-
-    def __init__(self, templates: Sequence[Template], space: BlendSpace, most: int = 1) -> None:
-        self.templates = templates
-        self.space = space
-        self._most = most
-        self._kept: dict[int, Atlas] = {}
-
-    def up_to(self, largest: int) -> Atlas:
-        """The templates' pyramids up to `largest` texels on the longer side."""
-        found = self._kept.pop(largest, None)
-        if found is None:
-            while len(self._kept) >= self._most:  # before another one is built: memory may not suffice for both
-                del self._kept[next(iter(self._kept))]
-            found = build_atlas(TemplateBitmaps(self.templates, self.space), largest)
-        self._kept[largest] = found
-        return found
-
-    @cached_property
-    def luma(self) -> list[float]:
-        """The mean luma of each template (see `smalti.engine.raster.Atlas`)."""
-        bitmaps = TemplateBitmaps(self.templates, self.space)
-        kept = next((atlas.luma.tolist() for atlas in self._kept.values()), None)
-        return [mean_luma(bitmap) for bitmap in bitmaps] if kept is None else kept
+from .atlases import AtlasCache
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,10 +91,10 @@ class Composition:
         header = self.header
         return background_strips(header.background, self.background_image, width, height, header.blend_space)
 
-    def atlas(self, largest: int) -> Atlas:
-        """The templates' pyramids up to `largest` texels on the longer side, in the blend space; kept between calls."""
+    def atlas_showing(self, sprites: Sprites, others: IntegerArray | None = None) -> Atlas:
+        """An atlas with all that sprites can show of their templates, see `AtlasCache.showing`."""
         assert self.atlases is not None
-        return self.atlases.up_to(largest)
+        return self.atlases.showing(sprites, others)
 
     def save(self, folder: Path | str) -> None:
         """Write the composition and its bitmaps into a folder, which is created: what `load_composition` reads.

@@ -17,8 +17,7 @@ from ..arrays import Float32Array, Float64Array, Int64Array, UInt8Array
 from ..colour import out_of_space
 from ..files.images import straight_from_premultiplied
 from ..files.strips import Strips
-from ..raster import FINISHED_BACK_END, Scene, draw
-from ..raster.atlas import texels_for
+from ..raster import FINISHED_BACK_END, Atlas, Scene, draw
 from ..raster.scene import STRIP_ROWS
 from ..sprites import Sprites
 from . import Composition
@@ -27,20 +26,24 @@ MAX_SIZE = 32_768
 """Longest side of a rendered picture, pixels."""
 
 
-def scene_of(composition: Composition, frame: int, zoom: float, size: tuple[int, int]) -> Scene[NDArray[Any]]:
+def scene_of(
+    composition: Composition, frame: int, zoom: float, size: tuple[int, int], atlas: Atlas | None = None
+) -> Scene[NDArray[Any]]:
     """One frame on a canvas of `size` (height, width), `zoom` times larger a side, without a background.
+
+    Args:
+        atlas: of the templates; None for one with all that the sprites can show.
 
     Raises:
         IndexError: there is no such frame.
     """
     sprites = composition.sprites(frame).double().zoomed(zoom)
-    longest = 2 * float(sprites.half_sizes(composition.shapes).max())
     return Scene(
         sprites.affine(composition.shapes),
         sprites.opacity,
         sprites.tint,
         sprites.template,
-        composition.atlas(texels_for(longest)),
+        composition.atlas_showing(sprites) if atlas is None else atlas,
         size,
         mix=composition.header.colour_mix,
         shade=composition.header.shade,
@@ -110,6 +113,18 @@ def _drawn_in_strips(scene: Scene[NDArray[Any]], background: Strips[np.float32] 
 
     height, width = scene.size
     return Strips(height, width, make, STRIP_ROWS)
+
+
+def preview(composition: Composition, atlas: Atlas | None, back_end: str) -> UInt8Array:
+    """The picture of the first frame, as `picture`, from an atlas that is there already; None for that of `picture`."""
+    if atlas is None:
+        return picture(composition, back_end=back_end)
+    header = composition.header
+    size = (header.height, header.width)
+    background = composition.background(header.width, header.height)
+    pixels = None if background is None else background.make(range(header.height))
+    drawn = draw(replace(scene_of(composition, 0, 1.0, size, atlas), background=pixels), back_end)
+    return _as_in_files(drawn.astype(np.float32, copy=False), header.blend_space)
 
 
 def picture(

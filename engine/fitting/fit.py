@@ -14,11 +14,12 @@ from smalti.bridge.composition import PER_FRAME
 from smalti.bridge.job import BlendSpace
 
 from ..arrays import Float32Array
-from ..raster import Scene, draw
+from ..raster import Atlas, Scene, draw
 from ..raster.atlas import texels_for
 from ..sprites import Sprites
 from .constraints import ConstraintContext, Constraints, Refinement
-from .initialise import SpriteSampler, measure_template
+from .constraints.overflow import FINER
+from .initialise import SpriteSampler
 from .objective import ImageObjective
 from .objective.canvas import display_encode
 from .objective.losses import Needs
@@ -26,6 +27,7 @@ from .optimiser import Optimiser, OptimiserSettings
 from .plan import FitPlan
 from .strategy import FrameSettings
 from .strategy.importance import pruned_sprites
+from .template_levels import TemplateLevels, TemplateMeasures
 
 
 class Fit:
@@ -59,11 +61,12 @@ class Fit:
         self._done: list[Sprites] = []
         self._reports: list[dict[str, float]] = []
         self._finished: Sprites | None = None
-        self._atlas = plan.atlas_of(texels_for(plan.settings.size_range[1]))
-        measured = [(b.shape[:2], b[..., 3].mean(dtype=np.float64), measure_template(b)) for b in plan.bitmaps]
-        shapes, coverage, self._measured = zip(*measured, strict=True)
-        self._shapes = np.array(shapes, np.float64)[:, ::-1].copy()
-        self._coverage = np.array(coverage)
+        self._largest = texels_for(plan.settings.size_range[1])
+        whole = plan.atlases.holds_all(self._largest)
+        # What is confined is so in pictures of twice the size too.
+        self._levels = None if whole else TemplateLevels(plan.atlases, self._largest, FINER if plan.confined else 1)
+        self._templates = TemplateMeasures.of(plan.atlases, whole, plan.settings.colour_mix)
+        self._shapes = self._templates.shapes
         first = plan.target(0)
         self._size = (first.shape[0], first.shape[1])
         self._constraints = self._constraints_of(plan.settings)
@@ -75,6 +78,11 @@ class Fit:
         if self._constraints is not None:
             self._first = self._constraints.start(self._first)
         self.optimiser = self._optimiser_of(first, self._first, plan.settings)
+
+    @property
+    def partial_atlas(self) -> Atlas | None:
+        """The atlas of now, valid until the next step, where not all templates are in it whole; else None."""
+        return None if self._levels is None else self._levels.atlas
 
     @property
     def steps(self) -> int:
@@ -109,7 +117,18 @@ class Fit:
             self._begin_frame(self._done[-1] if self._constraints is not None else self.optimiser.sprites())
         elif self.frame == 0:  # only there: in later frames a sprite that jumps would be seen to jump
             self._refine()
+        self._follow_sprites()
         return self.optimiser.step()
+
+    def _follow_sprites(self) -> None:
+        """Bring levels of templates that the sprites have come to need."""
+        levels = self._levels
+        if levels is not None and levels.is_due(self.optimiser.done) and levels.follow(self.optimiser.sprites()):
+            self.optimiser.use_atlas(levels.atlas)
+
+    def _atlas_of(self, largest: int) -> Atlas:
+        """All templates up to `largest` texels on the longer side, or as far as they are held."""
+        return self._plan.atlases.up_to(largest) if self._levels is None else self._levels.atlas
 
     def _refine(self) -> None:
         """Discrete moves before a step of the first frame."""
@@ -140,6 +159,9 @@ class Fit:
         if not self.optimiser.finished:
             return self._shown()
         if self._finished is None:  # pruning and repairs draw many pictures
+            if self._levels is not None:
+                self._levels.suit(self.optimiser.sprites())
+                self.optimiser.use_atlas(self._levels.atlas)
             self._finished = self._shown()
         return self._finished
 
@@ -188,6 +210,8 @@ class Fit:
         names = [*self._reports[0]] if self._reports else []
         state |= {f"report.{name}": np.array([report[name] for report in self._reports]) for name in names}
         state["reported"] = np.array(names, np.str_)
+        if self._levels is not None:
+            state["levels"] = self._levels.halvings
         return state | self.optimiser.state()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -213,10 +237,15 @@ class Fit:
             done = enumerate(self._done)
             self._reports = [self._constraints.report(sprites, self._plan.target(i)) for i, sprites in done]
         self.optimiser.restore(state)
+        if self._levels is not None:
+            self._levels.hold(state["levels"])
+            self.optimiser.use_atlas(self._levels.atlas)
 
     def _begin_frame(self, sprites: Sprites) -> None:
         """Go on to a later frame from the sprites of the one before; in a new scene they are placed again."""
         settings, plan = self._frame_settings, self._plan
+        if self._levels is not None:
+            self._levels.suit(self._done[-1])
         before, target = plan.target(self.frame - 1), plan.target(self.frame)
         is_new = is_new_scene(before, target, settings.blend_space, plan.strategy.frames)
         if is_new:  # with full learning rates
@@ -242,7 +271,7 @@ class Fit:
             sprites.opacity,
             sprites.tint,
             sprites.template,
-            self._atlas,
+            self._atlas_of(self._largest),
             self._size,
             mix=settings.colour_mix,
             shade=settings.shade,
@@ -276,9 +305,9 @@ class Fit:
             plan.groups,
             settings,
             self._size,
-            plan.atlas_of,
+            self._atlas_of,
             self._shapes,
-            self._coverage,
+            self._templates.coverage,
             plan.inside,
             plan.placement,
         )
@@ -288,18 +317,20 @@ class Fit:
         objective = ImageObjective(
             target, self._plan.background, settings.blend_space, settings.objective, self._plan.seed + self.frame
         )
-        return Optimiser(objective, self._atlas, self._shapes, sprites, settings, self._constraints)
+        atlas = self._atlas_of(self._largest)
+        return Optimiser(objective, atlas, self._shapes, sprites, settings, self._constraints)
 
     def _samplers_of(self, target: Float32Array) -> list[SpriteSampler]:
         """One for each group."""
         settings, plan = self._settings, self._plan
         first = SpriteSampler(
             target.astype(np.float64),
-            self._measured,
+            self._templates.measured,
             settings.colour_mix,
             plan.groups[0],
             settings.lock_rotation,
             plan.strategy.sampler,
+            self._templates.signatures,
         )
         return [first, *(first.of_group(group) for group in plan.groups[1:])]
 

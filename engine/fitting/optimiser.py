@@ -152,6 +152,11 @@ class Optimiser:
         """Height and width of the full canvas."""
         return self.objective.size
 
+    def use_atlas(self, atlas: Atlas) -> None:
+        """Take the templates from another atlas from now on, of the same templates."""
+        self._atlas = atlas
+        self._fused = fused_step(self.settings.back_end, atlas)
+
     def step(self) -> SupportsFloat:
         """Make one gradient step within the constraints.
 

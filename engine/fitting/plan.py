@@ -12,7 +12,7 @@ from smalti.bridge.job import JobSpec
 from smalti.bridge.loss import parse_loss
 
 from ..arrays import BoolArray, Float32Array
-from ..raster import Atlas
+from ..composition.atlases import AtlasCache
 from .groups import Group
 from .objective.losses import Objective, PictureDistance
 from .optimiser import OptimiserSettings
@@ -30,8 +30,7 @@ class FitPlan:
         target: function of the frame's index (from 0): [H, W, 4] float32, premultiplied, in the blend space.
         frames: number of frames.
         background: [H, W, 4] float32 premultiplied, in the blend space, or None (see `ImageObjective`).
-        bitmaps: the templates, each [h, w, 4] premultiplied, in the blend space.
-        atlas_of: function of a number of texels: the templates (see `smalti.engine.raster.build_atlas`).
+        atlases: of the templates, in the blend space.
         groups: the sprites, group by group from the bottom of the stack.
         inside: function of the frame's index: [2 H, 2 W] where any sprite may draw; None for anywhere.
         settings: of the optimizer, for the first frame.
@@ -44,14 +43,18 @@ class FitPlan:
     target: Callable[[int], Float32Array]
     frames: int
     background: Float32Array | None
-    bitmaps: Sequence[Float32Array]
-    atlas_of: Callable[[int], Atlas]
+    atlases: AtlasCache
     groups: Sequence[Group]
     inside: Callable[[int], BoolArray] | None
     settings: OptimiserSettings
     frame_steps: int
     strategy: Strategy
     placement: Placement | None = None
+
+    @property
+    def confined(self) -> bool:
+        """Whether sprites, or those of a region, may draw in a part of the canvas only."""
+        return self.inside is not None or any(group.inside is not None for group in self.groups)
 
     @property
     def seed(self) -> int:

@@ -17,7 +17,8 @@ from smalti.bridge.job import MAX_SIZE, JobSpec
 
 from ..arrays import BoolArray, Float32Array, UInt8Array
 from ..colour import hex_of, into_space, out_of_space
-from ..composition import AtlasCache, TemplateBitmaps, background_pixels
+from ..composition import background_pixels
+from ..composition.atlases import AtlasCache
 from ..files.images import premultiply, read_image
 from ..fitting.constraints.appearance import prevailing
 from ..fitting.constraints.overflow import FINER
@@ -155,8 +156,7 @@ class Inputs:
             self.target,
             len(self.frames),
             None if alone else self.background_pixels,
-            TemplateBitmaps(self.templates, job.blend_space),
-            self.atlases.up_to,
+            self.atlases,
             self.groups,
             self.inside if self._has_outside else None,
             settings,

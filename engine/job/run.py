@@ -30,7 +30,7 @@ from smalti.bridge.job_file import read_job, write_job
 
 from ..arrays import UInt8Array
 from ..composition import save_composition
-from ..composition.render import picture
+from ..composition.render import picture, preview
 from ..files.images import write_png
 from ..fitting.fit import Fit
 from ..templates import read_template, save_templates
@@ -297,7 +297,7 @@ class _Run:
         release_freed_memory()
         path = self.out / PREVIEW
         composition = compose(self.inputs, self.fitting.result(self.fitting.frame))
-        write_png(path, picture(composition, back_end=self.inputs.device))
+        write_png(path, preview(composition, self.fitting.partial_atlas, self.inputs.device))
         self.listener.preview(path)
 
     def _write_checkpoint(self, seconds: float) -> None:

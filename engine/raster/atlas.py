@@ -3,13 +3,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from ..arrays import AnyArray, Float32Array, Float64Array, FloatArray, Int32Array, UInt16Array, UInt64Array
+from ..arrays import (
+    AnyArray,
+    Float32Array,
+    Float64Array,
+    FloatArray,
+    Int32Array,
+    Int64Array,
+    IntegerArray,
+    UInt16Array,
+    UInt64Array,
+)
 from ..colour import LUMA
 
 MARGIN = 2
@@ -22,6 +32,12 @@ TEXELS_PER_PIXEL = 2 ** (-LOD_OFFSET)
 """Texels that a sprite samples per pixel of its length, where its template has them."""
 
 TEXEL_ONE = 65535
+
+BYTES_PER_TEXEL = 16
+"""Of an atlas with its alpha quads."""
+
+MAX_STORED = 2**30 - 1
+"""Texels of an atlas, at most: kernels number them with 32 bits."""
 
 BLOCK = 2**18
 """Numbers that are resampled together."""
@@ -86,18 +102,24 @@ class Atlas:
         quads = np.zeros(len(self.texels), np.uint64)
         for base, width, height in self.levels.tolist():
             columns, rows = width + 2 * MARGIN, height + 2 * MARGIN
-            level = self.texels[base : base + columns * rows, 3].astype(np.uint64).reshape(rows, columns)
-            quad = quads[base : base + columns * rows].reshape(rows, columns)
-            quad[:] = level
-            quad[:, :-1] |= level[:, 1:] << np.uint64(16)
-            quad[:-1] |= level[1:] << np.uint64(32)
-            quad[:-1, :-1] |= level[1:, 1:] << np.uint64(48)
+            alpha = self.texels[base : base + columns * rows, 3].reshape(rows, columns)
+            quads[base : base + columns * rows] = quads_of(alpha).reshape(-1)
         return quads
 
     @property
     def words(self) -> UInt64Array:
         """[K] uint64: each texel's four channels in one word, red lowest (a view on little-endian processors)."""
         return self.texels.astype("<u2", copy=False).view("<u8").reshape(-1)
+
+
+def quads_of(alpha: UInt16Array) -> UInt64Array:
+    """`Atlas.alpha_quads` of one level, from its alphas, both [rows, columns], margins included."""
+    level = alpha.astype(np.uint64)
+    quad = level.copy()
+    quad[:, :-1] |= level[:, 1:] << np.uint64(16)
+    quad[:-1] |= level[1:] << np.uint64(32)
+    quad[:-1, :-1] |= level[1:, 1:] << np.uint64(48)
+    return quad
 
 
 def texels_for(length: float) -> int:
@@ -127,33 +149,64 @@ def build_atlas(bitmaps: Sequence[FloatArray], largest: int | None = None) -> At
     luma = np.array([mean_luma(bitmap) for bitmap in bitmaps], np.float32)
     at = 0
     for bitmap in bitmaps:
-        if bitmap.ndim != 3 or bitmap.shape[2] != 4 or 0 in bitmap.shape:
-            raise ValueError(f"a bitmap must have shape [height, width, 4], not {bitmap.shape}")
-        level: AnyArray = bitmap
-        height, width = level.shape[:2]
-        if largest is not None and max(height, width) > largest:
-            scale = largest / max(height, width)
-            height, width = max(1, round(height * scale)), max(1, round(width * scale))
-        while True:
-            if level.shape[0] != height:
-                level = area_resample(level, height, 0)
-            if level.shape[1] != width:
-                level = area_resample(level, width, 1)
-            padded = np.zeros((height + 2 * MARGIN, width + 2 * MARGIN, 4), np.uint16)
-            rounded = np.clip(level, 0.0, 1.0)
-            rounded *= TEXEL_ONE
-            padded[MARGIN:-MARGIN, MARGIN:-MARGIN] = np.rint(rounded, out=rounded)
-            del rounded
+        for padded in pyramid(bitmap, largest):
+            height, width, _ = padded.shape
             stored.append(padded.reshape(-1, 4))
-            levels.append((at, width, height))
+            levels.append((at, width - 2 * MARGIN, height - 2 * MARGIN))
             at += len(stored[-1])
-            if width == height == 1:
-                break
-            width, height = (width + 1) // 2, (height + 1) // 2
         first_level.append(len(levels))
-    if at > np.iinfo(np.int32).max // 2:
+    if at > MAX_STORED:
         raise ValueError("the bitmaps are too large together for one atlas")
     return Atlas(np.concatenate(stored), np.array(levels, np.int32), np.array(first_level, np.int32), luma)
+
+
+def pyramid(bitmap: FloatArray, largest: int | None = None) -> Iterator[UInt16Array]:
+    """The levels of one bitmap as `Atlas.texels` has them, [height, width, 4] with their margins, finest first.
+
+    Args:
+        bitmap, largest: as `build_atlas`. Raises as it.
+    """
+    if bitmap.ndim != 3 or bitmap.shape[2] != 4 or 0 in bitmap.shape:
+        raise ValueError(f"a bitmap must have shape [height, width, 4], not {bitmap.shape}")
+    level: AnyArray = bitmap
+    height, width = level.shape[:2]
+    if largest is not None and max(height, width) > largest:
+        scale = largest / max(height, width)
+        height, width = max(1, round(height * scale)), max(1, round(width * scale))
+    while True:
+        if level.shape[0] != height:
+            level = area_resample(level, height, 0)
+        if level.shape[1] != width:
+            level = area_resample(level, width, 1)
+        padded = np.zeros((height + 2 * MARGIN, width + 2 * MARGIN, 4), np.uint16)
+        rounded = np.clip(level, 0.0, 1.0)
+        rounded *= TEXEL_ONE
+        padded[MARGIN:-MARGIN, MARGIN:-MARGIN] = np.rint(rounded, out=rounded)
+        del rounded
+        yield padded
+        if width == height == 1:
+            return
+        width, height = (width + 1) // 2, (height + 1) // 2
+
+
+def stored_texels(shapes: IntegerArray, largest: int | None = None) -> Int64Array:
+    """[T]: texels that the pyramids of templates take in an atlas, margins included.
+
+    Args:
+        shapes: [T, 2] width and height of each template.
+        largest: as `build_atlas`.
+    """
+    sides = np.asarray(shapes, np.int64)
+    if largest is not None:
+        factor = np.minimum(1.0, largest / sides.max(axis=1, keepdims=True))
+        sides = np.maximum(1, np.rint(sides * factor).astype(np.int64))
+    total = np.zeros(len(sides), np.int64)
+    is_left = np.ones(len(sides), bool)
+    while is_left.any():
+        total += is_left * (sides + 2 * MARGIN).prod(axis=1)
+        is_left &= sides.max(axis=1) > 1
+        sides = (sides + 1) // 2
+    return total
 
 
 def mean_luma(bitmap: FloatArray) -> float:

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 MAX_SIDE = 4096
 """Longest side of a template, texels; larger bitmaps are reduced."""
-MAX_TEXELS = 128_000_000
+MAX_TEXELS = 64_000_000
 """Largest number of texels of all templates together; with more, the limit on the longer side falls for all."""
 NEARLY_OPAQUE = 250
 """A file whose lowest alpha (of 255) is not below this counts as opaque: lossy formats leave such noise."""

@@ -29,7 +29,7 @@ EM = 512
 """Largest height of the font's em, texels."""
 MIN_EM = 16
 """Smallest legible height of the em, texels."""
-MAX_TEXT_TEXELS = MAX_TEXELS // 4
+MAX_TEXT_TEXELS = MAX_TEXELS // 2
 """Largest number of texels of all glyphs or words together; with more, the em is reduced for all."""
 
 _PROBE = 64

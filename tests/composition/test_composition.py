@@ -220,15 +220,17 @@ def test_a_missing_background_image_is_named(tmp_path: Path) -> None:
 
 
 def test_two_atlases_are_never_kept_at_once(tmp_path: Path) -> None:
-    composition = a_composition(tmp_path)
-    coarse = composition.atlas(8)
-    assert composition.atlas(8) is coarse
-    assert composition.atlas(64).levels[0, 1:].max() > coarse.levels[0, 1:].max() == 8
-    assert composition.atlas(8) is not coarse
+    atlases = a_composition(tmp_path).atlases
+    assert atlases is not None
+    coarse = atlases.up_to(8)
+    assert atlases.up_to(8) is coarse
+    assert atlases.up_to(64).levels[0, 1:].max() > coarse.levels[0, 1:].max() == 8
+    assert atlases.up_to(8) is not coarse
 
 
 def test_a_changed_copy_does_not_share_the_atlas(tmp_path: Path) -> None:
     composition = a_composition(tmp_path)
-    linear = composition.atlas(8)
-    encoded = replace(composition, header=replace(composition.header, blend_space="srgb")).atlas(8)
-    assert (linear.texels != encoded.texels).any()
+    other = replace(composition, header=replace(composition.header, blend_space="srgb"))
+    assert composition.atlases is not None
+    assert other.atlases is not None
+    assert (composition.atlases.up_to(8).texels != other.atlases.up_to(8).texels).any()

@@ -80,7 +80,7 @@ class Region:
         self._turn = turn
         smallest, largest = group.size_range
         self._smallest = 0.5 * smallest
-        self._atlas = atlas_of(texels_for(largest))
+        self._atlas_of, self._largest = atlas_of, texels_for(largest)
         allowed = np.flatnonzero(group.within(self.inside.astype(np.float64)))
         if not len(allowed):
             raise SmaltiError(
@@ -93,6 +93,11 @@ class Region:
                 f"Choose a smaller {group.smallest}, or a larger part.",
                 "region_too_small",
             )
+
+    @property
+    def _atlas(self) -> Atlas:
+        """The templates as the fit shows them."""
+        return self._atlas_of(self._largest)
 
     def project(self, sprites: Sprites, before: Sprites) -> Sprites:
         """The sprites after a step, back inside; where that fails, as they were `before`, when they were inside.

@@ -13,6 +13,7 @@ from ...arrays import Float64Array, FloatArray, Int64Array, IntegerArray
 from ...sprites import Sprites
 from ..groups import Group
 from ..picture_statistics import box_mean, edge_orientation
+from .signatures import Signatures
 from .template_shape import TemplateShape
 
 
@@ -26,6 +27,8 @@ class SamplerSettings:
         tint_noise: standard deviation of the noise on tints, 0 to 1.
         tint_range: smallest and largest value of a tint's channels: at 0 and 1 a logit has no gradient.
         template_spread: squared color distance within which templates are about equally likely, at color mix 1.
+        nearest: where templates are chosen by their signatures, how many of those that suit a place best take turns.
+        pairs: of a sprite and a template that are compared at a time, to bound memory.
     """
 
     opacity: float = 0.8
@@ -33,6 +36,8 @@ class SamplerSettings:
     tint_noise: float = 0.02
     tint_range: tuple[float, float] = (0.02, 0.98)
     template_spread: float = 0.02
+    nearest: int = 6
+    pairs: int = 2**21
 
 
 class SpriteSampler:
@@ -45,6 +50,7 @@ class SpriteSampler:
         group: the sprites' templates, sizes and place.
         upright: every sprite has theta 0.
         settings: see `SamplerSettings`.
+        signatures: by which templates are chosen, where there are too many to try all; None for few.
     """
 
     def __init__(
@@ -55,7 +61,9 @@ class SpriteSampler:
         group: Group,
         upright: bool,
         settings: SamplerSettings,
+        signatures: Signatures | None = None,
     ) -> None:
+        self.signatures = signatures
         self.target = target
         self.shapes = shapes
         self.group = group
@@ -104,10 +112,13 @@ class SpriteSampler:
         """
         count, settings = len(row), self.settings
         color = self._color_under(row, column, radius)
-        if template is None:
-            template = self._choose(color, rng)
         # A template with holes or a slim one is made larger, so that it covers as much; within reason.
         compensation = np.minimum(np.sqrt(np.pi / 4 / self.filled), settings.largest_compensation)
+        if template is None and self.signatures is not None and self.upright:
+            typical = self.allowed(radius * np.median(compensation[self.group.templates]))
+            template = self.suiting(column.astype(np.float64), row.astype(np.float64), typical, np.zeros(count), rng)
+        elif template is None:
+            template = self._choose(color, rng)
         scale = self.allowed(radius * compensation[template])
 
         axis, elongation = self.axis[template], self._elongation[template]
@@ -132,14 +143,36 @@ class SpriteSampler:
         """Templates [N] for sprites of about `radius` [N] pixels about these pixels: by color where colors show."""
         return self._choose(self._color_under(row, column, radius), rng)
 
+    def suiting(
+        self, x: Float64Array, y: Float64Array, scale: Float64Array, theta: Float64Array, rng: np.random.Generator
+    ) -> Int64Array:
+        """Templates [N], by their signatures, for sprites that lie so; only where there are signatures."""
+        assert self.signatures is not None
+        height, width = self.target.shape[:2]
+        cells = self.signatures.offsets() * scale[:, None, None]  # [N, K, 2]
+        cos, sin = np.cos(theta)[:, None], np.sin(theta)[:, None]
+        column = x[:, None] + cos * cells[..., 0] - sin * cells[..., 1]
+        row = y[:, None] + sin * cells[..., 0] + cos * cells[..., 1]
+        colors = self._means_at(
+            np.clip(row.astype(np.int64), 0, height - 1).ravel(),
+            np.clip(column.astype(np.int64), 0, width - 1).ravel(),
+            np.repeat(2 * scale / self.signatures.side, cells.shape[1]),
+        )
+        places = colors.reshape(*cells.shape[:2], 3).astype(np.float32)
+        return self.signatures.nearest(places, self.group.templates, self.settings.nearest, rng)
+
     def allowed(self, scale: Float64Array) -> Float64Array:
         """Scales clipped to the group's range of sizes."""
         return np.clip(scale, 0.5 * self.group.size_range[0], 0.5 * self.group.size_range[1])
 
     def _color_under(self, row: Int64Array, column: Int64Array, radius: Float64Array) -> Float64Array:
         """[N, 3] straight mean color of the target about each position, over roughly the sprite's radius."""
+        return self._means_at(row, column, 0.5 * radius)
+
+    def _means_at(self, row: Int64Array, column: Int64Array, side: Float64Array) -> Float64Array:
+        """[N, 3] straight mean color of the target about each position, over squares of about `side` [N] pixels."""
         colors = np.zeros((len(row), 3))
-        steps = np.clip(np.rint(np.log2(np.maximum(0.5 * radius, 1))), 0, 6).astype(int)
+        steps = np.clip(np.rint(np.log2(np.maximum(side, 1))), 0, 6).astype(int)
         for step in np.unique(steps).tolist():
             if step not in self._means:
                 self._means[step] = box_mean(self.target, 2**step // 2).astype(np.float32)
@@ -154,16 +187,21 @@ class SpriteSampler:
         shares = self.group.dealt(len(color), rng)
         if self._mix == 0 or number == 1:
             return shares
-        # One template at a time: sprites x templates x channels at once would not fit for large folders and counts.
-        shapes = self.shapes[first : first + number]
-        distance = np.stack([((color - np.array(s.color)) ** 2).sum(axis=1) for s in shapes], axis=1)
         # Gumbel's trick draws from exp(-distance / spread) without a loop; a small mix chooses nearly freely.
         spread = self.settings.template_spread / self._mix**2
-        likelihood = -distance / spread
-        if self.group.weights is not None:
-            likelihood += np.log(self.group.weights)
-        chosen: Int64Array = first + np.argmax(likelihood + rng.gumbel(size=distance.shape), axis=1)
-        return chosen
+        own = self._color[first : first + number]
+        chosen = np.zeros(len(color), np.int64)
+        together = max(1, self.settings.pairs // number)
+        for start in range(0, len(color), together):
+            some = color[start : start + together]
+            # One template at a time: sprites x templates x channels at once would not fit for large folders and counts.
+            distance = np.stack([((some - each) ** 2).sum(axis=1) for each in own], axis=1)
+            luck = rng.gumbel(size=distance.shape)
+            likelihood = -distance / spread
+            if self.group.weights is not None:
+                likelihood += np.log(self.group.weights)
+            chosen[start : start + together] = np.argmax(likelihood + luck, axis=1)
+        return first + chosen
 
 
 def hilbert_order(width: int, height: int) -> Int64Array:

@@ -36,6 +36,8 @@ class ProposalSettings:
         to_top, to_bottom: fractions of the candidates that go to the top and to the bottom of the stack.
         unchanged: fraction of both that change in nothing else.
         by_color: fraction whose template is drawn as at initialization, by its color; half of the others keep theirs.
+        by_signature: fraction whose template is one of those that suit the place best, where there are too many
+            templates to try all; half of the others keep theirs.
         any_angle: fraction at any angle; the others lie as the sprite does, either way round.
         size_jitter, angle_jitter: standard deviations of the logarithm of the scale, and of the angle (radians).
         shift: standard deviation of the center's shift, as a fraction of the scale.
@@ -52,6 +54,7 @@ class ProposalSettings:
     to_bottom: float = 0.05
     unchanged: float = 0.5
     by_color: float = 0.25
+    by_signature: float = 0.3
     any_angle: float = 0.5
     size_jitter: float = 0.25
     angle_jitter: float = 0.15
@@ -144,8 +147,14 @@ def candidates_for(
     row, column = (
         np.clip(places.astype(np.int64), 0, length - 1) for places, length in zip((y, x), sampler.target.shape[:2])
     )
-    template = _templates(old, sampler.choose(row, column, scale, rng), sampler, settings, rng)
+    likely = sampler.choose(row, column, scale, rng) if sampler.signatures is None else sampler.group.drawn(count, rng)
+    template = _templates(old, likely, sampler, settings, rng)
     template = np.where(changed, template, old.template.astype(np.int64))
+    theta = None
+    if sampler.signatures is not None:
+        theta = _angles(old, template, changed, sampler, settings, rng)
+        which, suited = _suited(old, theta, changed, sampler, settings.by_signature, rng)
+        template[which] = suited
 
     # As large as the old one, for the eye; about where it is.
     factor = np.sqrt(sampler.filled[old.template] / sampler.filled[template])
@@ -154,7 +163,8 @@ def candidates_for(
         scale = np.where(changed, sampler.allowed(scale * factor), scale)
     moved_x, moved_y = (np.where(changed, at + settings.shift * scale * rng.normal(size=count), at) for at in (x, y))
     held = sampler.group.holds(moved_x, moved_y)
-    theta = _angles(old, template, changed, sampler, settings, rng)
+    if theta is None:
+        theta = _angles(old, template, changed, sampler, settings, rng)
     sprites = Sprites(
         template=template.astype(np.int32),
         x=np.where(held, moved_x, x),
@@ -186,6 +196,25 @@ def _templates(
     keeps = rng.uniform(size=count) < 0.5
     others: Int64Array = np.where(keeps, old.template, sampler.group.drawn(count, rng))
     return np.where(by_color, likely, others)
+
+
+def _suited(
+    old: Sprites,
+    theta: Float64Array,
+    changed: BoolArray,
+    sampler: SpriteSampler,
+    share: float,
+    rng: np.random.Generator,
+) -> tuple[Int64Array, Int64Array]:
+    """Which of candidates [M] at the angles `theta` [M] get a template that suits their place, and these templates.
+
+    Args:
+        share: of the candidates that are `changed` [M].
+    """
+    which = np.flatnonzero((rng.uniform(size=len(old)) < share) & changed)
+    x, y, scale = (values[which].astype(np.float64) for values in (old.x, old.y, old.scale))
+    angle = np.zeros(len(which)) if sampler.upright else theta[which]
+    return which, sampler.suiting(x, y, scale, angle, rng)
 
 
 def _angles(

@@ -107,7 +107,7 @@ def legibility_of(composition: Composition, target: Float32Array, frame: int = 0
     figures = stack.figures(may_be_empty=target[..., 3] < HALF)
     opacity = full.opacity[shown].astype(np.float64)
     which = _sampled(sprites, shown, scene.size)
-    in_picture, in_target = _recognized(composition, scene, which, target)
+    in_picture, in_target = _recognized(composition, frame, scene, which, target)
     return Legibility(
         visible=_mid(_visible_fraction(composition, full)[shown]),
         opacity=_mid(opacity),
@@ -167,9 +167,9 @@ def _visible_fraction(composition: Composition, sprites: Sprites) -> Float64Arra
     coverage = np.ones(len(composition.templates))
     for index in np.unique(sprites.template).tolist():
         coverage[index] = composition.templates[index].coverage
-    canvas = FinishedCanvas(
-        (header.height, header.width), composition.atlas, composition.shapes, coverage, FINISHED_BACK_END
-    )
+    atlas = composition.atlas_showing(sprites)
+    size = (header.height, header.width)
+    canvas = FinishedCanvas(size, lambda largest: atlas, composition.shapes, coverage, FINISHED_BACK_END)
     return canvas.visible_fraction(sprites)
 
 
@@ -182,6 +182,7 @@ def _sampled(sprites: Sprites, shown: BoolArray, size: tuple[int, int]) -> Int64
 
 def _recognized(
     composition: Composition,
+    frame: int,
     scene: Scene[NDArray[Any]],
     which: Int64Array,
     target: Float32Array,
@@ -199,7 +200,8 @@ def _recognized(
     rng = np.random.default_rng(SEED)
     template = scene.template[which]
     compared = templates_to_compare(template, len(composition.templates), rng)
-    lineup = Lineup.of(scene.atlas, compared, scene.mix, scene.shade)
+    atlas = composition.atlas_showing(composition.sprites(frame).double(), compared)
+    lineup = Lineup.of(atlas, compared, scene.mix, scene.shade)
     own = (template[:, None] == compared).argmax(axis=1)
     candidates = lineup.candidates(own, rng)
     cuts = cuts_at(np.dstack([draw(scene, FINISHED_BACK_END), target]), scene.affine[which])

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Signatures of templates: a few cells of color and alpha, by which those that suit a place are found among many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...arrays import Float32Array, Float64Array, FloatArray, Int64Array
+from ...raster.atlas import area_resample
+
+
+@dataclass(frozen=True)
+class SignatureSettings:
+    """How templates are compared with places.
+
+    Attributes:
+        side: cells of a signature along each side of the square about a template.
+        empty: alpha below which a cell counts as empty.
+        luck: largest random difference of two costs: templates that suit all places alike take turns.
+        together: places that are compared with all templates at a time, to bound memory.
+        piece: places and templates that are multiplied at a time: too few for several threads. On all cores, a library
+            of linear algebra waits longer for its threads than such a product takes.
+    """
+
+    side: int = 4
+    empty: float = 1e-3
+    luck: float = 1e-4
+    together: int = 256
+    piece: tuple[int, int] = (16, 1000)
+
+
+class Signatures:
+    """Signatures of T templates, for a color mix.
+
+    Args:
+        cells: [T, side, side, 4] of each template, see `cells_of`.
+        mix: color mix, 0 to 1: what of a template's own colors shows. The rest is a tint that may be any.
+        settings: see `SignatureSettings`.
+
+    Attributes:
+        side: cells along each side of the square.
+    """
+
+    def __init__(self, cells: Float32Array, mix: float, settings: SignatureSettings = SignatureSettings()) -> None:
+        self.side = settings.side
+        self._settings = settings
+        flat = cells.reshape(len(cells), -1, 4)
+        self._mix = np.float32(mix)
+        self._alpha = np.ascontiguousarray(flat[..., 3].T)  # [K, T]
+        own = flat[..., :3]
+        # The error over a place p, with weights alpha, of the colors mix * own: alpha p^2 - 2 mix own p + mix^2 own^2.
+        self._own = np.ascontiguousarray((-2 * mix * own).transpose(2, 1, 0), np.float32)  # [3, K, T]
+        squares = (own**2).sum(axis=2) / np.maximum(flat[..., 3], settings.empty)
+        self._squares = np.asarray(mix**2 * squares.sum(axis=1), np.float32)  # [T]
+        self._sums = np.asarray(mix * own.sum(axis=1), np.float32)  # [T, 3]
+        self._area = np.maximum(flat[..., 3].sum(axis=1), np.float32(settings.empty))  # [T]
+
+    @staticmethod
+    def cells_of(bitmap: FloatArray, settings: SignatureSettings = SignatureSettings()) -> Float32Array:
+        """[side, side, 4]: mean colors, premultiplied, of the cells of the square about a template.
+
+        Args:
+            bitmap: [height, width, 4] premultiplied, in the blend space; it lies in the middle of the square.
+        """
+        height, width, _ = bitmap.shape
+        longer = max(height, width)
+        square = np.zeros((longer, longer, 4), np.float32)
+        top, left = (longer - height) // 2, (longer - width) // 2
+        square[top : top + height, left : left + width] = bitmap
+        return area_resample(area_resample(square, settings.side, 0), settings.side, 1).astype(np.float32)
+
+    def offsets(self) -> Float64Array:
+        """[K, 2]: x and y of the centers of the cells, -1 to 1 over the square, row by row."""
+        along = (2 * np.arange(self.side) + 1) / self.side - 1
+        y, x = np.meshgrid(along, along, indexing="ij")
+        return np.stack([x.ravel(), y.ravel()], axis=1)
+
+    def nearest(self, places: Float32Array, templates: range, number: int, rng: np.random.Generator) -> Int64Array:
+        """For each place a template that suits it: one of the `number` that suit it best, by chance.
+
+        Args:
+            places: [M, K, 3] colors of a target, straight, at the cells of the square about a sprite.
+            templates: those to choose among.
+            number: at least 1.
+            rng: source of every random choice.
+
+        Returns:
+            [M] indices of templates.
+        """
+        number = min(number, len(templates))
+        rank = rng.integers(0, number, len(places))
+        noise = rng.uniform(0, self._settings.luck, len(templates)).astype(np.float32)
+        chosen = [
+            np.argpartition(cost + noise, number - 1, axis=1)[np.arange(len(cost)), rank[first : first + len(cost)]]
+            for first, cost in self._costs(places, slice(templates.start, templates.stop))
+        ]
+        result: Int64Array = templates.start + (np.concatenate(chosen) if chosen else np.zeros(0, np.int64))
+        return result
+
+    def _costs(self, places: Float32Array, which: slice) -> Iterator[tuple[int, Float32Array]]:
+        """The mean squared error over each template's cells, with its best tint: first place, [m, T] from there on."""
+        alpha, own, area = self._alpha[:, which], self._own[..., which], self._area[which]
+        squares, sums = self._squares[which], self._sums[which]
+        free = np.float32(1) - self._mix
+        for first in range(0, len(places), self._settings.together):
+            p = places[first : first + self._settings.together]
+            cost = self._product((p**2).sum(axis=2), alpha)
+            if self._mix > 0:
+                for channel in range(3):
+                    cost += self._product(p[..., channel], own[channel])
+                cost += squares
+            if free > 0:
+                for channel in range(3):
+                    # What is left of the channel, and how much of it a tint from 0 to 1 can take away.
+                    left = self._product(p[..., channel], alpha)
+                    left -= sums[:, channel]
+                    tint = np.clip(left / (free * area), 0, 1)
+                    left *= 2
+                    left -= free * area * tint
+                    left *= tint
+                    left *= free
+                    cost -= left
+            cost /= area
+            yield first, cost
+
+    def _product(self, places: Float32Array, templates: Float32Array) -> Float32Array:
+        """[M, T], the product of [M, K] and [K, T], in pieces."""
+        rows, columns = self._settings.piece
+        count = len(places)
+        padded = np.zeros((-(-count // rows) * rows, places.shape[1]), np.float32)
+        padded[:count] = places
+        pieces = padded.reshape(-1, rows, padded.shape[1])
+        result = np.empty((*pieces.shape[:2], templates.shape[1]), np.float32)
+        for first in range(0, templates.shape[1], columns):
+            here = slice(first, first + columns)
+            np.matmul(pieces, templates[:, here], out=result[..., here])
+        return result.reshape(len(padded), -1)[:count]
