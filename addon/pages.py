@@ -56,6 +56,7 @@ _PAGES: dict[str, tuple[Column, ...]] = {
                 Item("font", _has_text),
                 Item("text_split", _has_text, expand=True),
                 Item("text_order", _has_text, expand=True),
+                Item("text_cards", _has_text),
                 "text_file",
             ),
         ),
@@ -73,7 +74,7 @@ _PAGES: dict[str, tuple[Column, ...]] = {
         Column(("steps", "loss", "blend_space", "mask", "device")),
         Column(("lock_rotation", "lock_scale"), heading="Lock"),
         Column(("min_size", "max_size"), align=True),
-        Column(("alpha_max", "alpha_min", "target_mask", "weight_map", "detail_weight")),
+        Column(("alpha_max", "alpha_min", "target_mask", "lighten", "weight_map", "detail_weight")),
         Column(("frame_rate", "frame_steps"), align=True),
     ),
     "limits": (

@@ -289,6 +289,9 @@ class JobSpec:
         rule="the path of a text",
         page="main",
     )
+    text_cards: bool = setting(
+        False, "Cards", "Each letter or word on a card of its own, so that neighbors do not swallow it", page="main"
+    )
     text_order: TextOrder = setting(
         "free", "Order", "Where the text's letters or words go", choices=TEXT_ORDERS, page="main"
     )
@@ -315,6 +318,8 @@ class JobSpec:
         flag="--vgg-weights",
     )
     """A state dict; only and always for a loss with that term."""
+    lighten: float = share("Lighten", "How far the target's colors are moved towards white before it is rebuilt")
+    """In ink on white paper, a dark target would leave no paper bare."""
     weight_map: str | None = gray_picture("Weight Map", "white matters, black does not")
     detail_weight: float = share(
         "Detail Weight", "How much more the busy parts of the target count than the flat ones; 0 counts all alike"

@@ -31,17 +31,31 @@ LOOKS: dict[Look, LookChoice] = {
     "collage": LookChoice(
         "Collage",
         "Things that stay things: opaque, with their own light and shade, each of them to be seen",
-        settings={"shade": 0.35, "alpha_min": 1.0, "cover": 0.1, "aim_visibility": 0.5, "min_visibility": 0.25},
+        settings={
+            "shade": 0.35,
+            "alpha_min": 1.0,
+            "cover": 0.1,
+            "aim_visibility": 0.45,
+            "min_visibility": 0.25,
+            "text_cards": True,
+        },
     ),
     "paper": LookChoice(
         "Paper",
         "Ink on white paper: bitmaps in their own colors, and more than half of the paper bare",
-        settings={"colour_mix": 1.0, "alpha_min": 1.0, "background": "#ffffff", "max_overlap": 0.4},
+        settings={"colour_mix": 1.0, "alpha_min": 1.0, "background": "#ffffff", "max_overlap": 0.6, "lighten": 0.3},
     ),
     "confetti": LookChoice(
         "Confetti",
         "Scattered: opaque bitmaps side by side, hardly one over another",
-        settings={"shade": 0.5, "alpha_min": 1.0, "cover": 0.2, "min_visibility": 0.9, "even_coverage": 0.3},
+        settings={
+            "shade": 0.5,
+            "alpha_min": 1.0,
+            "cover": 0.2,
+            "min_visibility": 0.9,
+            "even_coverage": 0.3,
+            "text_cards": True,
+        },
     ),
 }
 

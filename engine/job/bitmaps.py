@@ -14,6 +14,7 @@ from smalti.bridge.job import JobSpec
 from smalti.bridge.settings import listed
 
 from ..templates import Template, load_sources, load_templates
+from ..templates.card import on_cards
 from ..templates.shape import shaped
 from ..templates.text import text_templates
 
@@ -30,7 +31,8 @@ def load_bitmaps(job: JobSpec, templates: Sequence[Template] | None) -> list[lis
     elif job.needs_bitmaps:
         sources = load_sources(listed(job.primitives), mask=job.mask)
         if job.text is not None:
-            sources.append(text_templates(job.text, job.font, split=job.text_split))
+            letters = text_templates(job.text, job.font, split=job.text_split)
+            sources.append(on_cards(letters) if job.text_cards else letters)
         own = weighted([shaped(each, job.outline, job.fade) for each in sources], job.bitmap_weights)
 
     @cache

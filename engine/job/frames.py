@@ -87,6 +87,10 @@ class TargetFrames:
         masks = self._masks
         stretched = resize(picture, *masks.size)
         encoded = stretched if masks.target is None else stretched * masks.target[..., None]
+        if self._job.lighten:
+            lighter = encoded.copy()
+            lighter[..., :3] += self._job.lighten * (encoded[..., 3:] - encoded[..., :3])
+            encoded = lighter
         outline = None
         if self._job.inside_outline:
             alpha = BothSizes(alpha_of(resize_finely(picture, masks.size)), alpha_of(stretched))
