@@ -240,8 +240,8 @@ class JobSpec:
     """Of what a sprite would show alone at full opacity, what the sprites above it and the canvas's edge leave: at most
     0.9 times `alpha_max`. Where there is no room for that, the report says how many are ``hidden``. A film's later
     frames are only fitted towards it."""
-    aim_visibility: float = share(
-        "Visible Aim", "How much of every sprite the fit tries to show; none is dropped for it", page="limits"
+    preferred_visibility: float = share(
+        "Visible Preferably", "How much of every sprite the fit tries to show; none is dropped for it", page="limits"
     )
     """At least a quarter more than `min_visibility`."""
     max_overlap: float | None = setting(

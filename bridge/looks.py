@@ -35,7 +35,7 @@ LOOKS: dict[Look, LookChoice] = {
             "shade": 0.35,
             "alpha_min": 1.0,
             "cover": 0.1,
-            "aim_visibility": 0.45,
+            "preferred_visibility": 0.45,
             "min_visibility": 0.25,
             "text_cards": True,
         },

@@ -25,13 +25,10 @@ from variants import preset_without
 from smalti.engine.api import fit
 from smalti.engine.arrays import UInt8Array
 from smalti.engine.composition.render import picture
-from smalti.engine.job.legibility import measure_legibility
 from smalti.engine.templates import Template
 
 PHOTOGRAPHS = ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg", "hubble_deep_field.jpg")
 SETS = ("flowers", "marks", "discs", "strokes", "letters")
-LEGIBILITY = ("legibility", "owned", "mixed", "visible")
-"""Those of the figures of `smalti.engine.Legibility` that have a column; None where there is nothing to measure."""
 PRESETS_HELP = "the first is what the others are compared with; -relocation, -choice, -order, -pruning switch parts off"
 
 
@@ -47,13 +44,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Result:
-    """One fit. Its figures are those of `measures` and `LEGIBILITY`; `steps` 0 are the preset's own."""
+    """One fit. Its figures are those of `measures`; `steps` 0 are the preset's own."""
 
     case: Case
     preset: str
     steps: int
     seconds: float
-    figures: dict[str, float | None]
+    figures: dict[str, float]
 
     def as_json(self) -> dict[str, object]:
         """The result as a row of quality.json."""
@@ -61,18 +58,16 @@ class Result:
             **asdict(self.case),
             "steps": self.steps,
             "preset": self.preset,
-            **{name: None if value is None else round(value, 4) for name, value in self.figures.items()},
+            **{name: round(value, 4) for name, value in self.figures.items()},
             "seconds": self.seconds,
         }
 
     def line(self) -> str:
         """The result as a row of the table."""
         f = self.figures
-        shown = ("    -" if f[name] is None else f"{f[name]:5.2f}" for name in LEGIBILITY)
         return (
             f"{self.case.image:20} {self.case.bitmaps:8} {self.case.mix:3g} {self.case.count:5}  {self.preset:10} "
-            f"{f['psnr']:6.2f} {f['ssim']:6.3f} {f['ms_ssim']:6.3f} {f['gmsd']:6.3f} "
-            f"{' '.join(shown)} {self.seconds:4.1f}"
+            f"{f['psnr']:6.2f} {f['ssim']:6.3f} {f['ms_ssim']:6.3f} {f['gmsd']:6.3f} {self.seconds:4.1f}"
         )
 
 
@@ -101,9 +96,7 @@ def fitted(
     )
     seconds = round(time.monotonic() - began, 2)
     rendered, target = picture(composition)[..., :3], target_of(image, composition)
-    legibility = measure_legibility(composition, image).as_json()
-    figures = {**measures(rendered, target), **{name: legibility[name] for name in LEGIBILITY}}
-    return Result(case, preset, options.steps, seconds, figures), rendered, target
+    return Result(case, preset, options.steps, seconds, measures(rendered, target)), rendered, target
 
 
 def sheet(rows: list[list[UInt8Array]], path: Path) -> None:
@@ -118,7 +111,7 @@ def sheet(rows: list[list[UInt8Array]], path: Path) -> None:
 
 def summary(results: list[Result], presets: list[str]) -> None:
     """Print each preset against the first: means by color mix, and the worst case."""
-    by = {(r.case, r.preset): {name: value for name, value in r.figures.items() if value is not None} for r in results}
+    by = {(r.case, r.preset): r.figures for r in results}
     cases = list(dict.fromkeys(r.case for r in results))
     for preset in presets[1:]:
         for mix in dict.fromkeys(case.mix for case in cases):
@@ -153,7 +146,7 @@ def main() -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     presets = options.presets.split(",")
     results: list[Result] = []
-    print(f"{'image':20} bitmaps  mix count  preset       PSNR   SSIM     MS   GMSD legib owned mixed visib    s")
+    print(f"{'image':20} bitmaps  mix count  preset       PSNR   SSIM     MS   GMSD    s")
     for bitmaps in options.sets.split(","):
         templates = templates_of(bitmaps, options.data, options.out)
         for mix in (float(m) for m in options.mixes.split(",")):

@@ -57,12 +57,12 @@ def psd_legibility(path: Path, target: Path | None = None) -> dict[str, float | 
     if not visible:
         raise _not_measurable(path, "it has no layers of sprites")
     found = stack.figures(None if target is None else _empty(target, file.width, file.height))
-    shown = np.array(opacities)
+    each = np.array(opacities)
     figures = {
         "visible": float(np.median(visible)),
-        "opacity": float(np.median(shown)),
-        "opacity_95": share_above(shown, 0.95),
-        "opacity_99": share_above(shown, 0.99),
+        "opacity": float(np.median(each)),
+        "opacity_95": share_above(each, 0.95),
+        "opacity_99": share_above(each, 0.99),
         "owned": found.owned,
         "mixed": found.mixed,
         "bare": found.bare,

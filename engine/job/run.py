@@ -206,6 +206,7 @@ class _Run:
         spent: seconds that earlier runs of the job took.
         began: when this run began, seconds of the monotonic clock.
         psnrs: quality in dB of the frames that are rendered, by index.
+        legibility: of the first frame, once it is rendered.
     """
 
     inputs: Inputs
@@ -217,6 +218,7 @@ class _Run:
     spent: float = 0.0
     began: float = field(default_factory=time.monotonic)
     psnrs: dict[int, float] = field(default_factory=dict)
+    legibility: dict[str, float | int | None] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -304,14 +306,17 @@ class _Run:
         write_checkpoint(self.out / CHECKPOINT, self.inputs, self.fitting, self.fingerprints, seconds)
 
     def _render(self, frame: int) -> None:
-        """Write the picture of a frame, and measure its quality."""
+        """Write the picture of a frame, and measure its quality and, of the first one, its legibility."""
         release_freed_memory()
+        composition = compose(self.inputs, self.fitting.result(frame))
         # On the CPU, whatever the job's device: as when the finished job is rendered again.
-        rendered = picture(compose(self.inputs, self.fitting.result(frame)))
+        rendered = picture(composition)
         path = self.out / picture_file(frame, self.fitting.frames)
         make_folder(path.parent)
         write_png(path, rendered)
         self.psnrs[frame] = self._likeness(frame, rendered)
+        if frame == 0:
+            self.legibility = legibility_of(composition, self.inputs.drawable_target(frame)).as_json()
 
     def _write_result(self, cancelled: bool) -> Outcome:
         """Write everything else; the checkpoint is removed only when all of it is in place."""
@@ -331,7 +336,7 @@ class _Run:
             composition.header.sprites,
             [self.psnrs[frame] for frame in range(frames)],
             constraints,
-            legibility_of(composition, self.inputs.drawable_target(0)).as_json(),
+            self.legibility,
             Ended(fitting.steps_done, self.seconds, cancelled),
         )
         if hidden := max((frame.get("hidden", 0) for frame in constraints), default=0):

@@ -65,4 +65,4 @@ def _rounded(height: int, width: int, inset: float, corner: float, fineness: int
     box = [inset * fineness, inset * fineness, (width - inset) * fineness - 1, (height - inset) * fineness - 1]
     ImageDraw.Draw(image).rounded_rectangle(box, radius=corner * fineness, fill=255)
     small = image.resize((width, height), Image.Resampling.BOX)
-    return np.asarray(small, np.float32) / 255
+    return np.asarray(np.asarray(small, np.float32) / np.float32(255), np.float32)

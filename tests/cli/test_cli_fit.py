@@ -27,6 +27,11 @@ def test_a_fit_says_what_it_made_and_nothing_else(here: Path, capfd: pytest.Capt
     assert load_composition(here / "out").header.sprites == 12
 
 
+def test_a_fit_of_tiny_sprites_says_nothing_of_their_legibility(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert smalti("fit", "target.png", "--primitives", "marks", "--max-size", 8, "--out", "out", *QUICK) == 0
+    assert re.fullmatch(r"out: 12 sprites, 3 steps, \d+\.\d\d dB, \d+\.\d s\n", capfd.readouterr().out)
+
+
 def test_verbose_tells_what_was_chosen(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert smalti("fit", "target.png", "--primitives", "marks", "--out", "out", *QUICK, "-v") == 0
     err = capfd.readouterr().err

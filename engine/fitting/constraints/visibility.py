@@ -31,7 +31,7 @@ class VisibilitySettings:
         headroom: factor on what is asked for, up to which sprites are pulled into view at least, and by which their
             opacity is bounded below.
         weight: of an occluded sprite's area against the squared error of as many pixels.
-        aim_weight: the same, where more is aimed for than asked for.
+        preferred_weight: the same, where more is preferred than asked for.
         first: fraction of the steps after which the most occluded sprites are relocated now and then.
         interval: steps from one time to the next.
         max_fraction: of the sprites that are relocated at a time, at most.
@@ -44,7 +44,7 @@ class VisibilitySettings:
 
     headroom: float = 1.25
     weight: float = 0.1
-    aim_weight: float = 0.3
+    preferred_weight: float = 0.3
     first: float = 0.1
     interval: int = 12
     max_fraction: float = 0.05
@@ -59,7 +59,7 @@ class VisibilityConstraint(Constraint):
 
     Args:
         min_visibility: fraction of each sprite that must be visible, 0 to 1.
-        aim: fraction up to which each is pulled into view, if that is more than `headroom` asks for.
+        preferred: fraction up to which each is pulled into view, if that is more than `headroom` asks for.
         context: see `ConstraintContext`.
         settings: see `VisibilitySettings`.
     """
@@ -69,7 +69,7 @@ class VisibilityConstraint(Constraint):
     def __init__(
         self,
         min_visibility: float,
-        aim: float,
+        preferred: float,
         context: ConstraintContext,
         settings: VisibilitySettings = VisibilitySettings(),
         repair: RepairSettings = RepairSettings(),
@@ -77,7 +77,9 @@ class VisibilityConstraint(Constraint):
         alpha_max = context.settings.alpha_max
         self._min_visibility = min_visibility
         required = settings.headroom * min_visibility
-        self._aim, self._weight = max(required, aim), settings.weight if aim <= required else settings.aim_weight
+        self._preferred = max(required, preferred)
+        self._weight = settings.weight if preferred <= required else settings.preferred_weight
+        )
         self._settings = settings
         self._steps = context.settings.steps
         self._is_later_frame = context.is_later_frame
@@ -92,8 +94,9 @@ class VisibilityConstraint(Constraint):
     def of(cls, context: ConstraintContext) -> VisibilityConstraint | None:
         """See `Constraint`."""
         job = context.job
-        wanted = job.min_visibility or job.aim_visibility
-        return cls(job.min_visibility, job.aim_visibility, context) if wanted else None
+        if not job.min_visibility and not job.preferred_visibility:
+            return None
+        return cls(job.min_visibility, job.preferred_visibility, context)
 
     def frozen(self, done: int) -> frozenset[str]:
         """See `Constraint`: in the end only tints change."""
@@ -123,7 +126,7 @@ class VisibilityConstraint(Constraint):
 
     def _lack(self, fraction: Float64Array) -> Float64Array:
         """By how much visible fractions [N] fall short."""
-        return np.maximum(self._aim - fraction, 0)
+        return np.maximum(self._preferred - fraction, 0)
 
     def refine(self, at: Refinement) -> None:
         """See `Constraint`."""

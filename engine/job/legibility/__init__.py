@@ -46,7 +46,7 @@ class Legibility:
         opacity: median over sprites.
         opacity_95, opacity_99: share of the sprites whose opacity is at least 0.95, 0.99.
         owned, mixed, bare, layers: see `StackFigures`.
-        recognized: share of a sample of sprites that are distinguished from other templates by what the picture shows
+        recognized: share of a sample of sprites whose template, of several, explains best what the picture shows
             where they lie.
         control: the same share where the target shows: what they owe to it.
         legibility: by how much `recognized` is above `control`, over what it could be; below 0 where it is less.
@@ -88,28 +88,30 @@ def measure_legibility(composition: Composition, target: Path | str | UInt8Array
         SmaltiError: the file cannot be read.
         IndexError: there is no such frame.
     """
-    header = composition.header
     pixels = target if isinstance(target, np.ndarray) else read_image(Path(target))
-    stretched = resize(pixels, header.width, header.height)
-    return legibility_of(composition, into_space(stretched, header.blend_space), frame)
+    _, (height, width) = _measured_size(composition)
+    return legibility_of(composition, into_space(resize(pixels, width, height), composition.header.blend_space), frame)
 
 
 def legibility_of(composition: Composition, target: Float32Array, frame: int = 0) -> Legibility:
-    """`measure_legibility` with a target [height, width, 4] of the canvas's size, premultiplied, in the blend space."""
-    header, full = composition.header, composition.sprites(frame)
-    zoom = min(1.0, (MOST_PIXELS / (header.width * header.height)) ** 0.5)
-    sprites = full.double().zoomed(zoom)
-    scene = _measured_scene(composition, frame, sprites, zoom)
+    """`measure_legibility` with a target [height, width, 4], at least as large as the canvas that is measured.
+
+    Args:
+        target: premultiplied, in the blend space.
+    """
+    zoom, size = _measured_size(composition)
+    sprites = composition.sprites(frame).double().zoomed(zoom)
+    scene = _measured_scene(composition, frame, sprites, size)
     for axis, side in enumerate(scene.size):
         if target.shape[axis] != side:
             target = np.asarray(area_resample(target, side, axis), np.float32)
     shown, stack = _stacked(composition, sprites, scene)
     figures = stack.figures(may_be_empty=target[..., 3] < HALF)
-    opacity = full.opacity[shown].astype(np.float64)
+    opacity = sprites.opacity[shown].astype(np.float64)
     which = _sampled(sprites, shown, scene.size)
     in_picture, in_target = _recognized(composition, frame, scene, which, target)
     return Legibility(
-        visible=_mid(_visible_fraction(composition, full)[shown]),
+        visible=_mid(_visible_fraction(composition, sprites, scene)[shown]),
         opacity=_mid(opacity),
         opacity_95=share_above(opacity, 0.95),
         opacity_99=share_above(opacity, 0.99),
@@ -124,14 +126,22 @@ def legibility_of(composition: Composition, target: Float32Array, frame: int = 0
     )
 
 
-def _measured_scene(composition: Composition, frame: int, sprites: Sprites, zoom: float) -> Scene[NDArray[Any]]:
-    """A frame over its background, on a canvas `zoom` times larger a side, of which `sprites` are the sprites."""
+def _measured_size(composition: Composition) -> tuple[float, tuple[int, int]]:
+    """How much larger a side the measured canvas is than that of the fit, and its height and width in pixels."""
     header = composition.header
-    height, width = (max(1, round(zoom * side)) for side in (header.height, header.width))
+    zoom = min(1.0, (MOST_PIXELS / (header.width * header.height)) ** 0.5)
+    return zoom, (max(1, round(zoom * header.height)), max(1, round(zoom * header.width)))
+
+
+def _measured_scene(
+    composition: Composition, frame: int, sprites: Sprites, size: tuple[int, int]
+) -> Scene[NDArray[Any]]:
+    """A frame over its background, on a canvas of `size` (height, width), with its sprites as they are there."""
+    height, width = size
     background = composition.background(width, height)
     return replace(
         # The atlas is that of the canvas's own size, which exists already.
-        scene_of(composition, frame, 1.0, (height, width)),
+        scene_of(composition, frame, 1.0, size),
         affine=sprites.affine(composition.shapes),
         background=None if background is None else background.make(range(height)),
     )
@@ -161,15 +171,12 @@ def _stacked(composition: Composition, sprites: Sprites, scene: Scene[NDArray[An
     return shown, stack
 
 
-def _visible_fraction(composition: Composition, sprites: Sprites) -> Float64Array:
+def _visible_fraction(composition: Composition, sprites: Sprites, scene: Scene[NDArray[Any]]) -> Float64Array:
     """[N]: see `FinishedCanvas.visible_fraction`."""
-    header = composition.header
     coverage = np.ones(len(composition.templates))
     for index in np.unique(sprites.template).tolist():
         coverage[index] = composition.templates[index].coverage
-    atlas = composition.atlas_showing(sprites)
-    size = (header.height, header.width)
-    canvas = FinishedCanvas(size, lambda largest: atlas, composition.shapes, coverage, FINISHED_BACK_END)
+    canvas = FinishedCanvas(scene.size, lambda _: scene.atlas, composition.shapes, coverage, FINISHED_BACK_END)
     return canvas.visible_fraction(sprites)
 
 

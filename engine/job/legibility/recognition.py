@@ -16,7 +16,7 @@ from .sheets import templates_stretched
 from .strange import strange_templates
 
 CANDIDATES = 24
-"""Templates among which a sprite's own must be distinguished, itself included."""
+"""Templates among which a sprite's own is looked for, itself included."""
 ALIKE = 0.95
 """Share of a template that another one explains, from which the two count as the same."""
 FAINT = 1 / 255
@@ -65,7 +65,7 @@ class Regression:
             rest -= coefficient * basis * self._weight
         return rest
 
-    def explained_squares(self, values: Float32Array) -> Float32Array:
+    def squares_explained(self, values: Float32Array) -> Float32Array:
         """[M, K]: how much of each cut each template explains: the sum of squares over texels and channels.
 
         Args:
@@ -139,7 +139,7 @@ class Lineup:
             values[channels] = self.rgba[channels, : self.own]
             squares = [np.square(regression.without_planes(values[channel])) for channel in channels]
             whole = np.sum(squares, axis=(0, 2))[:, None]
-            return np.where(whole > NOTHING, regression.explained_squares(values) / np.maximum(whole, NOTHING), 1)
+            return np.where(whole > NOTHING, regression.squares_explained(values) / np.maximum(whole, NOTHING), 1)
 
         result = share([3]) >= ALIKE
         return result & (share([0, 1, 2]) >= ALIKE) if self.colors else result
@@ -169,14 +169,14 @@ def recognized(regression: Regression, cuts: Cuts, template: Int64Array, candida
         regression: on the templates of a `Lineup`, with the weights of the cuts.
         template, candidates: see `Lineup.candidates`.
     """
-    explained = regression.explained_squares(cuts.values)
+    explained = regression.squares_explained(cuts.values)
     own = explained[np.arange(len(template)), template]
     seen = own > FAINT**2 * cuts.weight.sum(axis=1)
     return np.asarray(seen & (own > np.where(candidates, explained, 0).max(axis=1, initial=0)))
 
 
 def templates_to_compare(template: Int32Array, count: int, rng: np.random.Generator) -> Int32Array:
-    """Templates of a job among which sprites are distinguished: their own ones, and up to `CANDIDATES` in all.
+    """Templates of a job among which sprites are recognized: their own ones, and up to `CANDIDATES` in all.
 
     Args:
         template: [M] those of the sprites.

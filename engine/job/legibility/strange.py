@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Strange templates: shapes that are drawn here, among which a sprite's own must be distinguished."""
+"""Strange templates: shapes that are drawn here, among which a sprite's own is looked for."""
 
 from __future__ import annotations
 
