@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from . import rules
+from . import mosaic, rules
 from .choices import (
     BLEND_SPACES,
     DEVICES,
@@ -304,6 +304,11 @@ class JobSpec:
         rule="the path of a JSON file",
     )
     """`count` follows from it. See `smalti.engine.job.placement.StartFile`."""
+    max_uses: int | None = mosaic.max_uses
+    use_all: bool = mosaic.use_all
+    min_distance: float = mosaic.min_distance
+    mirror: bool = mosaic.mirror
+    """Mirror images of a bitmap and itself are one bitmap for `max_uses`, `use_all` and `min_distance`."""
     loss: str = setting(
         "mse", "Likeness", f"What the fit minimizes: {rules.LOSS}, of {', '.join(TERMS)}", check=rules.loss_rule
     )

@@ -58,6 +58,8 @@ def check_together(job: Any) -> None:
         "rotation_steps",
         f"left out with {named('lock_rotation')}, which keeps every bitmap upright",
     )
+    require(job, not job.mirror or not has_text, "mirror", "left out where a text is given, which would be reversed")
+    require(job, not job.use_all or job.max_uses is None, "use_all", f"left out where {named('max_uses')} is given")
     require(job, job.alpha_min <= job.alpha_max, "alpha_min", f"at most {named('alpha_max')} ({job.alpha_max:g})")
     require(
         job,
@@ -75,7 +77,7 @@ def _check_reading(job: Any, has_text: bool) -> None:
     """In reading order letters must stay where they are, one after another."""
     require(job, has_text, "text_order", "free where no text is given")
     elsewhere = ("primitives", "start", "min_size", "max_size", "keep_in", "keep_out", "inside_outline")
-    for name in (*elsewhere, "min_visibility", "regions"):
+    for name in (*elsewhere, "min_visibility", "regions", "max_uses", "use_all", "min_distance"):
         rule = f"left out with {named('text_order')} {READING}, where the text says which sprites there are and where"
         require(job, not getattr(job, name), name, rule)
 

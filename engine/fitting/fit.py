@@ -17,6 +17,7 @@ from ..arrays import Float32Array
 from ..raster import Atlas, Scene, draw
 from ..raster.atlas import texels_for
 from ..sprites import Sprites
+from .allotment import allotted
 from .constraints import ConstraintContext, Constraints, Refinement
 from .constraints.overflow import FINER
 from .initialise import SpriteSampler
@@ -28,6 +29,7 @@ from .plan import FitPlan
 from .strategy import FrameSettings
 from .strategy.importance import pruned_sprites
 from .template_levels import TemplateLevels, TemplateMeasures
+from .use_limits import UseLimits
 
 
 class Fit:
@@ -67,6 +69,8 @@ class Fit:
         self._levels = None if whole else TemplateLevels(plan.atlases, self._largest, FINER if plan.confined else 1)
         self._templates = TemplateMeasures.of(plan.atlases, whole, plan.settings.colour_mix)
         self._shapes = self._templates.shapes
+        colors = np.array([shape.color for shape in self._templates.measured])
+        self._use_limits = UseLimits.of(plan.job, plan.groups, colors)
         first = plan.target(0)
         self._size = (first.shape[0], first.shape[1])
         self._constraints = self._constraints_of(plan.settings)
@@ -75,6 +79,8 @@ class Fit:
         self._samplers = self._samplers_of(first)
         rng = np.random.default_rng(plan.seed)
         self._first = Sprites.joined([self._begun(sampler, rng) for sampler in self._samplers])
+        if self._use_limits is not None:
+            self._first = allotted(self._use_limits, self._first, self._samplers, plan.job, rng)
         if self._constraints is not None:
             self._first = self._constraints.start(self._first)
         self.optimiser = self._optimiser_of(first, self._first, plan.settings)
@@ -310,6 +316,7 @@ class Fit:
             self._templates.coverage,
             plan.inside,
             plan.placement,
+            self._use_limits,
         )
         return Constraints.of(context)
 

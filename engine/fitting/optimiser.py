@@ -19,6 +19,7 @@ from .objective import ImageObjective
 from .objective.losses import MSE, Objective
 from .parameters import Parameters
 from .schedule import Schedule
+from .use_limits import UseLimits, Uses
 
 
 class StepConstraints(Protocol):
@@ -26,6 +27,7 @@ class StepConstraints(Protocol):
 
     penalized: bool
     min_opacity: float
+    use_limits: UseLimits | None
 
     def before_step(self, optimiser: Optimiser) -> None:
         """Change parameters before a step, where they must have discrete values."""
@@ -187,6 +189,11 @@ class Optimiser:
     def sprites(self) -> Sprites:
         """The sprites now, float32."""
         return self.parameters.sprites()
+
+    def uses(self, now: Sprites) -> Uses | None:
+        """Where the bitmaps of the sprites `now` are used; None where their uses are not limited."""
+        limits = None if self.constraints is None else self.constraints.use_limits
+        return None if limits is None else Uses(limits, now.template, now.x, now.y)
 
     def scene(self, shown: Float64Array | float = 1.0) -> Scene[AnyArray]:
         """The sprites on the canvas at the level of now, without level-of-detail bias and background.

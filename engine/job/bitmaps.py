@@ -37,13 +37,20 @@ def load_bitmaps(job: JobSpec, templates: Sequence[Template] | None) -> list[lis
 
     @cache
     def loaded(path: str) -> list[Template]:
-        return shaped(load_templates(Path(path), mask=job.mask), job.outline, job.fade)
+        return offered(shaped(load_templates(Path(path), mask=job.mask), job.outline, job.fade), job)
 
+    own = offered(own, job)
     result = [own] if job.count else []
     for region in job.regions:
         templates_there = own if region.primitives is None else loaded(region.primitives)
         result.append([replace(t, name=f"{Path(region.mask).stem} {t.name}") for t in templates_there])
     return result
+
+
+def offered(templates: Sequence[Template], job: JobSpec) -> list[Template]:
+    """The templates that a job makes of these, and their mirror images after all of them, where it has any."""
+    mirrored = [t.mirrored() for t in templates] if job.mirror else []
+    return [*templates, *mirrored]
 
 
 def weighted(sources: Sequence[Sequence[Template]], shares: Sequence[float] | None) -> list[Template]:

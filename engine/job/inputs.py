@@ -30,6 +30,7 @@ from ..fitting.objective.losses import PictureDistance
 from ..fitting.placement import Placement
 from ..fitting.plan import FitPlan, objective_of, optimiser_settings, strategy_of
 from ..fitting.strategy import Strategy
+from ..fitting.use_limits import check_uses
 from ..templates import Template, uniquely_named
 from .bitmaps import load_bitmaps, split
 from .device import resolve_device
@@ -240,6 +241,7 @@ def read_inputs(
     all_templates = uniquely_named(template for own in by_group for template in own)
     background, image = _background(job, strategy, target, all_templates)
     groups = groups_of(job, strategy, by_group, masks, placement)
+    check_uses(job, groups, (size[1], size[0]))
     steps = job.steps or strategy.steps(sum(group.count for group in groups))
     return Inputs(
         job,

@@ -72,6 +72,10 @@ class Template:
         """Texels, margin included."""
         return int(self.rgba.shape[0])
 
+    def mirrored(self) -> Template:
+        """Its mirror image, left for right."""
+        return replace(self, name=f"{self.name} mirrored", rgba=np.ascontiguousarray(self.rgba[:, ::-1]))
+
     @cached_property
     def coverage(self) -> float:
         """Mean alpha, 0 to 1, margin included."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Constraints: palette, rotation steps, reading order, membership of regions, confinement, visibility, overdraw.
+"""Constraints: of colors, angles, places, visibility and uses of bitmaps.
 
 A new constraint is a file with a subclass of `Constraint` and its row in `CONSTRAINTS`.
 """
@@ -22,6 +22,7 @@ from .overdraw import Overdraw
 from .palette import PaletteConstraint
 from .reading_order import ReadingOrder
 from .rotation import RotationSteps
+from .uses import UseConstraint
 from .visibility import VisibilityConstraint
 
 __all__ = ["CONSTRAINTS", "Constraint", "ConstraintContext", "Constraints", "Refinement"]
@@ -34,8 +35,10 @@ CONSTRAINTS: tuple[type[Constraint], ...] = (
     ReadingOrder,
     Membership,
     Confinement,
+    UseConstraint,
 )
-"""All there are, in the order in which their hooks run: first what changes looks only, then what moves sprites."""
+"""All there are, in the order in which their hooks run: first what changes looks only, then what moves sprites, then
+what takes moves back."""
 
 
 class Constraints:
@@ -46,6 +49,7 @@ class Constraints:
         self.penalized = any(item.has_penalty for item in items)
         self._penalties = [item for item in items if item.has_penalty]
         self.min_opacity = max((item.min_opacity for item in items), default=0.0)
+        self.use_limits = next((item.limits for item in items if isinstance(item, UseConstraint)), None)
         self._projections = [item for item in items if item.has_projection]
 
     @classmethod

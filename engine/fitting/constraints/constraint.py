@@ -18,6 +18,7 @@ from ..groups import Group
 from ..initialise import SpriteSampler
 from ..optimiser import Optimiser, OptimiserSettings
 from ..placement import Placement
+from ..use_limits import UseLimits
 from .visible_fraction import FinishedCanvas
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class ConstraintContext:
         inside: function of the frame's index: [2 H, 2 W] where any sprite may draw (see `.region.Region`); None for
             anywhere.
         placement: where the sprites begin, if that is given.
+        use_limits: how often bitmaps may be used, and how far apart, if that is limited.
     """
 
     job: JobSpec
@@ -52,6 +54,7 @@ class ConstraintContext:
     coverage: Float64Array
     inside: Callable[[int], BoolArray] | None
     placement: Placement | None = None
+    use_limits: UseLimits | None = None
 
     @property
     def canvas(self) -> FinishedCanvas:

@@ -161,6 +161,20 @@ class SpriteSampler:
         places = colors.reshape(*cells.shape[:2], 3).astype(np.float32)
         return self.signatures.nearest(places, self.group.templates, self.settings.nearest, rng)
 
+    def distances(self, sprites: Sprites) -> Float64Array:
+        """[N, number of the group's templates]: how far the colors that show are from those under N sprites.
+
+        Squared; 0 where only alpha shows.
+        """
+        height, width = self.target.shape[:2]
+        row, column = (
+            np.clip(at.astype(np.int64), 0, length - 1) for at, length in ((sprites.y, height), (sprites.x, width))
+        )
+        under = self._color_under(row, column, sprites.scale.astype(np.float64))
+        colors = self._color[self.group.templates.start : self.group.templates.stop]
+        away = (under**2).sum(axis=1)[:, None] + (colors**2).sum(axis=1) - 2 * under @ colors.T
+        return np.asarray(self._mix**2 * np.maximum(away, 0))
+
     def allowed(self, scale: Float64Array) -> Float64Array:
         """Scales clipped to the group's range of sizes."""
         return np.clip(scale, 0.5 * self.group.size_range[0], 0.5 * self.group.size_range[1])

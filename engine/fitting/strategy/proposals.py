@@ -119,7 +119,7 @@ def propose(
     opaque = max(settings.alpha_max * optimiser.settings.alpha_max, optimiser.settings.alpha_min)
     opacity = np.minimum(scores.opacity, opaque)
     offered = replace(offered, sprites=replace(offered.sprites, opacity=opacity, tint=scores.tint))
-    chosen = offered.take(_spaced(now, offered, scores.gain, optimiser.size, settings.spacing))
+    chosen = offered.take(_spaced(now, offered, scores.gain, optimiser, settings.spacing))
     if optimiser.settings.blend_space == "linear" and len(chosen.replaces):
         chosen = _display_improving(optimiser, now, chosen)
     if len(chosen.replaces):
@@ -259,8 +259,12 @@ def _sum_about(sprites: Sprites, sums: Float64Array) -> Float64Array:
     return total
 
 
-def _spaced(now: Sprites, offered: Proposals, gain: Float64Array, size: tuple[int, int], spacing: float) -> Int64Array:
-    """Which candidates to accept: the best first, none near another, each sprite once; in order of `replaces`."""
+def _spaced(now: Sprites, offered: Proposals, gain: Float64Array, optimiser: Optimiser, spacing: float) -> Int64Array:
+    """Which candidates to accept: the best first, none near another, each sprite once; in order of `replaces`.
+
+    None whose bitmap may not be used once more, or there.
+    """
+    uses, size = optimiser.uses(now), optimiser.size
     cell = max(2.0, 0.25 * float(np.median(now.scale)))
     taken = np.zeros([int(length / cell) + 2 for length in size], bool)
 
@@ -275,6 +279,9 @@ def _spaced(now: Sprites, offered: Proposals, gain: Float64Array, size: tuple[in
         k = int(offered.replaces[j])
         both = cells(now, k), cells(offered.sprites, j)
         if k in used or any(taken[place].any() for place in both):
+            continue
+        new = offered.sprites
+        if uses is not None and not uses.try_change(k, int(new.template[j]), complex(new.x[j], new.y[j])):
             continue
         for place in both:
             taken[place] = True

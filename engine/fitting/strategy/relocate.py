@@ -100,9 +100,21 @@ def relocate(
         radius = small * np.exp(rng.uniform(-settings.size_jitter, settings.size_jitter, len(chosen)))
         moved.append(chosen)
         fresh.append(sampler.at(row, column, radius, rng))
-    if moved:
-        optimiser.parameters.move_to_top(np.concatenate(moved), Sprites.joined(fresh))
-    return sum(len(which) for which in moved)
+    if not moved:
+        return 0
+    which, others = _allowed(optimiser, sprites, np.concatenate(moved), Sprites.joined(fresh))
+    if len(which):
+        optimiser.parameters.move_to_top(which, others)
+    return len(which)
+
+
+def _allowed(optimiser: Optimiser, now: Sprites, which: Int64Array, others: Sprites) -> tuple[Int64Array, Sprites]:
+    """Those of M moves that the limits on uses of bitmaps allow, some with other templates."""
+    uses = optimiser.uses(now)
+    if uses is None:
+        return which, others
+    kept, template = uses.move(which, others.template, others.x, others.y)
+    return which[kept], replace(others, template=template.astype(np.int32)).take(kept)
 
 
 def _unimportant(importance: Float64Array, settings: RelocateSettings) -> Int64Array:
@@ -142,8 +154,8 @@ def relocate_occluded(
                 visible = now.scale[own[weights[own] >= np.median(weights[own])]]
                 fresh.append(_best_places(optimiser, sampler, error, visible, len(which), settings, rng))
                 moved.append(which[: len(fresh[-1])])
-        replaced = np.concatenate(moved)
-        optimiser.parameters.substitute(replaced, Sprites.joined(fresh), np.full(len(replaced), StackPosition.TOP))
+        replaced, others = _allowed(optimiser, now, np.concatenate(moved), Sprites.joined(fresh))
+        optimiser.parameters.substitute(replaced, others, np.full(len(replaced), StackPosition.TOP))
         total += len(replaced)
     return total
 
