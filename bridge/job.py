@@ -309,6 +309,9 @@ class JobSpec:
     min_distance: float = mosaic.min_distance
     mirror: bool = mosaic.mirror
     """Mirror images of a bitmap and itself are one bitmap for `max_uses`, `use_all` and `min_distance`."""
+    grid: str | None = mosaic.grid
+    """`count` follows from it, and only tints change. See `smalti.engine.job.grid`."""
+    grid_jitter: float = mosaic.grid_jitter
     loss: str = setting(
         "mse", "Likeness", f"What the fit minimizes: {rules.LOSS}, of {', '.join(TERMS)}", check=rules.loss_rule
     )

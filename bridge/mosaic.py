@@ -1,12 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The settings of mosaics: how bitmaps are used, and which are offered."""
+"""The settings of mosaics: how bitmaps are used, which are offered, and tiles in a grid."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from .errors import named
-from .settings import setting
+from .settings import setting, share
+
+GRID = "columns x rows, such as 40x30"
+MAX_SIDE = 1000
+"""Of a grid, tiles."""
+
+
+def grid_of(text: str) -> tuple[int, int] | None:
+    """Columns and rows of a grid; None where the text is none."""
+    found = re.fullmatch(r"\s*(\d{1,4})\s*x\s*(\d{1,4})\s*", text)
+    columns, rows = map(int, found.groups()) if found else (0, 0)
+    return (columns, rows) if 1 <= columns <= MAX_SIDE and 1 <= rows <= MAX_SIDE else None
+
+
+def grid_rule(text: str) -> str:
+    """Of the tiles of a grid."""
+    return "" if grid_of(text) else f"{GRID}, each from 1 to {MAX_SIDE}"
+
 
 max_uses: Any = setting(
     None,
@@ -31,4 +49,15 @@ min_distance: Any = setting(
 )
 mirror: Any = setting(
     False, "Mirror", f"Every bitmap of {named('primitives')} is offered mirrored too, and counts as the same"
+)
+grid: Any = setting(
+    None,
+    "Grid",
+    "Sprites are upright tiles of one size in a grid of so many columns and rows, such as 40x30, cropped to fill it",
+    none="none",
+    check=grid_rule,
+    page="limits",
+)
+grid_jitter: Any = share(
+    "Grid Jitter", "How loosely tiles lie in their grid: shifted and turned, at random", page="limits"
 )

@@ -37,6 +37,7 @@ def check_together(job: Any) -> None:
     require(job, job.text is None or job.text_file is None, "text_file", f"left out where {named('text')} is given")
     if job.text_order == READING:
         _check_reading(job, has_text)
+    _check_mosaic(job, has_text)
     require(job, job.start is None or job.count > 0, "start", f"left out with {named('count')} 0")
     require(job, job.count >= 1 or bool(job.regions), "count", "at least 1 where there are no regions")
     together = job.count + sum(region.count for region in job.regions)
@@ -58,8 +59,6 @@ def check_together(job: Any) -> None:
         "rotation_steps",
         f"left out with {named('lock_rotation')}, which keeps every bitmap upright",
     )
-    require(job, not job.mirror or not has_text, "mirror", "left out where a text is given, which would be reversed")
-    require(job, not job.use_all or job.max_uses is None, "use_all", f"left out where {named('max_uses')} is given")
     require(job, job.alpha_min <= job.alpha_max, "alpha_min", f"at most {named('alpha_max')} ({job.alpha_max:g})")
     require(
         job,
@@ -79,6 +78,20 @@ def _check_reading(job: Any, has_text: bool) -> None:
     elsewhere = ("primitives", "start", "min_size", "max_size", "keep_in", "keep_out", "inside_outline")
     for name in (*elsewhere, "min_visibility", "regions", "max_uses", "use_all", "min_distance"):
         rule = f"left out with {named('text_order')} {READING}, where the text says which sprites there are and where"
+        require(job, not getattr(job, name), name, rule)
+
+
+def _check_mosaic(job: Any, has_text: bool) -> None:
+    """Tiles have one size, and lie where the grid has them; mirror images are of pictures."""
+    require(job, not job.mirror or not has_text, "mirror", "left out where a text is given, which would be reversed")
+    require(job, not job.use_all or job.max_uses is None, "use_all", f"left out where {named('max_uses')} is given")
+    require(job, job.grid is not None or not job.grid_jitter, "grid_jitter", f"left out without {named('grid')}")
+    if job.grid is None:
+        return
+    require(job, not has_text, "grid", "left out where a text is given")
+    require(job, job.count > 0, "grid", f"left out with {named('count')} 0")
+    for name in ("start", "regions", "min_size", "max_size", "rotation_steps", "keep_in", "keep_out", "inside_outline"):
+        rule = f"left out with {named('grid')}, which says where sprites are, and their sizes"
         require(job, not getattr(job, name), name, rule)
 
 

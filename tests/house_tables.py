@@ -44,6 +44,7 @@ SETTINGS_NAMED = {
     "engine/cli/fit.py:steps": "a key of the report, no setting",
     "engine/cli/options.py:bitmap_weights": "numbers with commas between",
     "engine/cli/options.py:count": "part of the help of --region; is refused where it follows from something else",
+    "engine/cli/options.py:grid": "the count follows from it",
     "engine/cli/options.py:palette": "may be a file here",
     "engine/cli/options.py:primitives": "the hint where there is nothing to build with",
     "engine/cli/options.py:regions": "one option for each region",

@@ -120,8 +120,10 @@ def job_of(options: argparse.Namespace) -> JobSpec:
             "bad_setting",
             setting="primitives",
         )
-    if "count" in given and (job.start is not None or job.text_order == READING):  # it would pass unseen
-        raise bad_setting("count", job.count, f"left out with {named('start')} and a text in reading order")
+    follows = job.start is not None or job.grid is not None or job.text_order == READING
+    if "count" in given and follows:  # it would pass unseen
+        rule = f"left out with {named('start')}, {named('grid')} and a text in reading order"
+        raise bad_setting("count", job.count, rule)
     if "text_split" in given and job.text is None and job.text_file is None:  # likewise
         raise bad_setting("text_split", job.text_split, "left out where no text is given")
     return job.checked()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from smalti.bridge.composition import PER_FRAME
 from smalti.bridge.job import BlendSpace
 
-from ..arrays import Float32Array
+from ..arrays import Float32Array, Int32Array
 from ..raster import Atlas, Scene, draw
 from ..raster.atlas import texels_for
 from ..sprites import Sprites
@@ -29,6 +29,7 @@ from .plan import FitPlan
 from .strategy import FrameSettings
 from .strategy.importance import pruned_sprites
 from .template_levels import TemplateLevels, TemplateMeasures
+from .tiles import tiles
 from .use_limits import UseLimits
 
 
@@ -79,7 +80,7 @@ class Fit:
         self._samplers = self._samplers_of(first)
         rng = np.random.default_rng(plan.seed)
         self._first = Sprites.joined([self._begun(sampler, rng) for sampler in self._samplers])
-        if self._use_limits is not None:
+        if self._use_limits is not None and not plan.is_tiled:
             self._first = allotted(self._use_limits, self._first, self._samplers, plan.job, rng)
         if self._constraints is not None:
             self._first = self._constraints.start(self._first)
@@ -147,9 +148,11 @@ class Fit:
         if self._constraints is not None:
             self._constraints.refine(self._refinement(2), moved)
 
-    def _begun(self, sampler: SpriteSampler, rng: np.random.Generator) -> Sprites:
-        """The first sprites of a sampler's group, float64."""
+    def _begun(self, sampler: SpriteSampler, rng: np.random.Generator, template: Int32Array | None = None) -> Sprites:
+        """The first sprites of a sampler's group, float64; tiles with these templates if they are known."""
         plan = self._plan
+        if plan.placement is not None and plan.is_tiled:
+            return tiles(plan.placement, sampler, plan.atlases.bitmaps, plan.job, self._use_limits, template)
         if plan.placement is not None and sampler.group is plan.groups[0]:
             return plan.placement.sprites(sampler, rng)
         return plan.strategy.initialise(sampler, sampler.group.count, rng)
@@ -292,7 +295,7 @@ class Fit:
             own = sampler.group.members(sprites.template)
             template = sprites.template[own]
             again = (
-                self._begun(sampler, rng)
+                self._begun(sampler, rng, template)
                 if self._plan.keeps_order
                 else self._plan.strategy.initialise(sampler, len(own), rng, template)
             )

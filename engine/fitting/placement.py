@@ -23,6 +23,8 @@ class Placement:
         x, y, scale, theta: [N] see `smalti.engine.sprites.Sprites`.
         reach: [N, 2] how far each may move to a side, and up or down, at most; None for anywhere. Where it is given,
             sprites keep their templates and their order.
+        size: [N, 2] width and height of tiles, without the margins of their templates. Where it is given, sprites
+            keep all but their tints.
     """
 
     template: Int32Array
@@ -31,9 +33,15 @@ class Placement:
     scale: Float64Array
     theta: Float64Array
     reach: Float64Array | None = None
+    size: Float64Array | None = None
 
     def __len__(self) -> int:
         return len(self.template)
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether sprites keep their templates and their order in the stack."""
+        return self.reach is not None or self.size is not None
 
     @classmethod
     def of(cls, state: Mapping[str, AnyArray]) -> Placement | None:
@@ -43,7 +51,7 @@ class Placement:
         columns: dict[str, Any] = {f.name: state.get(f"placement.{f.name}") for f in fields(cls)}
         number = len(state["placement.x"])
         for name, column in columns.items():
-            if name != "reach" and (column is None or column.shape != (number,)):
+            if name not in ("reach", "size") and (column is None or column.shape != (number,)):
                 raise ValueError(f"placement.{name}")
         return cls(**columns)
 

@@ -64,7 +64,12 @@ class FitPlan:
     @property
     def keeps_order(self) -> bool:
         """Whether all sprites keep their templates and their order in the stack."""
-        return self.placement is not None and self.placement.reach is not None
+        return self.placement is not None and self.placement.keeps_order
+
+    @property
+    def is_tiled(self) -> bool:
+        """Whether sprites are the tiles of a grid."""
+        return self.placement is not None and self.placement.size is not None
 
 
 def strategy_of(job: JobSpec) -> Strategy:

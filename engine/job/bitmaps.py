@@ -17,19 +17,27 @@ from ..templates import Template, load_sources, load_templates
 from ..templates.card import on_cards
 from ..templates.shape import shaped
 from ..templates.text import text_templates
+from .grid import tile_texels
 
 
-def load_bitmaps(job: JobSpec, templates: Sequence[Template] | None) -> list[list[Template]]:
+def load_bitmaps(
+    job: JobSpec, size: tuple[int, int], templates: Sequence[Template] | None, counts: Sequence[int] | None
+) -> list[list[Template]]:
     """The templates of each group; names of a region's begin with the name of its mask.
 
     Args:
+        size: width and height of the canvas, pixels.
         templates: the job's own if they are loaded already.
+        counts: how many of them each group has, where those of all groups are; they are as they shall be then.
     """
+    if counts is not None:
+        return split(templates or [], counts)
     own: list[Template] = []
+    tile = tile_texels(job, size)
     if templates is not None:
-        own = list(templates)
+        own = [template if tile is None else template.cropped(*tile) for template in templates]
     elif job.needs_bitmaps:
-        sources = load_sources(listed(job.primitives), mask=job.mask)
+        sources = load_sources(listed(job.primitives), mask=job.mask, tile=tile)
         if job.text is not None:
             letters = text_templates(job.text, job.font, split=job.text_split)
             sources.append(on_cards(letters) if job.text_cards else letters)

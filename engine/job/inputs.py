@@ -32,9 +32,10 @@ from ..fitting.plan import FitPlan, objective_of, optimiser_settings, strategy_o
 from ..fitting.strategy import Strategy
 from ..fitting.use_limits import check_uses
 from ..templates import Template, uniquely_named
-from .bitmaps import load_bitmaps, split
+from .bitmaps import load_bitmaps
 from .device import resolve_device
 from .frames import TargetFrames, canvas_of, frame_paths, read_first
+from .grid import with_grid
 from .masks import VISIBLE, Masks, read_masks, whole_pixels
 from .placement import placement_of
 from .regions import check_regions, groups_of
@@ -232,12 +233,12 @@ def read_inputs(
     target = frames[0].encoded
     _check_visible(paths[0], target)
     check_regions(job, masks, target[..., 3])
-    by_group = load_bitmaps(job, templates) if template_counts is None else split(templates or [], template_counts)
+    by_group = load_bitmaps(job, size, templates, template_counts)
     if not all(by_group):
         raise SmaltiError("There are no bitmaps to work with.", "Give at least one.", "no_bitmaps")
     placement = placement or placement_of(job, by_group[0], target[..., 3])
     if placement is not None:
-        job = replace(job, count=len(placement))
+        job = with_grid(replace(job, count=len(placement)))
     all_templates = uniquely_named(template for own in by_group for template in own)
     background, image = _background(job, strategy, target, all_templates)
     groups = groups_of(job, strategy, by_group, masks, placement)
@@ -291,7 +292,7 @@ def _background(
         return job.palette[
             prevailing(pixels, palette_colors(job.palette, "srgb"), PaletteSettings().hue_weight)
         ].lower(), None
-    if (job.colour_mix == 0 and palette is None) or strategy.background_is_mean:
+    if (job.colour_mix == 0 and palette is None) or strategy.background_is_mean or job.grid is not None:
         return hex_of(target[..., :3].mean(axis=(0, 1))), None
     thumbnails = [t.rgba[:: max(1, t.height // THUMBNAIL), :: max(1, t.width // THUMBNAIL)] for t in templates]
     color = background_color(

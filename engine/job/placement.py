@@ -21,6 +21,7 @@ from ..fitting.constraints.reading_order import ReadingSettings
 from ..fitting.placement import Placement
 from ..templates import Template
 from ..templates.lines import text_in_lines
+from .grid import grid_placement
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,8 @@ def placement_of(job: JobSpec, templates: Sequence[Template], alpha: Float32Arra
     Raises:
         SmaltiError: the text does not fit the canvas, or the file cannot be used (code ``"bad_start"``).
     """
+    if job.grid is not None:
+        return grid_placement(job, alpha)
     if job.text_order == READING:
         return _along_lines(job, templates, alpha)
     if job.start is not None:
@@ -95,6 +98,8 @@ def sizes_with(placement: Placement, job: JobSpec, usual: tuple[float, float]) -
     if placement.reach is not None:
         growth = ReadingSettings().growth
         return low / growth, high * growth
+    if placement.size is not None:  # as large as they are, but for rounding
+        return 0.99 * low, 1.01 * high
     return (
         usual[0] if job.min_size is not None else min(low, usual[0]),
         usual[1] if job.max_size is not None else max(high, usual[1]),

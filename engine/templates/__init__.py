@@ -33,6 +33,7 @@ from .margin import with_margin
 from .matte import border_color, dark_as_opaque, ink, without_background
 from .sources import BitmapFiles, bitmap_files
 from .svg import Drawing, is_drawing, read_drawing
+from .tile import cropped, side_for
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +72,10 @@ class Template:
     def height(self) -> int:
         """Texels, margin included."""
         return int(self.rgba.shape[0])
+
+    def cropped(self, width: int, height: int) -> Template:
+        """Its middle at this size, in texels without the margin (see `smalti.engine.templates.tile`)."""
+        return replace(self, rgba=bled(with_margin(cropped(self.rgba[1:-1, 1:-1], width, height))))
 
     def mirrored(self) -> Template:
         """Its mirror image, left for right."""
@@ -120,7 +125,9 @@ def load_templates(path: Path | str, *, mask: Mask = "auto") -> list[Template]:
     return uniquely_named(loaded)
 
 
-def load_sources(paths: Iterable[Path | str], *, mask: Mask = "auto") -> list[list[Template]]:
+def load_sources(
+    paths: Iterable[Path | str], *, mask: Mask = "auto", tile: tuple[int, int] | None = None
+) -> list[list[Template]]:
     """Make templates of several files, folders and patterns.
 
     Together they have at most `MAX_TEXELS` texels. Names may repeat.
@@ -128,6 +135,8 @@ def load_sources(paths: Iterable[Path | str], *, mask: Mask = "auto") -> list[li
     Args:
         paths: each as `load_templates` takes one.
         mask: see `load_templates`.
+        tile: width and height, texels, to which the middle of each is cropped; plain backgrounds then stay. None leaves
+            bitmaps whole.
 
     Returns:
         The templates of each path, at least one.
@@ -143,7 +152,7 @@ def load_sources(paths: Iterable[Path | str], *, mask: Mask = "auto") -> list[li
         except SmaltiError as fault:
             opened[file] = fault
     readable, _ = _usable(opened.values())
-    prepared = iter(_prepared_on_all_cores(dict(readable), mask))
+    prepared = iter(_prepared_on_all_cores(dict(readable), mask, tile))
     results = {file: one if isinstance(one, SmaltiError) else next(prepared) for file, one in opened.items()}
     return [_templates_of(found, [results[file] for file in found.files]) for found in files]
 
@@ -177,13 +186,15 @@ def _usable(results: Iterable[ResultT | SmaltiError]) -> tuple[list[ResultT], li
 
 
 def _prepared_on_all_cores(
-    sizes: Mapping[Path | Drawing, tuple[int, int]], mask: Mask
+    sizes: Mapping[Path | Drawing, tuple[int, int]], mask: Mask, tile: tuple[int, int] | None
 ) -> Iterator[Template | SmaltiError]:
     """The template of each bitmap or drawing, given its width and height, or what is wrong with it."""
-    limit = _side_limit(list(sizes.values()))
+    limit = _side_limit(list(sizes.values())) if tile is None else MAX_SIDE
 
     def prepared(source: Path | Drawing) -> Template | SmaltiError:
         try:
+            if tile is not None:
+                return Template(_path(source).stem, _tile(source, mask, sizes[source], tile))
             return Template(_path(source).stem, _prepared(source, mask, limit))
         except SmaltiError as fault:
             return fault
@@ -257,6 +268,16 @@ def _prepared(source: Path | Drawing, mask: Mask, limit: int) -> UInt8Array:
     """`Template.rgba` of a bitmap or drawing, at most `limit` texels on the longer side before the margin."""
     rgba = source.pixels(limit) if isinstance(source, Drawing) else _cut_out(read_image(source, limit), mask, source)
     return bled(with_margin(_trimmed(rgba)))
+
+
+def _tile(source: Path | Drawing, mask: Mask, size: tuple[int, int], tile: tuple[int, int]) -> UInt8Array:
+    """`Template.rgba` of a bitmap or drawing of this size, cropped to a tile, without the margin of this size."""
+    limit = min(MAX_SIDE, side_for(size, *tile))
+    if isinstance(source, Drawing):
+        rgba = source.pixels(limit)
+    else:  # a photograph with a plain border stays whole
+        rgba = _cut_out(read_image(source, limit), "alpha" if mask == "auto" else mask, source)
+    return bled(with_margin(cropped(rgba, *tile)))
 
 
 def _cut_out(rgba: UInt8Array, mask: Mask, path: Path) -> UInt8Array:

@@ -150,7 +150,7 @@ def test_a_count_where_it_follows_from_something_else(
 ) -> None:
     given = ("fit", "target.png", "--out", "out", "--count", "5", *options)
     more = ("--primitives", "marks") if "--start" in options else ()
-    assert "--count is 5, but must be left out with --start and a text in reading" in complaint(*given, *more)
+    assert "--count is 5, but must be left out with --start, --grid and a text in" in complaint(*given, *more)
 
 
 @pytest.mark.parametrize(

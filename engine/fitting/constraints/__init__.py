@@ -22,6 +22,7 @@ from .overdraw import Overdraw
 from .palette import PaletteConstraint
 from .reading_order import ReadingOrder
 from .rotation import RotationSteps
+from .tiles import Tiles
 from .uses import UseConstraint
 from .visibility import VisibilityConstraint
 
@@ -33,6 +34,7 @@ CONSTRAINTS: tuple[type[Constraint], ...] = (
     VisibilityConstraint,
     Overdraw,
     ReadingOrder,
+    Tiles,
     Membership,
     Confinement,
     UseConstraint,
