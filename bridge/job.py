@@ -312,6 +312,7 @@ class JobSpec:
     grid: str | None = mosaic.grid
     """`count` follows from it, and only tints change. See `smalti.engine.job.grid`."""
     grid_jitter: float = mosaic.grid_jitter
+    scraps: int | None = mosaic.scraps
     loss: str = setting(
         "mse", "Likeness", f"What the fit minimizes: {rules.LOSS}, of {', '.join(TERMS)}", check=rules.loss_rule
     )

@@ -61,3 +61,12 @@ grid: Any = setting(
 grid_jitter: Any = share(
     "Grid Jitter", "How loosely tiles lie in their grid: shifted and turned, at random", page="limits"
 )
+scraps: Any = setting(
+    None,
+    "Scraps",
+    "Number of pieces with torn edges that are cut out of the bitmaps, to build with instead of them",
+    none="bitmaps are whole",
+    low=1,
+    high=10_000,
+    soft_high=500,
+)

@@ -86,6 +86,9 @@ def _check_mosaic(job: Any, has_text: bool) -> None:
     require(job, not job.mirror or not has_text, "mirror", "left out where a text is given, which would be reversed")
     require(job, not job.use_all or job.max_uses is None, "use_all", f"left out where {named('max_uses')} is given")
     require(job, job.grid is not None or not job.grid_jitter, "grid_jitter", f"left out without {named('grid')}")
+    require(
+        job, job.scraps is None or not (has_text or job.grid), "scraps", f"left out with a text, or {named('grid')}"
+    )
     if job.grid is None:
         return
     require(job, not has_text, "grid", "left out where a text is given")

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from smalti.bridge.job import JobSpec
+from smalti.bridge.choices import AUTO
+from smalti.bridge.job import JobSpec, Mask
 from smalti.bridge.settings import listed
 
 from ..templates import Template, load_sources, load_templates
 from ..templates.card import on_cards
+from ..templates.scraps import scraps
 from ..templates.shape import shaped
 from ..templates.text import text_templates
 from .grid import tile_texels
@@ -34,10 +36,11 @@ def load_bitmaps(
         return split(templates or [], counts)
     own: list[Template] = []
     tile = tile_texels(job, size)
+    mask: Mask = "alpha" if job.scraps is not None and job.mask == AUTO else job.mask  # pages stay whole
     if templates is not None:
         own = [template if tile is None else template.cropped(*tile) for template in templates]
     elif job.needs_bitmaps:
-        sources = load_sources(listed(job.primitives), mask=job.mask, tile=tile)
+        sources = load_sources(listed(job.primitives), mask=mask, tile=tile)
         if job.text is not None:
             letters = text_templates(job.text, job.font, split=job.text_split)
             sources.append(on_cards(letters) if job.text_cards else letters)
@@ -45,7 +48,7 @@ def load_bitmaps(
 
     @cache
     def loaded(path: str) -> list[Template]:
-        return offered(shaped(load_templates(Path(path), mask=job.mask), job.outline, job.fade), job)
+        return offered(shaped(load_templates(Path(path), mask=mask), job.outline, job.fade), job)
 
     own = offered(own, job)
     result = [own] if job.count else []
@@ -56,7 +59,13 @@ def load_bitmaps(
 
 
 def offered(templates: Sequence[Template], job: JobSpec) -> list[Template]:
-    """The templates that a job makes of these, and their mirror images after all of them, where it has any."""
+    """The templates that a job makes of these: scraps, and mirror images after all of them, where it has any.
+
+    Raises:
+        SmaltiError: none is large enough for scraps.
+    """
+    if job.scraps is not None and templates:
+        templates = scraps(templates, job.scraps, job.seed)
     mirrored = [t.mirrored() for t in templates] if job.mirror else []
     return [*templates, *mirrored]
 

@@ -99,7 +99,9 @@ def read_checkpoint(path: Path, job: JobSpec) -> Checkpoint:
         weights = [1.0] * len(names)  # earlier versions had none
         if "template_weights" in state:
             weights = state["template_weights"].astype(np.float64).reshape(len(names)).tolist()
-        counts = [int(count) for count in state["shares"]] if job.regions or job.mirror or job.grid else None
+        counts = (
+            [int(count) for count in state["shares"]] if job.regions or job.mirror or job.grid or job.scraps else None
+        )
         if counts is not None and (len(counts), sum(counts)) != (len(job.regions) + bool(job.count), len(names)):
             raise ValueError("it has other regions")
         width, height = (int(side) for side in state["canvas"])

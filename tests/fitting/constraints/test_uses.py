@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def test_too_few_bitmaps_are_refused_before_the_fit(tmp_path: Path, ramp_file: P
     assert f"enough for {most}." in str(fault)
     assert fault.code == "too_few_bitmaps"
     for distance in (35.0, 500.0):
-        fault = refused(lambda distance=distance: fit(ramp_file, templates, count=60, min_distance=distance))
+        fault = refused(partial(fit, ramp_file, templates, count=60, min_distance=distance))
         assert f"min_distance is {distance}, but must be smaller" in str(fault)
 
 
