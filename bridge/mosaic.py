@@ -53,7 +53,7 @@ mirror: Any = setting(
 grid: Any = setting(
     None,
     "Grid",
-    "Sprites are upright tiles of one size in a grid of so many columns and rows, such as 40x30, cropped to fill it",
+    "Sprites are upright tiles of one size in a grid of columns x rows, such as 40x30, cropped to fill it",
     none="none",
     check=grid_rule,
     page="limits",

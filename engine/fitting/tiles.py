@@ -45,22 +45,22 @@ class TileCosts:
     means that its range allows.
 
     Args:
-        wanted: [N, P, 3] the target's colors at P points of each tile, in the blend space.
+        goal: [N, P, 3] the target's colors at P points of each tile, in the blend space.
         bitmaps: [T, P, 3] those of the templates.
         mix, shade: as in `smalti.bridge.job.JobSpec`.
         settings: see `TileSettings`.
     """
 
     def __init__(
-        self, wanted: Float32Array, bitmaps: Float32Array, mix: float, shade: float, settings: TileSettings
+        self, goal: Float32Array, bitmaps: Float32Array, mix: float, shade: float, settings: TileSettings
     ) -> None:
         self._tint_share, self._settings = 1 - mix, settings
-        self._means, self._own_means = wanted.mean(axis=1), mix * bitmaps.mean(axis=1)
-        detail = wanted - self._means[:, None]
+        self._means, self._own_means = goal.mean(axis=1), mix * bitmaps.mean(axis=1)
+        detail = goal - self._means[:, None]
         own = bitmaps - bitmaps.mean(axis=1, keepdims=True)
         own = mix * own + (1 - mix) * shade * (own @ np.array(LUMA, np.float32))[..., None]
-        self._points = wanted.shape[1]
-        self._detail = detail.reshape(len(wanted), -1)
+        self._points = goal.shape[1]
+        self._detail = detail.reshape(len(goal), -1)
         self._own = own.reshape(len(bitmaps), -1)
         self._squares = (self._detail**2).sum(axis=1), (self._own**2).sum(axis=1)
 
@@ -108,12 +108,12 @@ def tiles(
     """
     assert placement.size is not None
     columns, rows = _points_of(placement.size[0], settings.points)
-    wanted = _colors_at(placement, sampler.target, columns, rows)
+    goal = _colors_at(placement, sampler.target, columns, rows)
     known = np.stack([_colors_of(bitmap, columns, rows) for bitmap in bitmaps])
-    costs = TileCosts(wanted, known, job.colour_mix, job.shade, settings)
+    costs = TileCosts(goal, known, job.colour_mix, job.shade, settings)
     if template is None:
         chosen = costs.at(np.arange(len(placement))).argmin(axis=1) if limits is None else None
-        template = _allotted(placement, costs, wanted, job, limits, settings) if chosen is None else chosen
+        template = _allotted(placement, costs, goal, job, limits, settings) if chosen is None else chosen
     # A template has a margin of one texel on every side, which is not part of the tile.
     texels = np.array([(sampler.shapes[t].width, sampler.shapes[t].height) for t in template.tolist()], np.float64)
     width, height = (placement.size * texels / np.maximum(texels - 2, 1)).T
@@ -134,7 +134,7 @@ def tiles(
 def _allotted(
     placement: Placement,
     costs: TileCosts,
-    wanted: Float32Array,
+    goal: Float32Array,
     job: JobSpec,
     limits: UseLimits | None,
     settings: TileSettings,
@@ -143,7 +143,7 @@ def _allotted(
     assert limits is not None
     count, number = len(placement), len(limits.bitmap)
     uses = Uses(limits, np.full(count, -1), placement.x, placement.y)
-    order = np.argsort(-wanted.var(axis=1).sum(axis=1), kind="stable")
+    order = np.argsort(-goal.var(axis=1).sum(axis=1), kind="stable")
     if count * number > settings.allotment.pairs:
         left = uses.fill(order.tolist(), costs.at)
     else:

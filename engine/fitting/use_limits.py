@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How often bitmaps may be used, and how far apart: what is allowed, and templates chosen within it.
 
-Limits are on bitmaps, of which several templates may be: a bitmap and its mirror image count together.
+What is limited are bitmaps, of which several templates may be: a bitmap and its mirror image count together.
 """
 
 from __future__ import annotations

@@ -94,8 +94,8 @@ class UseConstraint(Constraint):
         bad = uses.broken()
         for k in bad.tolist():
             uses.remove(k)
-        wanted = sprites.template.copy()
-        left = uses.fill(bad.tolist(), lambda which: self.limits.likeness(wanted[which]))
+        before = sprites.template.copy()
+        left = uses.fill(bad.tolist(), lambda which: self.limits.likeness(before[which]))
         return uses.template.astype(np.int32), np.array(left, np.int64)
 
 
