@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from .choices import Choice
 
-Look = Literal["painterly", "collage", "paper", "confetti"]
+Look = Literal["painterly", "collage", "paper", "photomosaic", "confetti"]
 
 PAINTERLY: Look = "painterly"
 """The look of every setting's own default."""
@@ -44,6 +44,11 @@ LOOKS: dict[Look, LookChoice] = {
         "Paper",
         "Ink on white paper: bitmaps in their own colors, and more than half of the paper bare",
         settings={"colour_mix": 1.0, "alpha_min": 1.0, "background": "#ffffff", "max_overlap": 0.6, "lighten": 0.3},
+    ),
+    "photomosaic": LookChoice(
+        "Photomosaic",
+        "Photographs side by side in a grid, each moved by a fifth towards the colors of the target",
+        settings={"grid": "40x30", "colour_mix": 0.8, "alpha_min": 1.0},
     ),
     "confetti": LookChoice(
         "Confetti",

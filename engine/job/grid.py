@@ -69,6 +69,8 @@ def with_grid(job: JobSpec, settings: GridSettings = GridSettings()) -> JobSpec:
         min_visibility=0.0,
         max_overlap=None,
         even_coverage=0.0,
+        cover=0.0,
+        preferred_visibility=0.0,
     )
 
 

@@ -18,7 +18,8 @@ from smalti.engine.job.legibility.cuts import REACH, SIDE, cuts_at
 from smalti.engine.job.legibility.stack import Stack
 from smalti.engine.raster import draw
 from smalti.engine.raster.geometry import affine_maps
-from smalti.engine.templates import Template, with_margin
+from smalti.engine.templates import Template
+from smalti.engine.templates.margin import with_margin
 
 
 def stripes(degrees: float) -> Template:

@@ -79,7 +79,6 @@ class VisibilityConstraint(Constraint):
         required = settings.headroom * min_visibility
         self._preferred = max(required, preferred)
         self._weight = settings.weight if preferred <= required else settings.preferred_weight
-        )
         self._settings = settings
         self._steps = context.settings.steps
         self._is_later_frame = context.is_later_frame
