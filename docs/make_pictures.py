@@ -22,6 +22,7 @@ import skimage
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from smalti.bridge.looks import LOOKS, in_look
 from smalti.engine import (
     Composition,
     Template,
@@ -31,6 +32,7 @@ from smalti.engine import (
     text_templates,
 )
 from smalti.engine.files.images import canvas_size, read_image
+from smalti.engine.templates.card import on_cards
 
 Pixels = NDArray[np.uint8]
 
@@ -181,6 +183,24 @@ def sheet_own_colours() -> Image.Image:
     return sheet({name: drawn(name) for name in ("discs", "strokes", "letters")} | {"leaves": leaves()}, 1.0)
 
 
+def looks() -> Image.Image:
+    """The lighthouse in four looks: out of leaves, and out of letters."""
+    letters = text_templates("SMALTI", None)
+    rows = []
+    for name, templates in (("leaves", leaves()), ("letters", letters)):
+        row = []
+        for look in LOOKS:
+            if look == "photomosaic":  # it is for photographs
+                continue
+            settings = in_look({"look": look, "count": 900, "size": 640, "min_size": 22})
+            cards = on_cards(templates) if name == "letters" and settings.pop("text_cards", False) else templates
+            settings.pop("text_cards", None)
+            image = shown(fit(LIGHTHOUSE, cards, **settings))
+            row.append(headed(image, f"{LOOKS[look].label}, {name}"))
+        rows.append(side_by_side(row, SHEET_GAP))
+    return below_each_other(rows, SHEET_GAP)
+
+
 def sheet_limits() -> Image.Image:
     """The lighthouse with one thing asked for in each picture."""
     with tempfile.TemporaryDirectory() as folder:
@@ -240,6 +260,7 @@ MAKERS: dict[str, Callable[[], Image.Image]] = {
     "lighthouse.jpg": lighthouse,
     "close-up.jpg": close_up,
     "frames.jpg": frames,
+    "looks.jpg": looks,
     "sheet-tinted.jpg": sheet_tinted,
     "sheet-own-colours.jpg": sheet_own_colours,
     "sheet-limits.jpg": sheet_limits,

@@ -215,7 +215,7 @@ class Optimiser:
 
     def state(self) -> dict[str, AnyArray]:
         """Everything that a later `restore` needs to go on as if nothing had happened."""
-        return {"done": np.array(self.done), "stopped": np.array(self.stopped), **self.parameters.state()}
+        return {"done": np.array(self.done), "stopped": np.array(int(self.stopped)), **self.parameters.state()}
 
     def restore(self, state: Mapping[str, AnyArray]) -> None:
         """Go back to what `state` returned. Raises KeyError or ValueError where it does not fit this problem."""

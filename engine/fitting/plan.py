@@ -123,7 +123,8 @@ def objective_of(job: JobSpec, features: PictureDistance | None, weight_map: Flo
         features: what the loss needs of VGG16, or None.
         weight_map: [H, W] how much each pixel counts, 0 to 1, or None.
     """
-    return Objective(parse_loss(job.loss), features, weight_map, job.detail_weight, cover=job.cover)
+    terms = parse_loss(job.loss)
+    return Objective(terms, features, weight_map, job.detail_weight, cover=job.cover, min_visibility=job.min_visibility)
 
 
 def densest(groups: Sequence[Group], size: tuple[int, int]) -> int:

@@ -112,7 +112,7 @@ def test_a_job_without_enough_memory(job: Path, complaint: Complaint, monkeypatc
     def no_memory(*_: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
 
-    monkeypatch.setattr("smalti.engine.composition.Composition.atlas", no_memory)
+    monkeypatch.setattr("smalti.engine.composition.Composition.atlas_showing", no_memory)
     assert "not enough memory" in complaint("render", job)
 
 

@@ -30,7 +30,7 @@ from smalti.engine.job.run import run_job
 def test_a_fault_of_smaltis_own_is_one_line_and_with_verbose_the_whole_story(
     job: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smalti.engine.composition.Composition.atlas", broken)
+    monkeypatch.setattr("smalti.engine.composition.Composition.atlas_showing", broken)
     assert smalti("render", job) == 2
     line = capfd.readouterr().err
     assert re.fullmatch(r"smalti: Smalti failed unexpectedly: ZeroDivisionError[^\n]*--verbose[^\n]*\n", line)

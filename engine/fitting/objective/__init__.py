@@ -126,8 +126,8 @@ def _with_bare_cost(background: Float32Array | None, objective: Objective) -> Fl
     They sum squared differences of four channels; where the target is opaque, that of alpha then is the bare share
     times what is missing here. Steps have a term for it, and do not look at a background's alpha.
     """
-    if background is None or not objective.cover:
+    if background is None or not objective.cost_of_bare:
         return background
     lowered = background.copy()
-    lowered[..., 3] -= np.sqrt(3 * objective.bare_cost * objective.cover)
+    lowered[..., 3] -= np.sqrt(3 * objective.cost_of_bare)
     return lowered

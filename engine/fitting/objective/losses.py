@@ -113,7 +113,10 @@ class Objective:
         detail_weight: 0 to 1, how much more detailed parts count, see `smalti.bridge.job.JobSpec`.
         flat_share: what parts without any detail count, relative to the most detailed, at a detail weight of 1.
         cover: 0 to 1, how much the fit cares that no bare background shows, see `smalti.bridge.job.JobSpec`.
+        min_visibility: 0 to 1, see there. Sprites that may not lie over each other leave gaps where the background is
+            near the target, so that there is some cover even where none is asked for.
         bare_cost: mean squared difference of colors that weighs as much as bare background, at a cover of 1.
+        cover_of_visibility: least cover at a visibility of 1.
     """
 
     terms: Terms = (("mse", 1.0),)
@@ -122,12 +125,19 @@ class Objective:
     detail_weight: float = 0.0
     flat_share: float = 0.1
     cover: float = 0.0
+    min_visibility: float = 0.0
     bare_cost: float = 0.1
+    cover_of_visibility: float = 0.2
+
+    @property
+    def cost_of_bare(self) -> float:
+        """Mean squared difference of colors that weighs as much as bare background."""
+        return self.bare_cost * max(self.cover, self.cover_of_visibility * self.min_visibility)
 
     def loss(self) -> Loss | None:
         """The loss; None for the unweighted mean squared error, which the kernels compute by themselves."""
         unweighted = self.weight_map is None and not self.detail_weight
-        plain = unweighted and not self.cover and [name for name, _ in self.terms] == ["mse"]
+        plain = unweighted and not self.cost_of_bare and [name for name, _ in self.terms] == ["mse"]
         return None if plain else Loss(self)
 
     @property
@@ -174,8 +184,8 @@ class Loss:
         rows = [(name, factor * TERMS[name].scale, TERMS[name]) for name, factor in objective.terms]
         self.needs = reduce(or_, (term.needs for _, _, term in rows), Needs.NOTHING)
         self.factors = {name: factor for name, factor, term in rows if term.create is None}
-        if objective.cover:
-            self.factors[ALPHA] = self.factors.get(ALPHA, 0.0) + objective.bare_cost * objective.cover
+        if objective.cost_of_bare:
+            self.factors[ALPHA] = self.factors.get(ALPHA, 0.0) + objective.cost_of_bare
         assert set(self.factors) <= set(KERNEL_TERMS)
         self._others = [(factor, term.create(objective)) for _, factor, term in rows if term.create is not None]
 

@@ -55,7 +55,7 @@ def squared_error(optimiser: Optimiser, shown: Float64Array | float = 1.0) -> Fl
     objective = optimiser.objective
     space = objective.space
     scene = optimiser.scene(shown)
-    channels = 4 if optimiser.settings.objective.cover else 3
+    channels = 4 if optimiser.settings.objective.cost_of_bare else 3
     errors = [
         ((display_encode(image, space) - objective.shown(goal))[..., :channels] ** 2).sum(axis=-1)
         for background, goal in objective.antithetic_backgrounds(optimiser.done)

@@ -106,7 +106,11 @@ def test_letters_on_cards_are_opaque_and_still_letters() -> None:
 @pytest.mark.parametrize("look", [*LOOKS])
 def test_every_look_makes_a_job_that_can_be_handed_off(tmp_path: Path, look: Look) -> None:
     settings = {**LOOKS[look].settings, "look": look}
-    outcome = run_job(small_job(tmp_path, text="ab", **settings), tmp_path / "job")
+    if "grid" in settings:
+        settings["grid"] = "4x3"
+    else:
+        settings["text"] = "ab"
+    outcome = run_job(small_job(tmp_path, **settings), tmp_path / "job")
     composition = load_composition(tmp_path / "job")
     assert composition.opacity.min() >= settings.get("alpha_min", 0.0)
     assert outcome.report["sprites"] == composition.header.sprites > 0
