@@ -110,9 +110,9 @@ def random_scene(
     )
 
 
-def stacked_scene(seed: int, depth: int = 300, mix: float = 0.0) -> Scene[AnyArray]:
+def stacked_scene(seed: int, depth: int = 300, mix: float = 0.0, shade: float = 0.0) -> Scene[AnyArray]:
     """`depth` faint sprites on top of each other."""
-    scene = random_scene(seed, n=depth, size=(24, 24), mix=mix, half_size=(8, 20))
+    scene = random_scene(seed, n=depth, size=(24, 24), mix=mix, half_size=(8, 20), shade=shade)
     rng = np.random.default_rng(seed + 1)
     center = rng.uniform(8, 16, (2, depth))
     half = rng.uniform(8, 20, (2, depth))

@@ -67,6 +67,8 @@ def parity(options: argparse.Namespace) -> list[Line]:
         random_scene(fresh, n=60, size=(90, 70), mix=0.5),
         stacked_scene(5),
         stacked_scene(6, mix=0.7),
+        *(random_scene(1, mix=mix, lod_bias=bias, shade=0.8) for mix in (0.0, 0.5) for bias in (0, 2)),
+        stacked_scene(6, mix=0.2, shade=0.8),
     ]
     image_off, grad_off = 0.0, 0.0
     for scene in scenes:
@@ -79,7 +81,7 @@ def parity(options: argparse.Namespace) -> list[Line]:
                     grad_off = max(grad_off, relative(found, expected))
     first, *others = [with_gradients(replace(scenes[1], stop=1e-4), "cuda") for _ in range(5)]
     same = all(np.array_equal(a, b) for other in others for a, b in zip((other[0], *other[1]), (first[0], *first[1])))
-    candidate_off = max(candidates_off(scene) for scene in scenes[:8])
+    candidate_off = max(candidates_off(scene) for scene in (*scenes[:8], *scenes[-5:-1]))
     return [
         Line("removal errors and candidates, relative", number(candidate_off), "1e-3", candidate_off < 1e-3),
         Line("picture, largest difference", number(image_off), "1e-4", image_off < 1e-4),
@@ -108,7 +110,7 @@ def step_parity(options: argparse.Namespace) -> list[Line]:
 
     worst = 0.0
     for background in (True, False):
-        for changes in ({}, {"colour_mix": 0.5}, {"blend_space": "linear"}):
+        for changes in ({}, {"colour_mix": 0.5}, {"blend_space": "linear"}, {"shade": 0.8, "colour_mix": 0.2}):
             ours, cpu = (optimiser(background, settings(back_end=b, **changes)) for b in ("cuda", "cpu"))
             for _ in range(10):
                 cpu.restore(ours.state())
@@ -201,11 +203,11 @@ def small(options: argparse.Namespace) -> list[Line]:
     scene = replace(random_scene(1, n=80, size=(45, 61), mix=0.5), stop=1e-4)
     with_gradients(scene, "cuda")
     goal = random_goal(*scene.size)
-    for mix in (0.0, 0.5):
-        removal_errors(replace(scene, background=None, mix=mix), goal, "cuda")
-        candidates_off(replace(scene, mix=mix))
+    for mix, shade in ((0.0, 0.0), (0.5, 0.0), (0.2, 0.8)):
+        removal_errors(replace(scene, background=None, mix=mix, shade=shade), goal, "cuda")
+        candidates_off(replace(scene, mix=mix, shade=shade))
         for objective in (MSE, Objective(tuple((name, 1.0) for name in KERNEL_TERMS))):
-            fitting = optimiser(False, settings(back_end="cuda", colour_mix=mix, objective=objective))
+            fitting = optimiser(False, settings(back_end="cuda", colour_mix=mix, shade=shade, objective=objective))
             for _ in range(3):
                 float(fitting.step())
     return []

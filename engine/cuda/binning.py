@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
@@ -74,9 +75,10 @@ class DeviceAtlas:
     """An atlas in the memory of a device. Raises SmaltiError, code ``"out_of_memory"``."""
 
     def __init__(self, atlas: Atlas, device: Device) -> None:
-        arrays = atlas.alpha_quads, atlas.words, atlas.first_level, atlas.levels
+        arrays = atlas.alpha_quads, atlas.words, atlas.first_level, atlas.levels, atlas.luma
         with memory_errors(sum(array.nbytes for array in arrays), f"an atlas of {atlas.count:,} templates"):
-            self.alpha_quads, self.words, self.first_level, self.levels = (copied(array, device) for array in arrays)
+            self.alpha_quads, self.words, *placing = (copied(array, device) for array in arrays)
+        self.first_level, self.levels, self.luma = placing
 
 
 _atlases: WeakKeyDictionary[Atlas, dict[Device, DeviceAtlas]] = WeakKeyDictionary()
@@ -215,21 +217,36 @@ class Bins:
             return DeviceArray(self._launcher.device, (count,), np.float32)
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What sprites show of their bitmaps: `mix` and `shade`, see `Scene`."""
+
+    mix: float
+    shade: float
+
+    @property
+    def kind(self) -> str:
+        """That of the passes over the tiles, see smalti.cu."""
+        if self.shade > 0 and self.mix < 1:
+            return "shaded"
+        return "mixed" if self.mix > 0 else "tint"
+
+
 def canvas_arguments(
-    bins: Bins, stop: float, mix: float, atlas: DeviceAtlas, background: DeviceArray | None
+    bins: Bins, stop: float, shown: Shown, atlas: DeviceAtlas, background: DeviceArray | None
 ) -> tuple[Argument, ...]:
     """The further arguments of the passes over the tiles, see smalti.cu."""
     height, width = bins.size
-    return width, height, bins.tiles_x, float(stop), float(mix), atlas.alpha_quads, atlas.words, background
+    numbers = float(stop), float(shown.mix), float(shown.shade)
+    return width, height, bins.tiles_x, *numbers, atlas.alpha_quads, atlas.words, background
 
 
 def launch_tiles(
-    launcher: Launcher, name: str, mix: float, bins: Bins, canvas: tuple[Argument, ...], *arguments: Argument
+    launcher: Launcher, name: str, shown: Shown, bins: Bins, canvas: tuple[Argument, ...], *arguments: Argument
 ) -> None:
     """Run one of the passes of smalti.cu over all tiles."""
-    kind = "mixed" if mix > 0 else "tint"
     threads = THREADS // STEP_PIXELS if name in OF_STEPS else THREADS
-    launcher.launch(f"{name}_{kind}", (bins.tiles, 1, 1), (threads, 1, 1), *bins.lists(), *canvas, *arguments)
+    launcher.launch(f"{name}_{shown.kind}", (bins.tiles, 1, 1), (threads, 1, 1), *bins.lists(), *canvas, *arguments)
 
 
 class PreparedScene:
@@ -251,19 +268,21 @@ class PreparedScene:
             to_device(scene.template, device, np.int32),
             atlas.first_level,
             atlas.levels,
+            atlas.luma,
             float(scene.lod_bias),
+            float(scene.shade),
             self.bins.sprites,
         )
         self.bins.reserve(self.bins.needed(self.bins.count_pairs))
         self.bins.fill()
         self.bins.check()
-        self._mix = scene.mix
+        self._shown = Shown(scene.mix, scene.shade)
         background = None if scene.background is None else to_device(scene.background, device)
-        self._canvas = canvas_arguments(self.bins, scene.stop, scene.mix, atlas, background)
+        self._canvas = canvas_arguments(self.bins, scene.stop, self._shown, atlas, background)
 
     def run(self, name: str, *arguments: Argument) -> None:
         """Run one of the passes of smalti.cu over all tiles."""
-        launch_tiles(self.launcher, name, self._mix, self.bins, self._canvas, *arguments)
+        launch_tiles(self.launcher, name, self._shown, self.bins, self._canvas, *arguments)
 
     def reduce(self, name: str, *arguments: Argument) -> None:
         """Run one of the kernels that reduce partial sums of pairs to numbers of sprites, a warp for each sprite."""

@@ -17,7 +17,7 @@ from ..raster.loss import StepLoss
 from ..raster.scene import STOP, loss_scale
 from ..raster.step import PARAMETERS, SpriteArrays, Step
 from . import binning
-from .binning import MAX_PAIRS, STEP_SUMS, THREADS, TOO_MANY, WARP, Argument, Bins, blocks
+from .binning import MAX_PAIRS, STEP_SUMS, THREADS, TOO_MANY, WARP, Argument, Bins, Shown, blocks
 from .device import PinnedSlots
 from .memory import DeviceArray, copied, memory_errors, to_device, zeros
 from .step_terms import StepTerms, terms_of
@@ -142,7 +142,7 @@ class FusedStep:
             int(step.scale_in_pixels),
         )
         pictures = _address(step.goal), _address(step.background)
-        modes = step.noise_key is None, step.encoded, step.mix, step.penalty is None
+        modes = step.noise_key is None, step.encoded, step.mix, step.shade, step.penalty is None
         prepared_for = (*pictures, *modes, *terms_of(step.loss))
         if self._replay is None or prepared_for != self._prepared_for:
             self._settle()
@@ -179,8 +179,9 @@ class FusedStep:
         self._controls = PinnedSlots(device, self.PATIENCE, CONTROL.size)
         self._tile_losses = DeviceArray(device, (self._bins.tiles,), np.float32)
         self._losses = zeros(device, (self.PATIENCE,), np.float64)
-        self._canvas = binning.canvas_arguments(self._bins, STOP, step.mix, self._atlas, behind)
-        self._mode = step.mix, int(step.encoded), int(step.noise_key is not None)
+        self._shown = Shown(step.mix, step.shade)
+        self._canvas = binning.canvas_arguments(self._bins, STOP, self._shown, self._atlas, behind)
+        self._mode = int(step.encoded), int(step.noise_key is not None)
         shapes = [] if step.penalty is None else [(self._sprites, 6), (self._sprites,)]
         self._penalty = [DeviceArray(device, shape, np.float64) for shape in shapes]
         self._penalty_on_device = None
@@ -237,6 +238,8 @@ class FusedStep:
             self._template,
             self._atlas.first_level,
             self._atlas.levels,
+            self._atlas.luma,
+            float(self._shown.shade),
             self._control,
             self._bins.sprites,
             *self._bins.counting(),
@@ -263,9 +266,9 @@ class FusedStep:
 
     def _launch_tiles(self, name: str, *arguments: Argument) -> None:
         """One of the passes over the tiles that know the goal."""
-        mix, encoded, on_noise = self._mode
+        encoded, on_noise = self._mode
         comparison = self._goal, loss_scale(self._bins.size), 0, encoded, on_noise, self._control
-        binning.launch_tiles(self._launcher, name, mix, self._bins, self._canvas, *comparison, *arguments)
+        binning.launch_tiles(self._launcher, name, self._shown, self._bins, self._canvas, *comparison, *arguments)
 
     def _differentiate(self) -> None:
         """Draw, compare, and sum up each pair's gradient and each tile's loss, in one pass over the tiles."""

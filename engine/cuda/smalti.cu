@@ -13,13 +13,13 @@ using namespace smalti;
 // From maps: affine [count, 6], opacity [count], tint [count, 3] to sprites [count]. A thread for each sprite.
 extern "C" __global__ void project_maps(int count, const double* affine, const double* opacity, const double* tint,
                                         const int* templates, const int* first_level, const Level* levels,
-                                        float lod_bias, ProjectedSprite* sprites) {
+                                        const float* luma, float lod_bias, float shade, ProjectedSprite* sprites) {
     const int k = thread_of_grid();
     if (k >= count) return;
     const float colour[3] = {static_cast<float>(tint[3 * k]), static_cast<float>(tint[3 * k + 1]),
                              static_cast<float>(tint[3 * k + 2])};
     sprites[k] = project(placement_of(affine + 6 * k), static_cast<float>(opacity[k]), colour, templates[k],
-                         first_level, levels, static_cast<double>(lod_bias));
+                         {first_level, levels, luma}, static_cast<double>(lod_bias), shade);
 }
 
 // From parameters, each [count] (tint [count, 3]); extent [count, 2]. Counts their pairs too. A warp for each sprite, in
@@ -27,8 +27,8 @@ extern "C" __global__ void project_maps(int count, const double* affine, const d
 extern "C" __global__ void __launch_bounds__(kTileThreads)
     place_parameters(int count, float* x, float* y, float* log_scale, float* theta, float* opacity, float* tint,
                      const float* extent, const int* templates, const int* first_level, const Level* levels,
-                     const Control* control, ProjectedSprite* sprites, int width, int height, int tiles_x,
-                     int* sprite_pairs, int* tile_pairs) {
+                     const float* luma, float shade, const Control* control, ProjectedSprite* sprites, int width,
+                     int height, int tiles_x, int* sprite_pairs, int* tile_pairs) {
     __shared__ ProjectedSprite placed[kTileWarps];
     const int thread = static_cast<int>(threadIdx.x), first = static_cast<int>(blockIdx.x) * kTileWarps;
     if (thread < kTileWarps && first + thread < count) {
@@ -36,8 +36,8 @@ extern "C" __global__ void __launch_bounds__(kTileThreads)
         const Extent<float> of_one{extent[2 * k], extent[2 * k + 1]};
         const RasterInput<float> input = raster_input(parameters_of({x, y, log_scale, theta, opacity, tint}, k), of_one,
                                                       control->pixel, control->alpha_max);
-        ProjectedSprite s =
-            project(input.placement, input.opacity, input.tint, templates[k], first_level, levels, control->lod_bias);
+        ProjectedSprite s = project(input.placement, input.opacity, input.tint, templates[k],
+                                    {first_level, levels, luma}, control->lod_bias, shade);
         const float aspect = of_one.height / of_one.width;
         s.squared_aspect = aspect * aspect;
         placed[thread] = sprites[k] = s;
@@ -79,10 +79,10 @@ extern "C" __global__ void order_pairs(const int* tile_start, const int* next, S
 // `canvas_arguments` in engine/cuda/binning.py.
 #define SMALTI_TILE_ARGUMENTS                                                                          \
     const ProjectedSprite *sprites, const int *pair_sprite, const int *tile_start, const int *ordered, \
-        const Status *status, int width, int height, int tiles_x, float stop, float mix,               \
+        const Status *status, int width, int height, int tiles_x, float stop, float mix, float shade,  \
         const std::uint64_t *alpha_quads, const std::uint64_t *texels, const float *background
 #define SMALTI_CANVAS \
-    Canvas { width, height, tiles_x, stop, mix, alpha_quads, texels, background }
+    Canvas { width, height, tiles_x, stop, mix, shade, alpha_quads, texels, background }
 #define SMALTI_LISTS \
     Lists { sprites, pair_sprite, tile_start, ordered, status }
 
@@ -135,6 +135,7 @@ extern "C" __global__ void order_pairs(const int* tile_start, const int* next, S
 
 SMALTI_TILE_KERNELS(tint, Colour::tint)
 SMALTI_TILE_KERNELS(mixed, Colour::mixed)
+SMALTI_TILE_KERNELS(shaded, Colour::shaded)
 
 // grad_affine [count, 6], grad_opacity [count], grad_tint [count, 3]. A warp for each sprite.
 extern "C" __global__ void reduce_gradients(int count, const ProjectedSprite* sprites, const int* pair_start,
@@ -195,7 +196,8 @@ extern "C" __global__ void __launch_bounds__(kTileThreads)
     reduce_pairs<kStepSums>(pair_start[k], pair_start[k + 1], pair_sums, sum);
     if (lane_of_warp() != 0) return;
     const Extent<float> of_one{extent[2 * k], extent[2 * k + 1]};
-    const Parameters<float> g = step_gradient(*control, sprites[k], of_one, sum, {penalty_affine, penalty_opacity}, k);
+    const Parameters<float> g =
+        step_gradient(*control, sprites[k], of_one, sum, {penalty_affine, penalty_opacity}, k, tint);
     update_one(*control, of_one, g, k, {x, y, log_scale, theta, opacity, tint}, means, squares);
 }
 

@@ -80,19 +80,43 @@ SMALTI_INLINE float compare_terms(const Comparison& comparison, const Terms& ter
     return loss;
 }
 
+// The gradient by a sprite's colors before they are kept within its alpha, and what goes to alpha where they are not.
+struct ShownGradient {
+    float channel[3], alpha;
+};
+
+// `q`: the sprite's alpha, from 0 to 1.
+template <Colour kind>
+SMALTI_INLINE ShownGradient gradient_of_shown(const ProjectedSprite& s, const ColourSample& c, float q,
+                                              const Shares& shares, const float (&gradient)[4]) {
+    ShownGradient by{{gradient[0], gradient[1], gradient[2]}, 0.0f};
+    if constexpr (kind == Colour::shaded) {
+        const float bitmap[3] = {c.r.value, c.g.value, c.b.value};
+#pragma unroll
+        for (int i = 0; i < 3; ++i) {
+            const float value = shares.tint * s.tint[i] * q + kTexelScale * bitmap[i];
+            const Limited<float> parts = limited_gradient(by.channel[i], value, q);
+            by.channel[i] = parts.value, by.alpha += parts.alpha;
+        }
+    }
+    return by;
+}
+
 // One pixel under one sprite. `t`: transmittance above it. Adds to sums [kGradientSums] or [kStepSums], which for a thread's
 // first pixel (`first`) are still 0.
 template <Colour kind, int count, bool first>
 SMALTI_INLINE void differentiate_pixel(const ProjectedSprite& s, const ColourSample& c, const Local& at, float t,
-                                       float bitmap_share, const float (&gradient)[4], float& behind, float* sums) {
+                                       const Shares& shares, const float (&gradient)[4], float& behind, float* sums) {
     const auto add = [&](int i, float value) { sums[i] = first ? value : sums[i] + value; };
-    const float tint_share = 1.0f - bitmap_share, o = s.opacity, q = kTexelScale * c.a.value;
-    const float tinted = tint_share * (gradient[0] * s.tint[0] + gradient[1] * s.tint[1] + gradient[2] * s.tint[2]);
-    const Sample<float> p = scaled(weighted_colour(gradient[0], c.r, gradient[1], c.g, gradient[2], c.b));
+    const float o = s.opacity, q = kTexelScale * c.a.value;
+    const ShownGradient by = gradient_of_shown<kind>(s, c, q, shares, gradient);
+    float tinted = shares.tint * (by.channel[0] * s.tint[0] + by.channel[1] * s.tint[1] + by.channel[2] * s.tint[2]);
+    if constexpr (kind == Colour::shaded) tinted += by.alpha;
+    const Sample<float> p = scaled(weighted_colour(by.channel[0], c.r, by.channel[1], c.g, by.channel[2], c.b));
     const PixelGradient<float> g =
-        backward_pixel<kind, true>(tinted, gradient[3], behind, t, scaled(c.a), p, o, bitmap_share);
+        backward_pixel<kind, true>(tinted, gradient[3], behind, t, scaled(c.a), p, o, shares.bitmap);
     behind += g.behind;
-    const float weight = tint_share * o * q * t;
+    const float weight = shares.tint * o * q * t;
     if constexpr (count == kStepSums) {
         add(0, g.du), add(1, g.dv);
         // Where the level of detail does not follow the scale, between no two levels, its derivative is 0.
@@ -102,7 +126,7 @@ SMALTI_INLINE void differentiate_pixel(const ProjectedSprite& s, const ColourSam
         add(0, g.du * at.x), add(1, g.du * at.y), add(2, g.dv * at.x), add(3, g.dv * at.y);
         add(4, g.du), add(5, g.dv), add(6, g.lod), add(7, g.opacity);
     }
-    for (int i = 0; i < 3; ++i) add(count - 3 + i, weight * gradient[i]);
+    for (int i = 0; i < 3; ++i) add(count - 3 + i, weight * by.channel[i]);
 }
 
 // Where the gradient by the picture comes from.
@@ -161,7 +185,7 @@ template <Colour kind, int count, int pixels>
 SMALTI_INLINE bool differentiate_pixels(const Canvas& canvas, const ProjectedSprite& s,
                                         const TilePixels<pixels>& of_thread, int place, BackToFront<pixels>& back,
                                         float* sums) {
-    const float bitmap_share = kind == Colour::tint ? 0.0f : canvas.mix;
+    const Shares shares = shares_of<kind>(canvas);
     Local at[pixels];
     bool touches[pixels], touched = false;
 #pragma unroll
@@ -177,11 +201,9 @@ SMALTI_INLINE bool differentiate_pixels(const Canvas& canvas, const ProjectedSpr
         float& t = back.front[j].transmittance;
         t = transmittance_above(back.front[j], place, t, attenuation(s.opacity, c.a.value));
         if (j == 0)
-            differentiate_pixel<kind, count, true>(s, c, at[j], t, bitmap_share, back.gradient[j], back.behind[j],
-                                                   sums);
+            differentiate_pixel<kind, count, true>(s, c, at[j], t, shares, back.gradient[j], back.behind[j], sums);
         else
-            differentiate_pixel<kind, count, false>(s, c, at[j], t, bitmap_share, back.gradient[j], back.behind[j],
-                                                    sums);
+            differentiate_pixel<kind, count, false>(s, c, at[j], t, shares, back.gradient[j], back.behind[j], sums);
     }
     return touched;
 }

@@ -17,23 +17,23 @@ SMALTI_INLINE void difference_from(const float* goal, long long index, const Fro
 
 // A sprite's color at opacity 1, by channel; channel 3 is alpha.
 template <Colour kind>
-SMALTI_INLINE float colour_of(const ProjectedSprite& s, const ColourSample& c, float bitmap_share, int channel) {
+SMALTI_INLINE float colour_of(const ProjectedSprite& s, const ColourSample& c, const Shares& shares, int channel) {
     const float q = kTexelScale * c.a.value;
     if (channel == 3) return q;
     const float bitmap[3] = {c.r.value, c.g.value, c.b.value};
-    float colour = (1.0f - bitmap_share) * s.tint[channel] * q;
-    if (kShowsBitmap<kind>) colour += bitmap_share * kTexelScale * bitmap[channel];
-    return colour;
+    float colour = shares.tint * s.tint[channel] * q;
+    if (kShowsBitmap<kind>) colour += shares.bitmap * kTexelScale * bitmap[channel];
+    return kind == Colour::shaded ? within_alpha(colour, q) : colour;
 }
 
 // A sprite that is removed from one pixel, by channel: what it added to the color behind it. Returns the change of the
 // squared error. `t`: transmittance above it.
 template <Colour kind>
-SMALTI_INLINE float remove_from_pixel(const ProjectedSprite& s, const ColourSample& c, float bitmap_share, float t,
+SMALTI_INLINE float remove_from_pixel(const ProjectedSprite& s, const ColourSample& c, const Shares& shares, float t,
                                       const float (&behind)[4], const float (&difference)[4], float (&added)[4]) {
     float error = 0.0f;
     for (int channel = 0; channel < 4; ++channel) {
-        const Removal<float> r = removal(colour_of<kind>(s, c, bitmap_share, channel), kTexelScale * c.a.value,
+        const Removal<float> r = removal(colour_of<kind>(s, c, shares, channel), kTexelScale * c.a.value,
                                          behind[channel], t, difference[channel], s.opacity);
         error += r.error;
         added[channel] = r.added;
@@ -55,7 +55,7 @@ __device__ void removal_tile(const Canvas& canvas, const Lists& lists, const flo
     const int top = front_to_back<kind, true>(canvas, lists, of_thread, nullptr, batch, fronts);
     const FrontToBack& front = fronts[0];
     const bool within = of_thread.within[0];
-    const float bitmap_share = kind == Colour::tint ? 0.0f : canvas.mix;
+    const Shares shares = shares_of<kind>(canvas);
     float behind[4], picture[4], difference[4] = {0.0f, 0.0f, 0.0f, 0.0f};
     const long long index = index_of(canvas, of_thread, 0);
     load_background(canvas, within, index, behind);
@@ -79,7 +79,7 @@ __device__ void removal_tile(const Canvas& canvas, const Lists& lists, const flo
                 const ColourSample c = sample<kind>(canvas, s, at.u, at.v);
                 transmittance = transmittance_above(front, from + i, transmittance, attenuation(s.opacity, c.a.value));
                 float added[4];
-                error = remove_from_pixel<kind>(s, c, bitmap_share, transmittance, behind, difference, added);
+                error = remove_from_pixel<kind>(s, c, shares, transmittance, behind, difference, added);
                 for (int channel = 0; channel < 4; ++channel) behind[channel] += added[channel];
             }
             if (!__any_sync(kAllLanes, touched)) {
@@ -124,9 +124,9 @@ SMALTI_INLINE void start_evaluation(Evaluation& e, const Canvas& canvas, const T
 
 // A candidate in one pixel. `above`: transmittance above it; sums [kCandidateSums].
 template <Colour kind>
-SMALTI_INLINE void evaluate_in_pixel(const Evaluation& e, Role role, const ColourSample& c, float bitmap_share,
-                                     float above, float* sums) {
-    const float tint_share = 1.0f - bitmap_share, q = kTexelScale * c.a.value;
+SMALTI_INLINE void evaluate_in_pixel(const Evaluation& e, Role role, const ProjectedSprite& s, const ColourSample& c,
+                                     const Shares& shares, float above, float* sums) {
+    const float q = kTexelScale * c.a.value;
     const float bitmap[4] = {c.r.value, c.g.value, c.b.value, 0.0f};
     Coefficients<float> sum{};
 #pragma unroll
@@ -134,8 +134,10 @@ SMALTI_INLINE void evaluate_in_pixel(const Evaluation& e, Role role, const Colou
         const float back = role == Role::top      ? e.picture[channel] - e.part[channel]
                            : role == Role::bottom ? e.background[channel]
                                                   : e.behind[channel];
-        const float shown = channel == 3 ? q : bitmap_share * kTexelScale * bitmap[channel];
-        sum.add<kind>(channel, tint_share * above * q, above * (shown - q * back),
+        float shown = channel == 3 ? q : shares.bitmap * kTexelScale * bitmap[channel];
+        // A candidate's tint is not known yet, so what it is lowered by is all that stands there.
+        if (kind == Colour::shaded && channel < 3) shown += shares.tint * s.tint[channel] * q;
+        sum.add<kind>(channel, shares.tint * above * q, above * (shown - q * back),
                       e.part[channel] - e.difference[channel]);
     }
     sums[1] = sum.squares, sums[5] = sum.own, sums[9] = sum.match;
@@ -156,7 +158,7 @@ __device__ void candidates_tile(const Canvas& canvas, const Lists& lists, const 
     FrontToBack fronts[1];
     front_to_back<kind, true>(canvas, lists, of_thread, entries, batch, fronts);
     const FrontToBack& front = fronts[0];
-    const float bitmap_share = kind == Colour::tint ? 0.0f : canvas.mix;
+    const Shares shares = shares_of<kind>(canvas);
     Evaluation e;
     start_evaluation(e, canvas, of_thread, goal, front);
 
@@ -182,12 +184,12 @@ __device__ void candidates_tile(const Canvas& canvas, const Lists& lists, const 
             const bool touched = reaches(s, at, of_thread.within[0] && visible);
             float sums[kReduced<kCandidateSums>] = {};
             if (touched && role != Role::drawn) {
-                evaluate_in_pixel<kind>(e, role, sample<kind>(canvas, s, at.u, at.v), bitmap_share, above, sums);
+                evaluate_in_pixel<kind>(e, role, s, sample<kind>(canvas, s, at.u, at.v), shares, above, sums);
             } else if (touched) {
                 const ColourSample c = sample<kind>(canvas, s, at.u, at.v);
                 e.factor = attenuation(s.opacity, c.a.value);
                 transmittance = transmittance_above(front, from + i, transmittance, e.factor);
-                sums[0] = remove_from_pixel<kind>(s, c, bitmap_share, transmittance, e.behind, e.difference, e.added);
+                sums[0] = remove_from_pixel<kind>(s, c, shares, transmittance, e.behind, e.difference, e.added);
                 for (int channel = 0; channel < 4; ++channel) e.part[channel] = transmittance * e.added[channel];
             }
             store_warp_sums<kCandidateSums, 1>(touched, sums, i, of_warp);

@@ -26,13 +26,13 @@ struct FrontToBack {
 template <Colour kind, bool with_colour>
 SMALTI_INLINE bool pass_sprite(const Canvas& canvas, const ProjectedSprite& s, const Local& at, int place,
                                FrontToBack& front) {
-    const float bitmap_share = kind == Colour::tint ? 0.0f : canvas.mix, tint_share = 1.0f - bitmap_share;
+    const Shares shares = shares_of<kind>(canvas);
     const ColourSample c = sample<kind>(canvas, s, at.u, at.v);
     const float through = front.transmittance * s.opacity * kTexelScale, weight = through * c.a.value;
     if (with_colour) {
-        front.colour[0] += contribution<kind>(weight, tint_share * s.tint[0], through, bitmap_share, c.r.value);
-        front.colour[1] += contribution<kind>(weight, tint_share * s.tint[1], through, bitmap_share, c.g.value);
-        front.colour[2] += contribution<kind>(weight, tint_share * s.tint[2], through, bitmap_share, c.b.value);
+        front.colour[0] += contribution<kind>(weight, shares.tint * s.tint[0], through, shares.bitmap, c.r.value);
+        front.colour[1] += contribution<kind>(weight, shares.tint * s.tint[1], through, shares.bitmap, c.g.value);
+        front.colour[2] += contribution<kind>(weight, shares.tint * s.tint[2], through, shares.bitmap, c.b.value);
     }
     const float below = front.transmittance * attenuation(s.opacity, c.a.value);
     if (below < kCut && front.cut < 0) front.cut = place, front.transmittance_at_cut = front.transmittance;

@@ -38,11 +38,22 @@ static_assert(kGradientSums == 11, "engine/cuda/binning.py: GRADIENT_SUMS = 11")
 
 struct Canvas {
     int width, height, tiles_x;
-    float stop, mix;
+    float stop, mix, shade;
     const std::uint64_t* alpha_quads;  // [texels], see Atlas.alpha_quads
     const std::uint64_t* texels;       // [texels], see Atlas.words
     const float* background;           // [height, width, 4], or null for transparent
 };
+
+// The weights of a sprite's tint and of its bitmap; a shaded sprite's samples have the bitmap's in them.
+struct Shares {
+    float tint, bitmap;
+};
+
+template <Colour kind>
+SMALTI_INLINE Shares shares_of(const Canvas& canvas) {
+    const float mix = kind == Colour::tint ? 0.0f : canvas.mix;
+    return {1.0f - mix, kind == Colour::shaded ? 1.0f : mix};
+}
 
 struct Lists {
     const ProjectedSprite* sprites;
@@ -128,7 +139,8 @@ __device__ inline ColourSample sample_colours(const std::uint64_t* texels, const
             bilinear(s, at.fx, at.fy, lt.b, rt.b, lb.b, rb.b), bilinear(s, at.fx, at.fy, lt.a, rt.a, lb.a, rb.a)};
 }
 
-// A sprite's template at a pixel, in 16-bit units; of the tint alone only alpha is sampled.
+// A sprite's template at a pixel, in 16-bit units; of the tint alone only alpha is sampled, of a shaded sprite, what it shows
+// of its bitmap.
 template <Colour kind>
 __device__ ColourSample sample(const Canvas& canvas, const ProjectedSprite& s, float u, float v) {
     ColourSample c{};
@@ -146,6 +158,7 @@ __device__ ColourSample sample(const Canvas& canvas, const ProjectedSprite& s, f
         c.b = between_levels(c.b, coarse.b, s.view.fraction);
         c.a = between_levels(c.a, coarse.a, s.view.fraction);
     }
+    if constexpr (kind == Colour::shaded) shade_colours(c.r, c.g, c.b, canvas.mix, (1.0f - canvas.mix) * canvas.shade);
     return c;
 }
 

@@ -86,13 +86,14 @@ __device__ inline Parameters<float> parameters_of(const ParameterArrays& a, int 
             a.theta[k], a.opacity[k], {a.tint[3 * k], a.tint[3 * k + 1], a.tint[3 * k + 2]}};
 }
 
-// A sprite's gradient by its parameters, from the sums of its pairs [kStepSums] and the penalty.
+// A sprite's gradient by its parameters, from the sums of its pairs [kStepSums] and the penalty. `tint` [count, 3]: the
+// parameters, for what is drawn may be lowered (see `project`).
 __device__ inline Parameters<float> step_gradient(const Control& control, const ProjectedSprite& s,
                                                   const Extent<float>& extent, const float* sum,
-                                                  const PenaltyGradient& penalty, int k) {
+                                                  const PenaltyGradient& penalty, int k, const float* tint) {
     RasterInput<float> input;
     input.placement = s.placement, input.opacity = s.opacity;
-    for (int i = 0; i < 3; ++i) input.tint[i] = s.tint[i];
+    for (int i = 0; i < 3; ++i) input.tint[i] = sigmoid(tint[3 * k + i]);
     const SimilarityGradient<float> by_map{sum[0], sum[1], sum[2], sum[3], sum[4], {sum[5], sum[6], sum[7]}};
     Parameters<float> g =
         parameter_gradient(input, by_map, extent.height / extent.width, control.pixel, control.alpha_max);

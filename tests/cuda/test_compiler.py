@@ -157,7 +157,7 @@ def test_a_multiprocessor_of_the_smallest_kind_is_full_of_blocks() -> None:
     found = {
         f"{name}_{kind}": (THREADS // STEP_PIXELS if name in OF_STEPS else THREADS)
         for name in passes
-        for kind in ("tint", "mixed")
+        for kind in ("tint", "mixed", "shaded")
     }
     for name, threads in found.items():
         assert taken[name].registers <= 64, name

@@ -43,6 +43,9 @@ def state_after(steps: int, changes: dict[str, Any], background: bool, back_end:
         (True, {"colour_mix": 1.0, "blend_space": "linear"}),
         (True, {"lock_rotation": True, "lock_scale": True}),
         (False, {"pyramid": ((0.02, 4), (0.05, 3))}),
+        (True, {"shade": 1.0}),
+        (False, {"shade": 0.6, "colour_mix": 0.4, "blend_space": "linear"}),
+        (True, {"shade": 0.6, "colour_mix": 1.0}),
     ],
     ids=str,
 )
@@ -58,7 +61,9 @@ def test_a_step_is_that_of_the_cpu(background: bool, changes: dict[str, Any]) ->
         for name in true:
             # Rounding decides on the sign of a slope that is nearly 0, which is as long a step as any other.
             close = 3e-2 if name.startswith("parameter.") else 2e-3
-            moved, off = (np.linalg.norm(true[name] - other[name]) for other in (before, found))
+            moved, off = (
+                np.linalg.norm(np.subtract(true[name], other[name], dtype=float)) for other in (before, found)
+            )
             assert off <= close * moved + 1e-6 * np.linalg.norm(true[name]), (step, name)
 
 
@@ -90,8 +95,11 @@ class FixedPenalty(Constraints):
         return factor * self._gradient[0], factor * self._gradient[1], steps + 1
 
 
-def test_a_step_with_a_penalty_is_that_of_the_cpu() -> None:
-    ours, cpu, without = (optimiser(True, settings(back_end=back_end)) for back_end in ("cuda", "cpu", "cpu"))
+@pytest.mark.parametrize("shade", [0.0, 0.7])
+def test_a_step_with_a_penalty_is_that_of_the_cpu(shade: float) -> None:
+    ours, cpu, without = (
+        optimiser(True, settings(back_end=back_end, shade=shade)) for back_end in ("cuda", "cpu", "cpu")
+    )
     for fitting in (ours, cpu):
         fitting.constraints = FixedPenalty(len(ours.parameters), -2.0)
     for step in range(4):

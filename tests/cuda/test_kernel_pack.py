@@ -161,7 +161,7 @@ def built() -> kernel_pack.KernelPack:
 def test_the_kernels_of_every_architecture_load_by_name(
     built: kernel_pack.KernelPack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert built.path.stat().st_size < 2**20
+    assert built.path.stat().st_size < 1.5 * 2**20  # of the 8 MB that a wheel may have
     assert built.kernels == KERNELS
     assert [*built.images] == [*compiler.ARCHITECTURES, compiler.PORTABLE]
     gpu = HostGpu(monkeypatch)

@@ -30,15 +30,26 @@ SCENES: dict[str, tuple[Callable[..., Scene[AnyArray]], dict[str, Any]]] = {
         f"mixed bag, mix {mix}, bias {bias}": (random_scene, {"seed": 1, "mix": mix, "lod_bias": bias})
         for mix, bias in ((0.0, 0.0), (0.0, 2.0), (0.5, 2.0), (1.0, 0.0))
     },
+    **{
+        f"shaded {shade}, mix {mix}, bias {bias}": (
+            random_scene,
+            {"seed": 1, "mix": mix, "lod_bias": bias, "shade": shade},
+        )
+        for shade, mix, bias in ((1.0, 0.0, 0.0), (1.0, 0.0, 2.0), (0.6, 0.3, 2.0), (0.6, 1.0, 0.0))
+    },
+    "shaded, transparent": (random_scene, {"seed": 2, "mix": 0.3, "shade": 1.0, "background": False}),
     "transparent": (random_scene, {"seed": 2, "mix": 0.3, "background": False}),
     "one tile": (random_scene, {"seed": 3, "size": (7, 9)}),
     "larger than the canvas": (random_scene, {"seed": 4, "size": (40, 40), "half_size": (60.0, 90.0)}),
     "stacked": (stacked_scene, {"seed": 5, "depth": 150}),
     "stacked bitmaps": (stacked_scene, {"seed": 6, "depth": 150, "mix": 0.7}),
+    "stacked in shade": (stacked_scene, {"seed": 6, "depth": 150, "mix": 0.2, "shade": 0.8}),
 }
 
 
-@pytest.mark.parametrize(("name", "stop"), [*((name, 1e-4) for name in SCENES), ("stacked", 0.0)])
+@pytest.mark.parametrize(
+    ("name", "stop"), [*((name, 1e-4) for name in SCENES), ("stacked", 0.0), ("stacked in shade", 0.0)]
+)
 def test_kernels_agree_with_the_reference(name: str, stop: float) -> None:
     make, arguments = SCENES[name]
     scene = make(**arguments)
@@ -49,8 +60,9 @@ def test_kernels_agree_with_the_reference(name: str, stop: float) -> None:
         assert relative(found, expected) < 1e-3 or np.abs(expected).max() == np.abs(found).max() == 0
 
 
-def test_the_order_of_threads_changes_nothing(gpu: HostGpu) -> None:
-    scene = random_scene(7, n=60, mix=0.4, half_size=(2.0, 40.0))
+@pytest.mark.parametrize("shade", [0.0, 0.8])
+def test_the_order_of_threads_changes_nothing(gpu: HostGpu, shade: float) -> None:
+    scene = random_scene(7, n=60, mix=0.4, half_size=(2.0, 40.0), shade=shade)
     results = []
     for seed in range(4):
         gpu.order(seed)
@@ -67,8 +79,9 @@ def test_a_canvas_without_sprites_is_its_background() -> None:
     assert np.array_equal(image, scene.background)
 
 
-def test_a_sprite_that_is_not_finite_is_not_drawn_and_spoils_nothing() -> None:
-    scene = random_scene(23, n=12, mix=0.5)
+@pytest.mark.parametrize("shade", [0.0, 1.0])
+def test_a_sprite_that_is_not_finite_is_not_drawn_and_spoils_nothing(shade: float) -> None:
+    scene = random_scene(23, n=12, mix=0.5, shade=shade)
     affine, opacity = scene.affine.copy(), scene.opacity.copy()
     affine[0] = float("nan")
     affine[1] = 0.0
@@ -92,9 +105,13 @@ def test_a_tile_may_hold_more_sprites_than_are_brought_or_ordered_at_once() -> N
         assert relative(found, expected) < 1e-3
 
 
-@pytest.mark.parametrize(("kind", "encoded", "mix"), pairwise(["mse", "l1"], [False, True], [0.0, 0.5]))
-def test_the_loss_and_its_gradient_agree_with_the_cpu(kind: Literal["mse", "l1"], encoded: bool, mix: float) -> None:
-    scene = replace(random_scene(31, n=40, size=(35, 41), mix=mix, half_size=(2, 20)), stop=1e-4)
+@pytest.mark.parametrize(
+    ("kind", "encoded", "mix", "shade"), pairwise(["mse", "l1"], [False, True], [0.0, 0.5], [0.0, 0.7])
+)
+def test_the_loss_and_its_gradient_agree_with_the_cpu(
+    kind: Literal["mse", "l1"], encoded: bool, mix: float, shade: float
+) -> None:
+    scene = replace(random_scene(31, n=40, size=(35, 41), mix=mix, half_size=(2, 20), shade=shade), stop=1e-4)
     goal = random_goal(*scene.size)
     (loss, grads), (true, true_grads) = (
         image_loss(scene, goal, back_end, kind=kind, encoded=encoded) for back_end in ("cuda", "cpu")
@@ -105,17 +122,20 @@ def test_the_loss_and_its_gradient_agree_with_the_cpu(kind: Literal["mse", "l1"]
         assert relative(getattr(grads, name), getattr(true_grads, name)) < (1e-3 if kind == "mse" else 2e-2)
 
 
-@pytest.mark.parametrize("mix", [0.0, 0.5])
-def test_removal_errors_agree_with_the_reference(mix: float) -> None:
-    scene = random_scene(41, n=12, size=(21, 35), mix=mix, half_size=(2, 20))
+@pytest.mark.parametrize(("mix", "shade"), [(0.0, 0.0), (0.5, 0.0), (0.0, 1.0), (0.3, 0.6)])
+def test_removal_errors_agree_with_the_reference(mix: float, shade: float) -> None:
+    scene = random_scene(41, n=12, size=(21, 35), mix=mix, half_size=(2, 20), shade=shade)
     goal = random_goal(*scene.size, 1)
     found, true = (removal_errors(scene, goal, back_end) for back_end in ("cuda", "reference"))
     assert np.abs(found - true).max() < 1e-4 * np.abs(true).max() + 1e-8
 
 
-@pytest.mark.parametrize(("mix", "background"), [(0.0, True), (0.5, False), (1.0, True)])
-def test_candidates_agree_with_the_cpu(mix: float, background: bool) -> None:
-    scene = random_scene(43, n=20, size=(35, 50), mix=mix, half_size=(2, 30), background=background)
+@pytest.mark.parametrize(
+    ("mix", "shade", "background"),
+    [(0.0, 0.0, True), (0.5, 0.0, False), (1.0, 0.0, True), (0.0, 1.0, True), (0.3, 0.6, False), (1.0, 0.6, True)],
+)
+def test_candidates_agree_with_the_cpu(mix: float, shade: float, background: bool) -> None:
+    scene = random_scene(43, n=20, size=(35, 50), mix=mix, half_size=(2, 30), background=background, shade=shade)
     goal = random_goal(*scene.size, 1)
     candidates = random_candidates(44, scene, 40)
     for stop in (0.0, 1e-4, 0.2):

@@ -48,15 +48,15 @@ def test_no_kernel_has_a_race(gpu: HostGpu, monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr(optimisers, "SIZE", SIZE)
     record = tmp_path / "launches"
     gpu.library.shim_record(str(record).encode())
-    for mix in (0.0, 0.5):
-        scene = replace(random_scene(1, n=45, size=SIZE, mix=mix, half_size=(4, 20)), stop=1e-4)
+    for mix, shade in ((0.0, 0.0), (0.5, 0.0), (0.5, 0.8)):
+        scene = replace(random_scene(1, n=45, size=SIZE, mix=mix, half_size=(4, 20), shade=shade), stop=1e-4)
         goal = random_goal(*SIZE)
         with_gradients(scene, "cuda")
         image_loss(scene, goal, "cuda")
         removal_errors(scene, goal, "cuda")
         evaluate_candidates(scene, goal, random_candidates(2, scene, 10), "cuda")
         for objective in (MSE, EVERY_TERM):
-            chosen = optimisers.settings(back_end="cuda", colour_mix=mix, objective=objective)
+            chosen = optimisers.settings(back_end="cuda", colour_mix=mix, shade=shade, objective=objective)
             float(optimisers.optimiser(False, chosen).step())
     gpu.library.shim_record(None)
     said = replayed(compiled("replay", FILES, FLAGS), record)

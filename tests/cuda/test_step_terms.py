@@ -47,7 +47,9 @@ def check_steps(ours: Optimiser, cpu: Optimiser, steps: int = 2, close: float = 
         assert float(ours.step()) == pytest.approx(float(cpu.step()), rel=1e-5)
         found, true = ours.state(), cpu.state()
         for name in true:
-            moved, off = (np.linalg.norm(true[name] - other[name]) for other in (before, found))
+            moved, off = (
+                np.linalg.norm(np.subtract(true[name], other[name], dtype=float)) for other in (before, found)
+            )
             limit = close if name.startswith("parameter.") else close / 10
             assert off <= limit * moved + 1e-6 * np.linalg.norm(true[name]), (step, name, off / moved)
 
@@ -62,9 +64,9 @@ def test_a_term_is_that_of_the_cpu(term: str, weighted: bool, background: bool, 
     check_steps(*pair({term: 1.0}, weighted, background, blend_space=blend_space))
 
 
-@pytest.mark.parametrize("mix", [0.0, 0.4])
-def test_a_sum_of_all_terms_is_that_of_the_cpu(mix: float) -> None:
-    check_steps(*pair(ALL, True, False, colour_mix=mix, blend_space="linear"))
+@pytest.mark.parametrize(("mix", "shade"), [(0.0, 0.0), (0.4, 0.0), (0.0, 1.0), (0.4, 0.6)])
+def test_a_sum_of_all_terms_is_that_of_the_cpu(mix: float, shade: float) -> None:
+    check_steps(*pair(ALL, True, False, colour_mix=mix, shade=shade, blend_space="linear"))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (17, 33), (22, 44), (5, 70)], ids=str)

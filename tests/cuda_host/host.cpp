@@ -246,6 +246,9 @@ const Kernel kernels[] = {
     SHIM_KERNEL(show_mixed),          SHIM_KERNEL(step_terms_tint),     SHIM_KERNEL(step_terms_mixed),
     SHIM_KERNEL(halve_planes),        SHIM_KERNEL(measure_ssim),        SHIM_KERNEL(combine_scales),
     SHIM_KERNEL(differentiate_ssim),  SHIM_KERNEL(differentiate_edges), SHIM_KERNEL(gather_gradients),
+    SHIM_KERNEL(draw_shaded),         SHIM_KERNEL(show_shaded),         SHIM_KERNEL(differentiate_shaded),
+    SHIM_KERNEL(compare_shaded),      SHIM_KERNEL(step_shaded),         SHIM_KERNEL(step_terms_shaded),
+    SHIM_KERNEL(removal_shaded),      SHIM_KERNEL(candidates_shaded),
 };
 
 const Kernel* kernel_of(const char* name) {
