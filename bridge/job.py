@@ -327,7 +327,7 @@ class JobSpec:
         flag="--vgg-weights",
     )
     """A state dict; only and always for a loss with that term."""
-    lighten: float = share("Lighten", "How far the target's colors are moved towards white before it is rebuilt")
+    lighten: float = share("Lighten", "How far the target's colors are moved toward white before it is rebuilt")
     """In ink on white paper, a dark target would leave no paper bare."""
     weight_map: str | None = gray_picture("Weight Map", "white matters, black does not")
     detail_weight: float = share(

@@ -47,7 +47,7 @@ LOOKS: dict[Look, LookChoice] = {
     ),
     "photomosaic": LookChoice(
         "Photomosaic",
-        "Photographs side by side in a grid, each moved by a fifth towards the colors of the target",
+        "Photographs side by side in a grid, each moved by a fifth toward the colors of the target",
         settings={"grid": "40x30", "colour_mix": 0.8, "alpha_min": 1.0},
     ),
     "confetti": LookChoice(
