@@ -91,8 +91,7 @@ def tint_response(optimiser: Optimiser) -> tuple[Float64Array, Float64Array]:
 
     Returns:
         gradient: [N, 3] of the error by the tint.
-        curvature: [N] second derivative by a channel of the tint, the mean of the three (Gauss-Newton), as if a sprite
-            were seen with its whole opacity where it is seen.
+        curvature: [N] second derivative by a channel of the tint (Gauss-Newton, mean of three), at whole opacity.
     """
     objective = optimiser.objective
     background, goal = objective.background_and_goal(optimiser.done)
