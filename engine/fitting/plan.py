@@ -115,15 +115,20 @@ def optimiser_settings(
     )
 
 
-def objective_of(job: JobSpec, features: PictureDistance | None, weight_map: Float32Array | None) -> Objective:
+def objective_of(
+    job: JobSpec, strategy: Strategy, features: PictureDistance | None, weight_map: Float32Array | None
+) -> Objective:
     """What a job minimizes.
 
     Args:
         job: what is asked for.
+        strategy: may add terms to the squared error.
         features: what the loss needs of VGG16, or None.
         weight_map: [H, W] how much each pixel counts, 0 to 1, or None.
     """
     terms = parse_loss(job.loss)
+    if [name for name, _ in terms] == ["mse"]:
+        terms += strategy.added_terms
     return Objective(terms, features, weight_map, job.detail_weight, cover=job.cover, min_visibility=job.min_visibility)
 
 

@@ -144,14 +144,15 @@ class Inputs:
         first = self.target(0)
         # Where the target has holes, sprites must leave them open whatever lies behind: they are fitted on noise.
         alone = self.background == "transparent" or float(first[..., 3].min()) < 1 - 1 / 255
+        strategy = self.strategy.for_cut_out() if alone else self.strategy
         settings = optimiser_settings(
             job,
-            self.strategy,
+            strategy,
             self.groups,
             (self.height, self.width),
             self.steps,
             self.device,
-            objective_of(job, self.features, self.weight_map),
+            objective_of(job, strategy, self.features, self.weight_map),
         )
         plan = FitPlan(
             job,
@@ -163,7 +164,7 @@ class Inputs:
             self.inside if self._has_outside else None,
             settings,
             self.frame_steps,
-            self.strategy,
+            strategy,
             self.placement,
         )
         return Fit(plan)

@@ -13,6 +13,8 @@ from typing import Protocol
 
 import numpy as np
 
+from smalti.bridge.loss import Terms
+
 from ...arrays import IntegerArray
 from ...sprites import Sprites
 from ..initialise import InitialiseSettings, SamplerSettings, SpriteSampler, initialise
@@ -61,6 +63,15 @@ class Strategy(Protocol):
     @property
     def pruning_rounds(self) -> int:
         """How often sprites that raise the error are pruned, at most, where a frame is worse than its background."""
+        ...
+
+    @property
+    def added_terms(self) -> Terms:
+        """What is added to the loss of a job that asks for the squared error alone."""
+        ...
+
+    def for_cut_out(self) -> Strategy:
+        """The same for a target with holes that must stay open, whose sprites are fitted without a background."""
         ...
 
     def steps(self, count: int) -> int:
@@ -138,6 +149,15 @@ class Adaptive:
     def sampler(self) -> SamplerSettings:
         """How sprites are made for given places."""
         return self.initialisation.sampler
+
+    @property
+    def added_terms(self) -> Terms:
+        """See `Strategy`: none."""
+        return ()
+
+    def for_cut_out(self) -> Adaptive:
+        """See `Strategy`: noise behind the sprites is enough."""
+        return self
 
     def steps(self, count: int) -> int:
         """More sprites occlude each other more and settle later: 300 for 100, 500 for 1,000, 700 for 10,000."""

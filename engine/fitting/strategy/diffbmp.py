@@ -1,19 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The DiffBMP baseline (arXiv 2602.22625) on Smalti's renderer: what the adaptive strategy is measured against.
 
-Hyperparameters are the paper's. What cannot be the same: its Gaussian blur of a template, of one texel, is here a
-constant level-of-detail bias of one mip level, the nearest that this renderer has; its templates are point-sampled,
-ours are not. Where the paper leaves open when sprites are pruned, it is done once, after half of the steps. The paper
-does not prune sprites where a picture would be worse than the bare background; here every preset does
-(`pruning_rounds`), and the benchmark of quality takes it away from this one.
+Hyperparameters are the paper's, and where it leaves them open those of its examples: the largest size at the start is
+about what they have, and in cut-outs opacities change faster, the sprites' own alpha is compared with the target's, and
+faint sprites begin again, time after time, half as large at most as the time before.
+
+What cannot be the same: its Gaussian blur of a template, of one texel, is here a constant level-of-detail bias of one
+mip level, the nearest that this renderer has; its templates are point-sampled, ours are not; it compares colors only
+where the target is, while here they are compared everywhere over noise, outside the target too. Where a job bounds
+sizes, these bounds hold throughout; there they hold at the start alone. The paper does not prune sprites where a
+picture would be worse than the bare background; here every preset does (`pruning_rounds`), and the benchmark of quality
+takes it away from this one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from smalti.bridge.loss import Terms
 
 from ...arrays import Int32Array, Int64Array, IntegerArray
 from ...sprites import Sprites
@@ -35,13 +42,19 @@ class DiffBMP:
         opacity_learning_rate: of opacities where there are 1,000 sprites: with its gain of 1.5.
         decay: factor of the learning rates from each step to the next.
         lod_bias: mip levels by which templates are blurred throughout.
+        cut_out: whether the target has holes that must stay open.
+        cut_out_gain: factor on the learning rate of opacities there: the paper's gain is 5 in place of 1.5.
+        alpha_factor: of the term alpha that is added to the squared error there.
         smallest: half-size of the smallest sprite, pixels.
         largest_fraction: half-size of the largest, as a fraction of the shorter side.
+        first_largest_fraction: half-size of the largest at initialization, likewise, within what the job allows.
+        first_largest: what that is at least, pixels.
         flat_probability: of a pixel without any variance, against 1 for the one with most.
         size_noise, color_noise: standard deviations at initialization.
         opacity_logit: of every sprite at initialization.
-        prune_at: fraction of the steps after which sprites are pruned.
-        prune_below: opacity below which a sprite returns to where it started.
+        prune_interval: steps from one pruning to the next, in a cut-out.
+        prune_after: steps before which none is pruned.
+        prune_below: opacity below which a sprite begins again, as a fraction of the most opaque that it may be.
     """
 
     fixed_steps: int = 100
@@ -50,13 +63,19 @@ class DiffBMP:
     opacity_learning_rate: float = 0.15
     decay: float = 0.99
     lod_bias: float = 1.0
+    cut_out: bool = False
+    cut_out_gain: float = 5 / 1.5
+    alpha_factor: float = 0.3
     smallest: float = 2.0
     largest_fraction: float = 0.25
+    first_largest_fraction: float = 0.08
+    first_largest: float = 16.0
     flat_probability: float = 0.1
     size_noise: float = 0.1
     color_noise: float = 0.02
     opacity_logit: float = -2.0
-    prune_at: float = 0.5
+    prune_interval: int = 50
+    prune_after: int = 200
     prune_below: float = 0.3
     frames: FrameSettings = FrameSettings()
     background_is_mean: bool = True
@@ -66,6 +85,15 @@ class DiffBMP:
     def sampler(self) -> SamplerSettings:
         """How sprites are made for given places; only after a cut, which the paper does not know."""
         return SamplerSettings()
+
+    @property
+    def added_terms(self) -> Terms:
+        """See `Strategy`: alpha in a cut-out."""
+        return (("alpha", self.alpha_factor),) if self.cut_out else ()
+
+    def for_cut_out(self) -> DiffBMP:
+        """See `Strategy`."""
+        return replace(self, cut_out=True)
 
     def steps(self, count: int) -> int:
         """See `Strategy`."""
@@ -78,7 +106,7 @@ class DiffBMP:
             "y": self.position_learning_rate,
             "log_scale": self.position_learning_rate,
             "theta": self.learning_rate,
-            "opacity": self.opacity_learning_rate * 1000 / count,
+            "opacity": self.opacity_learning_rate * (self.cut_out_gain if self.cut_out else 1.0) * 1000 / count,
             "tint": self.learning_rate,
         }
         return Schedule(
@@ -100,14 +128,16 @@ class DiffBMP:
         """See `Strategy`.
 
         Positions by local variance, sizes the smaller the more there is, templates in turn (by their weights where they
-        have any), tints nearly gray. The stack is in the order of the draw. After a cut, where the templates are given,
-        Smalti's own initialization.
+        have any), tints nearly gray. What has more detail lies on top; in a cut-out, as in the paper's, at the bottom.
+        After a cut, where the templates are given, Smalti's own initialization.
         """
         if template is not None:
             return initialise(sampler, count, rng, InitialiseSettings(), template)
         target = sampler.target
         height, width = target.shape[:2]
-        colors = target[..., :3]
+        # Straight, and white where there are none.
+        alpha = target[..., 3:]
+        colors = np.where(alpha > 0, target[..., :3] / np.maximum(alpha, 1e-9), 1.0)
         variance = np.maximum(box_mean(colors**2, 3) - box_mean(colors, 3) ** 2, 0).sum(axis=2)
         contrast = variance / max(float(variance.max()), 1e-12)
         flat = self.flat_probability
@@ -118,10 +148,14 @@ class DiffBMP:
             rng.choice(chance.size, min(pixels, count - done), replace=False, p=chance / chance.sum())
             for done in range(0, count, max(pixels, 1))
         ]
-        row, column = np.divmod(np.concatenate(drawn), width)
-        low, high = (0.5 * side for side in self.size_range((width, height), (0, 0), count))
-        scale = (high - contrast[row, column] * (high - low)) * (1 + rng.normal(0, self.size_noise, count))
-        noisy = colors[row, column] + rng.normal(0, self.color_noise, (count, 3))
+        pixel = np.concatenate(drawn)
+        detail = contrast.ravel()[pixel]
+        order = np.argsort(-detail if self.cut_out else detail, kind="stable")
+        pixel, detail = pixel[order], detail[order]
+        row, column = np.divmod(pixel, width)
+        low, high = self._first_sizes(sampler, (width, height))
+        scale = high - detail * (high - low) + rng.normal(0, self.size_noise, count) * (high - low)
+        noisy = np.clip(colors[row, column] + rng.normal(0, self.color_noise, (count, 3)), 0, 1)
         return Sprites(
             template=_templates(sampler, count, rng),
             x=column + 0.5,
@@ -134,6 +168,12 @@ class DiffBMP:
             tint=1 / (1 + np.exp(-noisy)),
         )
 
+    def _first_sizes(self, sampler: SpriteSampler, size: tuple[int, int]) -> tuple[float, float]:
+        """Smallest and largest half-size at initialization, on a canvas of this width and height."""
+        low, high = (0.5 * side for side in sampler.group.size_range)
+        usual = max(self.first_largest, self.first_largest_fraction * min(size))
+        return low, max(low, min(high, usual))
+
     def period(self, steps: int) -> int:
         """See `Strategy`."""
         return 1
@@ -141,11 +181,26 @@ class DiffBMP:
     def before_step(
         self, optimiser: Optimiser, samplers: Sequence[SpriteSampler], first: Sprites, seed: int, unconstrained: bool
     ) -> int:
-        """See `Strategy`: faint sprites return once to where they started, in their places in the stack."""
-        if optimiser.done != int(self.prune_at * optimiser.settings.steps):
+        """See `Strategy`: in cut-outs faint sprites begin again where some began, smaller each time."""
+        done = optimiser.done
+        if not self.cut_out or done < self.prune_after or done % self.prune_interval:
             return 0
-        faint: Int64Array = np.flatnonzero(optimiser.sprites().opacity < self.prune_below)
-        optimiser.parameters.set(faint, first.take(faint))
+        below = self.prune_below * optimiser.settings.alpha_max
+        faint: Int64Array = np.flatnonzero(optimiser.sprites().opacity < below)
+        rng = np.random.default_rng((seed, done))
+        again = first.double().take(rng.integers(0, len(first), len(faint)))
+        halvings = (done - self.prune_after) // self.prune_interval + 1
+        height, width = optimiser.size
+        low, high = self._first_sizes(samplers[0], (width, height))
+        shrunk = max(0.5**halvings * high - low, 0.0) / max(high - low, 1e-9)
+        again = replace(
+            again,
+            scale=np.maximum(low + shrunk * (again.scale - low), low),
+            theta=again.theta if samplers[0].upright else rng.uniform(-np.pi, np.pi, len(faint)),
+        )
+        if optimiser.settings.lock_scale:
+            again = replace(again, scale=first.scale[faint])
+        optimiser.parameters.set(faint, again)
         return len(faint)
 
 
