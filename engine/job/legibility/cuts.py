@@ -13,6 +13,8 @@ SIDE = 32
 """Texels of a cut, a side."""
 REACH = 1.25
 """A cut's size over that of its sprite."""
+TOGETHER = 16
+"""Sprites that are cut out together; all of them at once would take more memory than the fit has left."""
 MOST_TAPS = 16
 """Samples, at most, along one side of a cut's texel."""
 
@@ -48,8 +50,10 @@ def cuts_at(picture: Float32Array, affine: Float64Array) -> Cuts:
     reduced = picture
     for depth in range(int(level.max(initial=0)) + 1):
         for count in np.unique(taps[level == depth], axis=0):
-            which = np.flatnonzero((level == depth) & (taps == count).all(axis=1))
-            values[:, which], weight[which] = _sampled(reduced, depth, back[which], count, picture.shape[:2])
+            every = np.flatnonzero((level == depth) & (taps == count).all(axis=1))
+            for first in range(0, len(every), TOGETHER):
+                which = every[first : first + TOGETHER]
+                values[:, which], weight[which] = _sampled(reduced, depth, back[which], count, picture.shape[:2])
         reduced = _halved(reduced)
     return Cuts(values, weight)
 

@@ -15,7 +15,7 @@ from ...raster import FINISHED_BACK_END, Atlas, Scene, draw
 
 WIDTH = 1024
 """Width of a sheet in pixels, unless a single cell is wider."""
-PIXELS = 2**20
+PIXELS = 2**18
 """Pixels of a sheet, unless a single cell has more: what bounds the memory."""
 
 
