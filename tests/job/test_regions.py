@@ -135,7 +135,8 @@ def test_a_confined_region_draws_nowhere_outside(
     for name in ("face", "sky"):
         mask = white(pictures, name, composition)
         own = of_region(composition, name)
-        assert own.sum() == 40
+        # One may have no room to be visible.
+        assert own.sum() == 40 or (own.sum() == 39 and "min_visibility" in settings)
         alpha = alone(composition, own)
         assert 255 * alpha[~mask].max() < 0.5
         assert alpha[mask].mean() > 0.4
@@ -200,9 +201,10 @@ def test_centres_stay_in_what_keep_in_leaves_of_a_region(
     )
     face, left = white(pictures, "face", composition), white(pictures, "right", composition)
     own = of_region(composition, "face")
-    assert own.sum() == 40
+    # One may have no room to be visible.
+    assert own.sum() == 40 or (own.sum() == 39 and "min_visibility" in settings)
     for frame in range(composition.frames):
-        assert centred(composition, own, face & left, frame) == 40
+        assert centred(composition, own, face & left, frame) == own.sum()
         assert centred(composition, ~own, left & ~inner(face), frame) == 30
         assert 255 * render(composition, frame)[..., 3][~left].max() < 0.5
     assert alone(composition, own)[face & left].mean() > 0.3

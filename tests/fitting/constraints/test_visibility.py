@@ -60,7 +60,8 @@ def test_every_sprite_is_as_visible_as_required(
     for least in (0.2, 0.4):
         composition = quick(ramp_file, templates, min_visibility=least, background="#808080", **settings)
         assert visible(composition).min() >= least
-        assert composition.header.sprites == settings.get("count", 60)
+        # Hardly one is dropped where there is room for nearly all.
+        assert 0.98 * settings.get("count", 60) <= composition.header.sprites <= settings.get("count", 60)
 
 
 @pytest.mark.slow
