@@ -43,7 +43,7 @@ LOOKS: dict[Look, LookChoice] = {
     "paper": LookChoice(
         "Paper",
         "Ink on white paper: bitmaps in their own colors, and more than half of the paper bare",
-        settings={"colour_mix": 1.0, "alpha_min": 1.0, "background": "#ffffff", "max_overlap": 0.6, "lighten": 0.3},
+        settings={"colour_mix": 1.0, "alpha_min": 1.0, "background": "#ffffff", "max_overlap": 0.6, "lighten": 0.4},
     ),
     "photomosaic": LookChoice(
         "Photomosaic",
