@@ -19,8 +19,9 @@ def take_look(settings: Any, _context: Any) -> None:
         if key == "background":
             _set_background(settings, value)
         else:
-            # In a number that may be left open, 0 stands for that.
-            setattr(settings, key, 0 if value is None else value)
+            # In a number that may be left open, 0 stands for that; in a text, nothing.
+            open_value = 0 if rows[key].is_number else ""
+            setattr(settings, key, open_value if value is None else value)
 
 
 def _set_background(settings: Any, value: str) -> None:

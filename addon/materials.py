@@ -107,21 +107,21 @@ def _shade(group: Any, node: Callable[..., Any], shade: float, tint: Any, shown:
     group.interface.new_socket("Mean Luma", in_out='INPUT', socket_type='NodeSocketFloat')
     bitmap = next(each for each in group.nodes if each.bl_idname == 'NodeGroupInput')
 
-    def calculated(operation: str, x: float, y: float, label: str = "", **values: Any) -> Any:
+    def calculated(operation: str, x: float, y: float, label: str, *values: Any) -> Any:
         made = node('ShaderNodeVectorMath', x, y, label)
         made.operation = operation
-        for at, value in values.items():
+        for socket, value in zip(made.inputs, values):
             if isinstance(value, tuple):
-                made.inputs[int(at[1:])].default_value = value
+                socket.default_value = value
             else:
-                links.new(value, made.inputs[int(at[1:])])
+                links.new(value, socket)
         return made.outputs["Value" if operation == 'DOT_PRODUCT' else "Vector"]
 
-    luma = calculated('DOT_PRODUCT', -1000, 360, "Luma", _0=bitmap.outputs["Color"], _1=LUMA)
-    light = calculated('SUBTRACT', -800, 360, "Light and Shade", _0=luma, _1=bitmap.outputs["Mean Luma"])
-    links.new(calculated('MULTIPLY_ADD', -560, 360, "Shade", _0=light, _1=(shade,) * 3, _2=tinted), tint)
-    positive = calculated('MAXIMUM', -200, 360, _0=shown, _1=(0.0,) * 3)
-    return calculated('MINIMUM', -20, 360, _0=positive, _1=(1.0,) * 3)
+    luma = calculated('DOT_PRODUCT', -1000, 360, "Luma", bitmap.outputs["Color"], LUMA)
+    light = calculated('SUBTRACT', -800, 360, "Light and Shade", luma, bitmap.outputs["Mean Luma"])
+    links.new(calculated('MULTIPLY_ADD', -560, 360, "Shade", light, (shade,) * 3, tinted), tint)
+    positive = calculated('MAXIMUM', -200, 360, "From 0", shown, (0.0,) * 3)
+    return calculated('MINIMUM', -20, 360, "To 1", positive, (1.0,) * 3)
 
 
 def _empty_tree(material: Any) -> Any:

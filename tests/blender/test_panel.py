@@ -12,6 +12,7 @@ import pytest
 from blenders import Blender
 
 from smalti.bridge.job import JobSpec, RegionSpec
+from smalti.bridge.looks import LOOKS, PAINTERLY, in_look
 from smalti.bridge.schema import to_mapping
 from smalti.bridge.settings import settings_of
 
@@ -50,6 +51,17 @@ def test_every_setting_of_the_table_is_in_the_panel(blender: Blender, tmp_path: 
     # As the table has it, but for the size of the canvas and the count of a region.
     job = JobSpec(**given, size=512, text="a", regions=(RegionSpec(given["target"], 200),))
     assert result["job"] == json.loads(json.dumps(to_mapping(job)))
+
+
+def test_choosing_a_look_sets_what_it_says_and_leaves_nothing_of_the_one_before(
+    blender: Blender, tmp_path: Path
+) -> None:
+    given: dict[str, Any] = {"target": str(tmp_path / "a.png"), "primitives": str(tmp_path)}
+    jobs = blender.run("looks", settings=given)["jobs"]
+    for look, found in zip((*LOOKS, PAINTERLY), jobs, strict=True):
+        expected = json.loads(json.dumps(to_mapping(JobSpec(**given, size=512, **in_look({"look": look})))))
+        # Blender keeps numbers in single precision.
+        assert {n: round(v, 6) if isinstance(v, float) else v for n, v in found.items()} == expected
 
 
 def test_the_panel_speaks_american_english(blender: Blender, tmp_path: Path) -> None:
