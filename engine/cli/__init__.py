@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import to_user_error
+from ..memory import return_large_blocks
 from . import bench, doctor, fit, handoff
 from .commands import BAD_INPUT, INTERRUPTED, Commands
 
@@ -25,6 +26,7 @@ _COMMANDS = (fit, handoff, bench, doctor)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
+    return_large_blocks()
     if options.run == _worker:  # it has streams and logs of its own
         return _worker(options)
     _make_streams_safe()

@@ -115,10 +115,8 @@ def _drawn_in_strips(scene: Scene[NDArray[Any]], background: Strips[np.float32] 
     return Strips(height, width, make, STRIP_ROWS)
 
 
-def preview(composition: Composition, atlas: Atlas | None, back_end: str) -> UInt8Array:
-    """The picture of the first frame, as `picture`, from an atlas that is there already; None for that of `picture`."""
-    if atlas is None:
-        return picture(composition, back_end=back_end)
+def preview(composition: Composition, atlas: Atlas, back_end: str) -> UInt8Array:
+    """The picture of the first frame, as `picture`, from an atlas that is there already."""
     header = composition.header
     size = (header.height, header.width)
     background = composition.background(header.width, header.height)

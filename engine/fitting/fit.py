@@ -87,9 +87,9 @@ class Fit:
         self.optimiser = self._optimiser_of(first, self._first, plan.settings)
 
     @property
-    def partial_atlas(self) -> Atlas | None:
-        """The atlas of now, valid until the next step, where not all templates are in it whole; else None."""
-        return None if self._levels is None else self._levels.atlas
+    def atlas(self) -> Atlas:
+        """That of now, with all that its sprites can show; valid until the next step."""
+        return self._atlas_of(self._largest)
 
     @property
     def steps(self) -> int:
@@ -111,6 +111,12 @@ class Fit:
         """Make no more steps of the frame of now."""
         self._skipped += self.optimiser.settings.steps - self.optimiser.done
         self.optimiser.stopped = True
+
+    def end(self) -> None:
+        """Give back the memory that steps take, after the last one. What has been fitted can be asked for as before."""
+        self._sprites()
+        self._samplers = []
+        self.optimiser.end()
 
     def step(self) -> SupportsFloat:
         """Make one gradient step, of the next frame where this one is finished. Returns as `Optimiser.step`."""

@@ -159,6 +159,10 @@ class Optimiser:
         self._atlas = atlas
         self._fused = fused_step(self.settings.back_end, atlas)
 
+    def end(self) -> None:
+        """Give back the memory that steps take: there is no more of them, nor a scene; sprites and state remain."""
+        del self._atlas, self._fused, self.objective
+
     def step(self) -> SupportsFloat:
         """Make one gradient step within the constraints.
 

@@ -33,6 +33,7 @@ from ..composition import save_composition
 from ..composition.render import picture, preview
 from ..files.images import write_png
 from ..fitting.fit import Fit
+from ..memory import release_freed_memory
 from ..templates import read_template, save_templates
 from .checkpoint import must_fit, read_checkpoint, write_checkpoint
 from .fingerprints import Fingerprints
@@ -40,7 +41,6 @@ from .folder import check_free, clear, locked, make_folder, new_folder, remove_l
 from .frames import frame_paths
 from .inputs import Inputs, read_inputs
 from .legibility import legibility_of
-from .memory import release_freed_memory
 from .report import Ended, job_report, psnr, write_report
 from .result import compose
 
@@ -237,6 +237,8 @@ class _Run:
     def finish(self) -> Outcome:
         """Do the steps that are left, and write the result."""
         finished = self._fit()
+        if finished:
+            self.fitting.end()
         return self._write_result(cancelled=not finished)
 
     def _fit(self) -> bool:
@@ -299,7 +301,7 @@ class _Run:
         release_freed_memory()
         path = self.out / PREVIEW
         composition = compose(self.inputs, self.fitting.result(self.fitting.frame))
-        write_png(path, preview(composition, self.fitting.partial_atlas, self.inputs.device))
+        write_png(path, preview(composition, self.fitting.atlas, self.inputs.device))
         self.listener.preview(path)
 
     def _write_checkpoint(self, seconds: float) -> None:

@@ -143,31 +143,35 @@ def build_atlas(bitmaps: Sequence[FloatArray], largest: int | None = None) -> At
     """
     if not bitmaps:
         raise ValueError("an atlas needs at least one bitmap")
-    stored: list[UInt16Array] = []
+    shapes, luma = [], []
+    for bitmap in bitmaps:  # each once, as it may be made when it is read
+        if bitmap.ndim != 3 or bitmap.shape[2] != 4 or 0 in bitmap.shape:
+            raise ValueError(f"a bitmap must have shape [height, width, 4], not {bitmap.shape}")
+        shapes.append((bitmap.shape[1], bitmap.shape[0]))
+        luma.append(mean_luma(bitmap))
+    stored = int(stored_texels(np.array(shapes), largest).sum())
+    if stored > MAX_STORED:
+        raise ValueError("the bitmaps are too large together for one atlas")
+    texels = np.empty((stored, 4), np.uint16)
     levels: list[tuple[int, int, int]] = []
     first_level = [0]
-    luma = np.array([mean_luma(bitmap) for bitmap in bitmaps], np.float32)
     at = 0
     for bitmap in bitmaps:
         for padded in pyramid(bitmap, largest):
             height, width, _ = padded.shape
-            stored.append(padded.reshape(-1, 4))
+            texels[at : at + height * width] = padded.reshape(-1, 4)
             levels.append((at, width - 2 * MARGIN, height - 2 * MARGIN))
-            at += len(stored[-1])
+            at += height * width
         first_level.append(len(levels))
-    if at > MAX_STORED:
-        raise ValueError("the bitmaps are too large together for one atlas")
-    return Atlas(np.concatenate(stored), np.array(levels, np.int32), np.array(first_level, np.int32), luma)
+    return Atlas(texels, np.array(levels, np.int32), np.array(first_level, np.int32), np.array(luma, np.float32))
 
 
 def pyramid(bitmap: FloatArray, largest: int | None = None) -> Iterator[UInt16Array]:
     """The levels of one bitmap as `Atlas.texels` has them, [height, width, 4] with their margins, finest first.
 
     Args:
-        bitmap, largest: as `build_atlas`. Raises as it.
+        bitmap, largest: as `build_atlas`.
     """
-    if bitmap.ndim != 3 or bitmap.shape[2] != 4 or 0 in bitmap.shape:
-        raise ValueError(f"a bitmap must have shape [height, width, 4], not {bitmap.shape}")
     level: AnyArray = bitmap
     height, width = level.shape[:2]
     if largest is not None and max(height, width) > largest:

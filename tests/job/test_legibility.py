@@ -198,7 +198,7 @@ def test_the_cost_is_one_small_picture_for_each_sprite_and_a_bounded_sample(monk
     monkeypatch.setattr(cuts, "_sampled", counted_cuts)
     count = 2000
     measure_legibility(composition(letters(), **scattered(count)), target())
-    assert sum(cut) == SAMPLE
+    assert sum(cut) == 2 * SAMPLE  # in the picture, and in the target
     assert max(drawn) <= sheets.PIXELS
     box = (2 * (16 * 2**0.5 + 3)) ** 2
     assert sum(drawn) < 1.4 * count * box

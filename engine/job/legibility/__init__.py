@@ -20,8 +20,8 @@ from ...fitting.constraints.visible_fraction import FinishedCanvas
 from ...raster import FINISHED_BACK_END, Scene, draw
 from ...raster.atlas import area_resample
 from ...sprites import Sprites
-from .cuts import Cuts, cuts_at
-from .recognition import Lineup, recognized, templates_to_compare
+from .cuts import cuts_at
+from .recognition import Lineup, Regression, recognized, templates_to_compare
 from .sheets import drawn_apart
 from .stack import HALF, Stack
 
@@ -202,8 +202,6 @@ def _recognized(
     """
     if not len(which):
         return np.nan, np.nan
-    if scene.background is not None:
-        target = target + (1 - target[..., 3:]) * scene.background
     rng = np.random.default_rng(SEED)
     template = scene.template[which]
     compared = templates_to_compare(template, len(composition.templates), rng)
@@ -211,10 +209,17 @@ def _recognized(
     lineup = Lineup.of(atlas, compared, scene.mix, scene.shade)
     own = (template[:, None] == compared).argmax(axis=1)
     candidates = lineup.candidates(own, rng)
-    cuts = cuts_at(np.dstack([draw(scene, FINISHED_BACK_END), target]), scene.affine[which])
-    regression = lineup.regression(cuts.weight)
-    in_picture, in_target = (
-        recognized(regression, Cuts(values, cuts.weight), own, candidates)
-        for values in (cuts.values[:4], cuts.values[4:])
-    )
-    return float(in_picture.mean()), float(in_target.mean())
+    regression: Regression | None = None
+
+    def share(picture: Float32Array) -> float:
+        nonlocal regression
+        cuts = cuts_at(picture, scene.affine[which])
+        if regression is None:  # the weights of all cuts are those of the first
+            regression = lineup.regression(cuts.weight)
+        return float(recognized(regression, cuts, own, candidates).mean())
+
+    # One after the other, for the sake of memory.
+    in_picture = share(draw(scene, FINISHED_BACK_END))
+    if scene.background is not None:
+        target = target + (1 - target[..., 3:]) * scene.background
+    return in_picture, share(target)
