@@ -183,10 +183,15 @@ class Fit:
     def _shown(self) -> Sprites:
         if self._constraints is None:
             rounds = self._plan.strategy.pruning_rounds if self.optimiser.finished else 0
-            return pruned_sprites(self.optimiser, rounds) if rounds else self.optimiser.sprites()
-        sprites = self._constraints.finish(self.optimiser.sprites())
-        if self.frame == 0 and self.optimiser.finished:
-            sprites = self._constraints.repair(sprites, self._refinement(3))
+            sprites = pruned_sprites(self.optimiser, rounds) if rounds else self.optimiser.sprites()
+        else:
+            sprites = self._constraints.finish(self.optimiser.sprites())
+            if self.frame == 0 and self.optimiser.finished:
+                sprites = self._constraints.repair(sprites, self._refinement(3))
+        if self._settings.alpha_min and self.frames == 1 and self.optimiser.finished:
+            # What is not to be shown would break the promise of a least opacity.
+            shown = np.flatnonzero(sprites.opacity)
+            sprites = sprites.take(shown) if len(shown) else sprites
         return sprites
 
     def result(self, frame: int | None = None) -> dict[str, NDArray[Any]]:

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from fits import drawn, quick
 from jobs import decibels, pixels_of, slow, small_job
+from PIL import Image
 
 from smalti.bridge.looks import LOOKS, Look
 from smalti.engine import measure_legibility
@@ -29,6 +31,14 @@ def shaded_template() -> Template:
     rgba[1:-1, 1:9] = (230, 160, 200, 255)
     rgba[0], rgba[-1], rgba[:, 0], rgba[:, -1] = (*([160, 100, 130, 0],) * 4,)
     return Template("half", rgba)
+
+
+@pytest.fixture
+def black() -> Template:
+    """A black square."""
+    rgba = np.zeros((18, 18, 4), np.uint8)
+    rgba[1:-1, 1:-1, 3] = 255
+    return Template("black", rgba)
 
 
 @pytest.mark.parametrize("least", [0.4, slow(1.0)])
@@ -127,3 +137,23 @@ def test_a_preferred_visibility_is_a_wish_for_which_nothing_is_dropped(
         assert composition.header.sprites == 60
         shares.append(measure_legibility(composition, ramp_file).visible)
     assert shares[1] > shares[0] + 0.1
+
+
+def test_opaque_sprites_that_only_harm_are_dropped_and_counted(tmp_path: Path, black: Template) -> None:
+    white = np.full((48, 48, 3), 255, np.uint8)
+    white[20:28, 20:28] = 0
+    Image.fromarray(white).save(tmp_path / "white.png")
+    settings: dict[str, Any] = {"count": 40, "steps": 40, "colour_mix": 1.0, "background": "#ffffff", "min_size": 6}
+    opaque = quick(tmp_path / "white.png", [black], alpha_min=1.0, **settings)
+    assert 1 <= opaque.header.sprites < 40
+    assert opaque.opacity.min() == 1
+    error = np.abs(drawn(opaque)[..., :3] - white / 255).mean()
+    assert error < 0.02, "black squares are left on white"
+
+
+def test_at_least_one_sprite_stays(tmp_path: Path, black: Template) -> None:
+    Image.new("RGB", (32, 32), "white").save(tmp_path / "white.png")
+    composition = quick(
+        tmp_path / "white.png", [black], count=8, steps=20, colour_mix=1.0, background="#ffffff", alpha_min=1.0
+    )
+    assert composition.header.sprites >= 1

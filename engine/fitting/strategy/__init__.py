@@ -21,6 +21,7 @@ from ..initialise import InitialiseSettings, SamplerSettings, SpriteSampler, ini
 from ..optimiser import Optimiser
 from ..pyramid import PyramidSettings
 from ..schedule import Schedule
+from .drop import DropSettings, drop_harmful
 from .proposals import ProposalSettings, propose
 from .relocate import RelocateOccludedSettings, RelocateSettings, relocate, relocate_occluded
 
@@ -126,7 +127,7 @@ class Adaptive:
 
     Attributes:
         steps_factor: factor on the usual number of steps.
-        schedule, initialisation, pyramid, relocation, occluded, proposals, frames: of its parts.
+        schedule, initialisation, pyramid, relocation, occluded, proposals, dropping, frames: of its parts.
         smallest_size, largest_size: usual bounds of a sprite's longer side: as a fraction of the side of the square
             that each has for itself (at least 3 pixels), and of the longer side of where they are.
         background_is_mean, pruning_rounds: see `Strategy`.
@@ -139,6 +140,7 @@ class Adaptive:
     relocation: RelocateSettings = RelocateSettings()
     occluded: RelocateOccludedSettings = RelocateOccludedSettings()
     proposals: ProposalSettings = ProposalSettings()
+    dropping: DropSettings = DropSettings()
     frames: FrameSettings = FrameSettings()
     smallest_size: float = 0.4
     largest_size: float = 0.5
@@ -200,4 +202,8 @@ class Adaptive:
         # Candidates are evaluated by squared error, with any tint and at any angle.
         if unconstrained and optimiser.settings.objective.is_per_pixel and self.proposals.is_due(done, steps):
             changed += propose(optimiser, samplers, self.proposals, np.random.default_rng((seed, done, 1)))
+        # Where sprites can fade away, those that harm do.
+        settings = optimiser.settings
+        if settings.alpha_min and settings.objective.is_per_pixel and self.dropping.is_due(done, steps):
+            changed += drop_harmful(optimiser, self.dropping)
         return changed
