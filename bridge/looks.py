@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from .choices import Choice
+from .choices import READING, Choice
 
 Look = Literal["painterly", "collage", "paper", "photomosaic", "confetti"]
 
@@ -69,7 +69,11 @@ def in_look(given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings by their keys, with those of their look where they are not given. An unknown look adds nothing."""
     name = given.get("look")
     look = LOOKS.get(name) if isinstance(name, str) else None  # type: ignore[call-overload]
-    return {**look.settings, **given} if look is not None else dict(given)
+    if look is None:
+        return dict(given)
+    # A text that can be read says where its letters are: for visibility none is moved or dropped.
+    out = {"min_visibility"} if given.get("text_order") == READING else ()
+    return {**{key: value for key, value in look.settings.items() if key not in out}, **given}
 
 
 def changed_by_looks() -> tuple[str, ...]:

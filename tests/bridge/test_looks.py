@@ -51,3 +51,8 @@ def test_an_unknown_look_is_refused_by_its_name(tmp_path: Path, look: object) ->
     path.write_text(json.dumps(job), encoding="utf-8")
     with pytest.raises(SmaltiError, match="look"):
         read_job(path)
+
+
+@pytest.mark.parametrize("look", [look for look in LOOKS if look != "photomosaic"])
+def test_every_look_but_the_grid_goes_with_a_text_that_can_be_read(look: Look) -> None:
+    JobSpec("picture.png", **in_look({"look": look, "text": "to be read", "text_order": "reading"})).checked()
