@@ -102,7 +102,7 @@ def _moved(
 ) -> bool:
     """Move sprite k to where a template is allowed, if there is such a place among some."""
     (sampler,) = (each for each, members in parts if k in members)
-    row, column = sampler.draw(sampler.target[..., 3] + 1e-9, places, rng)
+    row, column = sampler.draw(sampler.alpha + 1e-9, places, rng)
     for i in rng.permutation(places).tolist():
         x, y = np.array([column[i] + 0.5]), np.array([row[i] + 0.5])
         if uses.move(np.array([k]), uses.template[[k]], x, y)[0].all():

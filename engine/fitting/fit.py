@@ -345,7 +345,7 @@ class Fit:
         """One for each group."""
         settings, plan = self._settings, self._plan
         first = SpriteSampler(
-            target.astype(np.float64),
+            target,
             self._templates.measured,
             settings.colour_mix,
             plan.groups[0],

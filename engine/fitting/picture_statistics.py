@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..arrays import Float64Array
+from ..arrays import Float64Array, FloatArray
 
 
-def box_mean(picture: Float64Array, radius: int) -> Float64Array:
+def box_mean(picture: FloatArray, radius: int) -> Float64Array:
     """Mean over a window of 2 radius + 1 pixels a side; edges repeat. picture [H, W] or [H, W, C]."""
     if picture.ndim == 2:
-        return _box_mean(picture, radius)
-    result = np.empty_like(picture)
+        return _box_mean(picture.astype(np.float64), radius)
+    result = np.empty(picture.shape)
     for channel in range(picture.shape[2]):  # one by one, for the sake of memory
-        result[..., channel] = _box_mean(picture[..., channel], radius)
+        result[..., channel] = _box_mean(picture[..., channel].astype(np.float64), radius)
     return result
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from smalti.bridge.job import JobSpec
 
-from ..arrays import Float32Array, Float64Array, Int64Array, IntegerArray
+from ..arrays import Float32Array, Float64Array, FloatArray, Int64Array, IntegerArray
 from ..colour import LUMA
 from ..raster.atlas import area_resample
 from ..sprites import Sprites
@@ -162,7 +162,7 @@ def _points_of(size: Float64Array, most: int) -> tuple[int, int]:
     return columns, rows
 
 
-def _colors_at(placement: Placement, target: Float64Array, columns: int, rows: int) -> Float32Array:
+def _colors_at(placement: Placement, target: FloatArray, columns: int, rows: int) -> Float32Array:
     """[N, rows * columns, 3]: the straight colors of a target [H, W, 4] at points of each tile."""
     assert placement.size is not None
     height, width = target.shape[:2]

@@ -186,7 +186,7 @@ class VisibilityRepair:
         edge = min(int(np.ceil(radius)), (min(height, width) - 1) // 2)
         inner = np.zeros((height, width))
         inner[edge : height - edge, edge : width - edge] = 1
-        allowed = inner * (sampler.target[..., 3] > 0)
+        allowed = inner * (sampler.alpha > 0)
         weighted = density * allowed
         possible = weighted if sampler.group.within(weighted).any() else allowed + 1e-9
         row, column = sampler.draw(possible, count, at.rng)

@@ -59,8 +59,10 @@ def initialise(
     Returns:
         N sprites, float64.
     """
-    alpha = sampler.target[..., 3]
-    density = (settings.flat_density + (1 - settings.flat_density) * saliency(sampler.target)) * alpha + 1e-9
+    alpha = sampler.alpha
+    density = (
+        settings.flat_density + (1 - settings.flat_density) * saliency(sampler.target.astype(np.float64))
+    ) * alpha + 1e-9
     row, column = sampler.draw(density, count, rng)
     # Room for one sprite here, in pixels, and from it the radius of a disc that covers it `overdraw` times over.
     room = sampler.group.within(density).sum() / (count * box_mean(density, 2)[row, column])

@@ -44,7 +44,7 @@ class SpriteSampler:
     """Makes sprites of one group for places of a target.
 
     Args:
-        target: [H, W, 4] premultiplied, in the blend space.
+        target: [H, W, 4] premultiplied, in the blend space. It is kept as it is, for the sake of memory.
         shapes: the templates of all groups.
         mix: color mix, 0 to 1.
         group: the sprites' templates, sizes and place.
@@ -55,7 +55,7 @@ class SpriteSampler:
 
     def __init__(
         self,
-        target: Float64Array,
+        target: FloatArray,
         shapes: Sequence[TemplateShape],
         mix: float,
         group: Group,
@@ -71,7 +71,7 @@ class SpriteSampler:
         self.settings = settings
         self._mix = mix
         self._order = hilbert_order(target.shape[1], target.shape[0])
-        self._along, self._coherence = edge_orientation(target[..., :3])
+        self._along, self._coherence = edge_orientation(target[..., :3].astype(np.float64))
         self._means: dict[int, FloatArray] = {}
         longer = np.array([max(s.width, s.height) for s in shapes], np.float64)
         # How much of a square about the template is covered, and where its long axis lies.
@@ -79,6 +79,11 @@ class SpriteSampler:
         self.axis = np.array([s.axis for s in shapes])
         self._elongation = np.array([s.elongation for s in shapes])
         self._color = np.array([s.color for s in shapes])
+
+    @property
+    def alpha(self) -> Float64Array:
+        """[H, W] that of the target."""
+        return self.target[..., 3].astype(np.float64)
 
     def of_group(self, group: Group) -> SpriteSampler:
         """The same for another group; what is known of the target is shared."""

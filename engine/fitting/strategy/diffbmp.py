@@ -133,7 +133,7 @@ class DiffBMP:
         """
         if template is not None:
             return initialise(sampler, count, rng, InitialiseSettings(), template)
-        target = sampler.target
+        target = sampler.target.astype(np.float64)
         height, width = target.shape[:2]
         # Straight, and white where there are none.
         alpha = target[..., 3:]

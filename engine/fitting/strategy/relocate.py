@@ -92,7 +92,7 @@ def relocate(
         members = sampler.group.members(sprites.template)
         chosen = members[_unimportant(importance[members], settings)]
         # Where the target has a hole that is covered, one more on top would only cover it better.
-        density = (error * sampler.target[..., 3]) ** 2
+        density = (error * sampler.alpha) ** 2
         if not len(chosen) or not sampler.group.within(density).sum() > 0:
             continue
         row, column = sampler.draw(density, len(chosen), rng)
@@ -171,7 +171,7 @@ def _best_places(
 ) -> Sprites:
     """Up to `count` sprites for the top, apart from each other, the best of many candidates; as large as `scales`."""
     # Anywhere that the target is, and more where the error is.
-    density = sampler.target[..., 3] * (error / max(error.mean(), 1e-12) + 1) + 1e-9
+    density = sampler.alpha * (error / max(error.mean(), 1e-12) + 1) + 1e-9
     row, column = sampler.draw(density, settings.places * count, rng)
     candidates = sampler.at(row, column, rng.choice(scales, len(row)) * rng.uniform(0.5, 1, len(row)), rng)
     nothing, on_top = np.full(len(row), -1), np.full(len(row), StackPosition.TOP)
