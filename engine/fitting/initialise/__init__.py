@@ -60,9 +60,8 @@ def initialise(
         N sprites, float64.
     """
     alpha = sampler.alpha
-    density = (
-        settings.flat_density + (1 - settings.flat_density) * saliency(sampler.target.astype(np.float64))
-    ) * alpha + 1e-9
+    contrast = saliency(sampler.target.astype(np.float64))
+    density = (settings.flat_density + (1 - settings.flat_density) * contrast) * alpha + 1e-9
     row, column = sampler.draw(density, count, rng)
     # Room for one sprite here, in pixels, and from it the radius of a disc that covers it `overdraw` times over.
     room = sampler.group.within(density).sum() / (count * box_mean(density, 2)[row, column])
