@@ -68,13 +68,14 @@ $(READY): $(ENGINE)
 # The job's settings are those with which the README's pictures were made.
 demo: $(ENGINE)
 	$(BIN)/smalti fit examples/target/lighthouse.png --primitives examples/primitives --out demo --overwrite \
-		--count 1500 --size 960 --steps 350 --mix 0.4 --min-size 24 --max-size 140
+		--look collage --shade 0.8 --preferred-visibility 0.55 --count 900 --size 640 --steps 300 \
+		--min-size 20 --max-size 107
 	$(BIN)/smalti export demo --psd
 	$(BIN)/smalti render demo --size 1920
 	@echo
 	@echo "In the folder demo:"
-	@echo "  render.png        the picture, 960 pixels wide"
-	@echo "  render-1920.png   the same composition, drawn again at twice the size"
+	@echo "  render.png        the picture, 640 pixels wide"
+	@echo "  render-1920.png   the same composition, drawn again at three times the size"
 	@echo "  layers.psd        one layer for each leaf"
 	@echo "For Blender: make extension, then install dist/smalti-*.zip and import the folder demo."
 

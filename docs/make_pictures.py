@@ -108,12 +108,18 @@ def lighthouse_of_leaves() -> Composition:
     return fit(
         LIGHTHOUSE,
         leaves(),
-        count=1500,
-        size=960,
-        steps=350,
-        colour_mix=0.4,
-        min_size=24,
-        max_size=140,
+        **in_look(
+            {
+                "look": "collage",
+                "shade": 0.8,
+                "preferred_visibility": 0.55,
+                "count": 900,
+                "size": 640,
+                "steps": 300,
+                "min_size": 20,
+                "max_size": 107,
+            }
+        ),
     )
 
 
@@ -122,8 +128,8 @@ def lighthouse() -> Image.Image:
 
 
 def close_up() -> Image.Image:
-    """The foot of the tower and the house, at four times the size of the fit."""
-    return shown(lighthouse_of_leaves(), size=4 * 960).crop((2560, 820, 2560 + 1280, 820 + 800))
+    """The foot of the tower and the house, at six times the size of the fit."""
+    return shown(lighthouse_of_leaves(), size=6 * 640).crop((2360, 700, 2360 + 1280, 700 + 800))
 
 
 def bitmaps() -> Image.Image:
@@ -183,6 +189,24 @@ def sheet_own_colours() -> Image.Image:
     return sheet({name: drawn(name) for name in ("discs", "strokes", "letters")} | {"leaves": leaves()}, 1.0)
 
 
+def collages() -> Image.Image:
+    """Four targets in Collage, each out of other bitmaps: the picture, and a part of it at four times the size."""
+    letters = on_cards(text_templates("A CAT MADE OF LETTERS"))
+    asked = {"look": "collage", "shade": 0.6, "preferred_visibility": 0.55, "size": 640, "max_size": 90}
+    rows = []
+    for target, templates, settings, (left, top) in (
+        (PHOTOGRAPHS / "chelsea.png", letters, {"count": 1200, "min_size": 16}, (0.36, 0.3)),
+        (PHOTOGRAPHS / "coffee.png", leaves(), {"count": 900, "min_size": 20, "colour_mix": 0.2}, (0.3, 0.28)),
+        (LIGHTHOUSE, load_templates(EXAMPLES / "studio"), {"count": 900, "min_size": 20}, (0.6, 0.1)),
+        (PHOTOGRAPHS / "rocket.jpg", drawn("strokes"), {"count": 900, "min_size": 20}, (0.42, 0.25)),
+    ):
+        found = fit(target, templates, **in_look({**asked, **settings}))
+        whole, large = shown(found), shown(found, size=4 * 640)
+        x, y = int(left * large.width), int(top * large.height)
+        rows.append(side_by_side([whole, large.crop((x, y, x + 720, y + whole.height))], SHEET_GAP))
+    return below_each_other(rows, SHEET_GAP)
+
+
 def looks() -> Image.Image:
     """The lighthouse in four looks: out of leaves, and out of letters."""
     letters = text_templates("SMALTI", None)
@@ -193,8 +217,7 @@ def looks() -> Image.Image:
             if look == "photomosaic":  # it is for photographs
                 continue
             settings = in_look({"look": look, "count": 900, "size": 640, "min_size": 22})
-            cards = on_cards(templates) if name == "letters" and settings.pop("text_cards", False) else templates
-            settings.pop("text_cards", None)
+            cards = on_cards(templates) if name == "letters" and settings.get("text_cards") else templates
             image = shown(fit(LIGHTHOUSE, cards, **settings))
             row.append(headed(image, f"{LOOKS[look].label}, {name}"))
         rows.append(side_by_side(row, SHEET_GAP))
@@ -261,6 +284,7 @@ MAKERS: dict[str, Callable[[], Image.Image]] = {
     "close-up.jpg": close_up,
     "frames.jpg": frames,
     "looks.jpg": looks,
+    "collages.jpg": collages,
     "sheet-tinted.jpg": sheet_tinted,
     "sheet-own-colours.jpg": sheet_own_colours,
     "sheet-limits.jpg": sheet_limits,

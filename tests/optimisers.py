@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -127,3 +127,22 @@ def on_both(background: bool, constraints: Mapping[str, Any], **changes: Any) ->
     )
     reference.constraints = kernels.constraints
     return kernels, reference
+
+
+def too_little_room(monkeypatch: pytest.MonkeyPatch, is_too_little: Callable[[int], bool]) -> list[int]:
+    """Let lists of pairs in the CUDA back end have too little room at some calls, by their number from 1.
+
+    Returns:
+        How many pairs each call asked for so far. Every other call empties the old memory.
+    """
+    from smalti.engine.cuda import binning
+
+    asked: list[int] = []
+    reserve = binning.Bins.reserve
+
+    def stingy(bins: binning.Bins, pairs: int) -> None:
+        asked.append(pairs)
+        reserve(bins, 5 if is_too_little(len(asked)) else pairs)
+
+    monkeypatch.setattr(binning.Bins, "reserve", stingy)
+    return asked

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from cuda_host import HostGpu
 from jobs import bitmaps, pixels_of, ramp, save
-from optimisers import optimiser, settings
+from optimisers import optimiser, settings, too_little_room
 
 from smalti.bridge.errors import SmaltiError
 from smalti.engine import cuda
@@ -134,15 +134,8 @@ def test_steps_go_on_from_a_checkpoint_as_if_nothing_had_happened() -> None:
 
 def test_a_step_without_room_for_its_pairs_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     expected, loss = state_after(7, {}, True, "cuda")
-    made: list[int] = []
-    reserve = binning.Bins.reserve
-
-    def stingy(bins: binning.Bins, pairs: int) -> None:
-        made.append(pairs)
-        # Too little twice: for the first steps, and once more when they are played again.
-        reserve(bins, pairs if len(made) % 2 or len(made) > 4 else 5)
-
-    monkeypatch.setattr(binning.Bins, "reserve", stingy)
+    # For the first steps, and once more when they are played again.
+    made = too_little_room(monkeypatch, lambda call: call in (2, 4))
     found, found_loss = state_after(7, {}, True, "cuda")
     assert len(made) > 4
     assert found_loss == loss
@@ -154,15 +147,7 @@ def test_steps_that_are_made_again_have_their_own_losses(monkeypatch: pytest.Mon
     monkeypatch.setattr(cuda.FusedStep, "SECONDS", 1e9)
     looked = optimiser(True, settings(back_end="cuda"))
     expected = [float(looked.step()) for _ in range(7)]
-    made: list[int] = []
-    reserve = binning.Bins.reserve
-
-    def stingy(bins: binning.Bins, pairs: int) -> None:
-        made.append(pairs)
-        # Every other call empties the old memory; the first room that is made is too small.
-        reserve(bins, 5 if len(made) == 2 else pairs)
-
-    monkeypatch.setattr(binning.Bins, "reserve", stingy)
+    made = too_little_room(monkeypatch, lambda call: call == 2)
     unseen = optimiser(True, settings(back_end="cuda"))
     monkeypatch.setattr(unseen._fused, "_ahead", 64)
     later = [unseen.step() for _ in range(7)]

@@ -9,11 +9,11 @@ import numpy as np
 import optimisers
 import pytest
 from cuda_host import HostGpu
-from optimisers import optimiser, settings
+from optimisers import optimiser, settings, too_little_room
 
 from smalti.engine import cuda
 from smalti.engine.arrays import Float32Array
-from smalti.engine.cuda import binning, step_terms
+from smalti.engine.cuda import step_terms
 from smalti.engine.fitting.objective.losses import Objective
 from smalti.engine.fitting.optimiser import Optimiser
 from smalti.engine.raster import StepLoss
@@ -142,15 +142,7 @@ def test_a_step_with_terms_in_python_without_room_is_made_again(monkeypatch: pyt
     with_others(expected, others, monkeypatch)
     for _ in range(2):
         expected.step()
-    made: list[int] = []
-    reserve = binning.Bins.reserve
-
-    def stingy(bins: binning.Bins, pairs: int) -> None:
-        made.append(pairs)
-        # Every other call empties the old memory; the first room that is made is too small.
-        reserve(bins, 5 if len(made) == 2 else pairs)
-
-    monkeypatch.setattr(binning.Bins, "reserve", stingy)
+    made = too_little_room(monkeypatch, lambda call: call == 2)
     found = optimiser(True, settings(back_end="cuda"))
     with_others(found, others, monkeypatch)
     losses = [float(found.step()) for _ in range(2)]
