@@ -17,7 +17,7 @@ from ...raster import Scene, drawing
 from ...sprites import Sprites
 from ..optimiser import Optimiser
 from ..picture_statistics import box_mean
-from ..strategy.importance import blending_weights_of, one_channel, squared_error
+from ..strategy.importance import blending_weights_of, one_channel, retint, squared_error
 from .constraint import Constraint, ConstraintContext, Refinement
 from .repair import RepairSettings, VisibilityRepair
 from .visible_fraction import reds
@@ -82,6 +82,7 @@ class VisibilityConstraint(Constraint):
         self._settings = settings
         self._steps = context.settings.steps
         self._is_later_frame = context.is_later_frame
+        self._tints_are_free = context.job.palette is None and context.job.colour_mix < 1
         self.min_opacity = min(settings.headroom * min_visibility, 0.999 * alpha_max)
         self._canvas = context.canvas
         smallest = [np.full(len(g.templates), 0.5 * g.size_range[0]) for g in context.groups]
@@ -138,6 +139,8 @@ class VisibilityConstraint(Constraint):
             optimiser.parameters.move_to_top(everyone, repaired)
             optimiser.parameters.set(everyone, repaired)  # also locked sizes, which have moved within the stack
             self._drop(optimiser, repaired, len(repaired))
+            if self._tints_are_free:
+                retint(optimiser)
         elif done % settings.interval or not settings.first * self._steps <= done < self._last_relocation:
             return
         elif done >= settings.drop_from * self._steps:

@@ -10,7 +10,7 @@ import numpy as np
 from ... import raster
 from ...arrays import AnyArray, Float32Array, Float64Array, Int64Array
 from ...colour import srgb_slope
-from ...raster import Candidates, Scene, draw, drawing, evaluate_candidates, optimal_opacity_and_tint
+from ...raster import Candidates, Scene, StackPosition, draw, drawing, evaluate_candidates, optimal_opacity_and_tint
 from ...sprites import Sprites
 from ..objective.canvas import display_encode
 from ..optimiser import Optimiser
@@ -142,6 +142,24 @@ def evaluate(
     removal = _mean([each.removal_errors for each in scores])
     without = np.where(replaces < 0, 0.0, removal[np.maximum(replaces, 0)])
     return OptimalCandidates(-without - change, opacity, tint)
+
+
+def retint(optimiser: Optimiser, far: float = 0.25) -> int:
+    """Give sprites whose tint is wrong the one that suits them best where they are. Returns how many change.
+
+    A tint that has come to its bound comes back from there in many steps only.
+
+    Args:
+        optimiser: at the step.
+        far: from which difference of a channel on, 0 to 1, a tint is wrong.
+    """
+    now = optimiser.parameters.placed()
+    everyone = np.arange(len(now))
+    found = evaluate(optimiser, now, everyone, np.full(len(now), StackPosition.IN_PLACE), optimiser.settings.alpha_max)
+    which = np.flatnonzero((found.gain > 0) & (np.abs(found.tint - now.tint).max(axis=1) > far))
+    if len(which):
+        optimiser.parameters.set(which, replace(now.take(which), tint=found.tint[which]))
+    return len(which)
 
 
 def pruned_sprites(optimiser: Optimiser, rounds: int) -> Sprites:
