@@ -5,7 +5,7 @@
 #   make test         all tests, in this Python and in every Blender that is available
 #   make lint         ruff, mypy, clang-format, the layers, and the rules of CONTRIBUTING.md
 #   make docs         pages of the Python interface, from its docstrings; build/docs/index.html
-#   make extension    the Blender extension, dist/smalti-VERSION.zip
+#   make extension    the Blender extension for this platform with the engine inside, dist/smalti-VERSION-PLATFORM.zip
 #   make wheels       the wheels for this machine, dist/wheels/, each tried without a compiler
 #   make cuda         compile the CUDA kernels for every architecture, which needs no GPU, and say what they take
 #   make kernels      compile them into build/kernels/kernels.bin, which a wheel carries where SMALTI_CUDA_KERNELS names it
@@ -77,7 +77,7 @@ demo: $(ENGINE)
 	@echo "  render.png        the picture, 640 pixels wide"
 	@echo "  render-1920.png   the same composition, drawn again at three times the size"
 	@echo "  layers.psd        one layer for each leaf"
-	@echo "For Blender: make extension, then install dist/smalti-*.zip and import the folder demo."
+	@echo "For Blender: make extension, then install the zip in dist/ and import the folder demo."
 
 test: $(READY) blenders
 	$(BIN)/pytest --durations 15
@@ -106,8 +106,9 @@ docs: $(READY) packages
 	PYTHONPATH=$(PACKAGES) $(BIN)/sphinx-build -q -W --keep-going -j auto -d build/docs-cache docs/api build/docs
 	@echo "build/docs/index.html"
 
-extension: $(ENGINE)
-	$(BIN)/python addon/build_extension.py dist
+extension: wheels
+	$(BIN)/python addon/build_extension.py dist \
+		--wheels build/wheel-3.11/found build/wheel-$(LATER_PYTHON)/found
 
 # One wheel for Python 3.11, and one that any later Python builds and runs. They need glibc alone: the compiler's own
 # libraries are inside. How old a glibc may be follows from this machine's, and the wheel's name tells it. The kernels for

@@ -23,15 +23,17 @@ def ready(operator: Any) -> bool:
     if session.task is not None:
         operator.poll_message_set("A job is running")
         return False
-    if not preferences.engine_python():
-        operator.poll_message_set("Choose the engine's Python in the add-on's preferences first")
+    if preferences.engine_place() is None:
+        operator.poll_message_set("Choose an engine in the add-on's preferences first")
         return False
     return True
 
 
 def send(request: Fit | Resume | Export) -> None:
     """Send a request to the engine of the preferences."""
-    session.request(request, preferences.engine_python(), preferences.log_path())
+    place = preferences.engine_place()
+    assert place is not None  # of `ready`
+    session.request(request, place, preferences.log_path())
     notices.redraw()
 
 
@@ -180,7 +182,7 @@ def _draw_outcome(layout: Any, context: Any, outcome: session.Outcome) -> None:
 
 
 def _draw_buttons(layout: Any, context: Any) -> None:
-    if not preferences.engine_python():
+    if preferences.engine_place() is None:
         show = layout.operator("preferences.addon_show", text="Set Up the Engine", icon='PREFERENCES')
         show.module = __package__
     row = layout.row(align=True)

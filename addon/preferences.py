@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on's preferences: where the engine's Python is, and a button that starts the engine and shows its Hello."""
+"""The add-on's preferences: which engine is used, and a button that starts it and shows its Hello."""
 
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +10,26 @@ import bpy
 from bpy.props import StringProperty
 
 from . import notices, session
+from .bridge.client import EnginePlace
 from .bridge.version import VERSION
 
+_bundled: EnginePlace | None = None  # looked for once, as panels ask whenever they are drawn
 
-def engine_python() -> str:
-    """The path of the engine's Python as set in the preferences; empty where none is."""
+
+def engine_place() -> EnginePlace | None:
+    """Where the engine is: that of the preferences, else the one that came with the extension; None without any."""
     addon = bpy.context.preferences.addons.get(__package__)
-    return bpy.path.abspath(addon.preferences.engine_python) if addon else ""
+    custom = bpy.path.abspath(addon.preferences.engine_python) if addon else ""
+    return EnginePlace(custom) if custom else _bundled
+
+
+def _find_bundled() -> EnginePlace | None:
+    """The engine among the wheels of Blender's extensions, run by Blender's own Python; None where there is none."""
+    found = find_spec("smalti")
+    folders = [*found.submodule_search_locations] if found and found.submodule_search_locations else []
+    if not folders or not (Path(folders[0]) / "engine").is_dir():
+        return None
+    return EnginePlace(sys.executable, (str(Path(folders[0]).parent),))
 
 
 def log_path() -> Path:
@@ -35,8 +50,8 @@ class SMALTI_OT_check_engine(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if not engine_python():
-            cls.poll_message_set("Choose the engine's Python first")
+        if engine_place() is None:
+            cls.poll_message_set("Choose an engine first")
             return False
         if session.task is not None:
             cls.poll_message_set("The engine is at work")
@@ -45,7 +60,9 @@ class SMALTI_OT_check_engine(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         session.outcome = session.Outcome()
-        session.start_engine(engine_python(), log_path())
+        place = engine_place()
+        assert place is not None  # of poll
+        session.start_engine(place, log_path())
         return {'FINISHED'}
 
 
@@ -55,13 +72,17 @@ class SMALTI_AP_preferences(bpy.types.AddonPreferences):
     bl_idname = __package__
 
     engine_python: StringProperty(
-        name="Engine Python",
-        description="The Python program of the environment in which Smalti's engine is installed",
+        name="Custom Engine",
+        description="The Python program of an environment in which another build of the engine is installed. "
+        "Empty for the engine that comes with the extension",
         subtype='FILE_PATH',
     )
 
     def draw(self, context: Any) -> None:
         layout = self.layout
+        if _bundled is None and not self.engine_python:
+            text = "This build of the extension comes without an engine: choose the Python in which one is installed."
+            notices.lines(layout, context, text, 'ERROR')
         row = layout.split(factor=0.85)
         row.prop(self, "engine_python")
         row.operator(SMALTI_OT_check_engine.bl_idname)
@@ -80,4 +101,11 @@ class SMALTI_AP_preferences(bpy.types.AddonPreferences):
             notices.lines(layout, context, f"{session.outcome.text}\n{session.outcome.hint}", 'ERROR')
 
 
-register, unregister = bpy.utils.register_classes_factory((SMALTI_OT_check_engine, SMALTI_AP_preferences))
+_register_classes, unregister = bpy.utils.register_classes_factory((SMALTI_OT_check_engine, SMALTI_AP_preferences))
+
+
+def register() -> None:
+    """Add the preferences, and look for the engine."""
+    global _bundled
+    _bundled = _find_bundled()
+    _register_classes()

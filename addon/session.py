@@ -18,7 +18,7 @@ from bpy.app.handlers import persistent
 
 from . import notices
 from .bridge import folder as files
-from .bridge.client import EngineProcess
+from .bridge.client import EnginePlace, EngineProcess
 from .bridge.protocol import (
     Cancel,
     Cancelled,
@@ -82,7 +82,7 @@ preview_count = 0
 """Rises with every new picture, also under the same name."""
 
 _engine: EngineProcess | None = None
-_engine_python = ""
+_place: EnginePlace | None = None
 _rendering = False
 _idle_since = 0.0
 _seen_alive = 0.0
@@ -98,24 +98,24 @@ def starting() -> bool:
     return _engine is not None and _engine.alive and _engine.hello is None
 
 
-def start_engine(python: str, log_path: Path) -> None:
-    """Start the engine unless it runs already in this Python. Errors arrive as events."""
-    global _engine, _engine_python, _idle_since, _seen_alive
-    if _engine and python != _engine_python:
+def start_engine(place: EnginePlace, log_path: Path) -> None:
+    """Start the engine unless it runs already at this place. Errors arrive as events."""
+    global _engine, _place, _idle_since, _seen_alive
+    if _engine and place != _place:
         _engine.close()
         _engine = None
     if _engine is None:
-        _engine, _engine_python = EngineProcess(python, log_path), python
+        _engine, _place = EngineProcess(place, log_path), place
     _engine.start()
     _idle_since = _seen_alive = time.monotonic()
     if not bpy.app.timers.is_registered(tick):
         bpy.app.timers.register(tick, first_interval=INTERVAL, persistent=True)
 
 
-def request(message: Fit | Resume | Export, python: str, log_path: Path) -> None:
+def request(message: Fit | Resume | Export, place: EnginePlace, log_path: Path) -> None:
     """Send a request to the engine, started where needed. Only while there is no task."""
     global task, outcome, preview
-    start_engine(python, log_path)
+    start_engine(place, log_path)
     assert _engine is not None
     kinds: dict[type, Kind] = {Fit: "fit", Resume: "resume", Export: "export"}
     folder = Path(message.job if isinstance(message, Export) else message.out)
@@ -139,10 +139,10 @@ def new_id() -> str:
 
 def close() -> None:
     """End the engine and forget everything."""
-    global _engine, _engine_python, task, outcome, preview, preview_count, _rendering
+    global _engine, _place, task, outcome, preview, preview_count, _rendering
     if _engine:
         _engine.close()
-    _engine, _engine_python, _rendering = None, "", False
+    _engine, _place, _rendering = None, None, False
     task, outcome, preview, preview_count = None, Outcome(), None, 0
 
 

@@ -3,7 +3,7 @@
 
 Example::
 
-    engine = EngineProcess(python, log_path)
+    engine = EngineProcess(EnginePlace(python), log_path)
     engine.start()
     engine.send(Fit(id="1", job=to_mapping(job), out="/absolute/path"))
     while True:  # in Blender: a timer, ten times a second
@@ -62,18 +62,46 @@ _LOG_LIMIT = 4_000_000  # bytes; a longer log is truncated at the next start
 _TAIL_BYTES = 32_768
 
 
+@dataclasses.dataclass(frozen=True)
+class EnginePlace:
+    """Where an engine is.
+
+    Attributes:
+        python: the Python that runs it, a path or a name on PATH.
+        folders: where this Python finds the engine and what it needs, besides where it looks by itself.
+    """
+
+    python: str
+    folders: tuple[str, ...] = ()
+
+    @property
+    def command(self) -> list[str]:
+        """What starts a worker."""
+        # Unbuffered, so that what a crashing engine printed last is in the log.
+        if not self.folders:
+            return [self.python, "-u", "-m", "smalti.engine", "worker"]
+        # Isolated, as this Python is not ours alone: nothing that others have put on its path comes in between.
+        return [self.python, "-I", "-u", "-X", "utf8", "-c", _START, *self.folders]
+
+
+_START = (
+    "import runpy, sys; sys.path[:0] = sys.argv[1:]; sys.argv[1:] = ['worker']; "
+    "runpy.run_module('smalti.engine', run_name='__main__', alter_sys=True)"
+)
+
+
 class EngineProcess:
     """One worker process and the conversation with it.
 
     Use it from one thread. It can be started again after it has died or was closed; nothing of the former run is left.
 
     Args:
-        python: the Python in which the engine is installed, a path or a name on PATH.
+        place: where the engine is.
         log_path: file to which the worker's stderr is appended (made together with its folder).
     """
 
-    def __init__(self, python: str, log_path: Path) -> None:
-        self._python = python
+    def __init__(self, place: EnginePlace, log_path: Path) -> None:
+        self._place, self._python = place, place.python
         self._log_path = Path(log_path)
         self._process: subprocess.Popen[bytes] | None = None
         self._synthesized: list[Event] = []
@@ -131,12 +159,8 @@ class EngineProcess:
         ):
             threading.Thread(target=work, args=(pipe, queue), name=f"smalti{work.__name__}", daemon=True).start()
 
-    def _command(self) -> list[str]:
-        # Unbuffered, so that what a crashing engine printed last is in the log.
-        return [self._python, "-u", "-m", "smalti.engine", "worker"]
-
     def _spawn(self) -> subprocess.Popen[bytes]:
-        command = self._command()
+        command = self._place.command
         if os.path.dirname(command[0]):
             command[0] = os.path.abspath(command[0])
         options: dict[str, Any] = {}

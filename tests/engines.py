@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from smalti.bridge.client import EngineProcess
+from smalti.bridge.client import EnginePlace, EngineProcess
 from smalti.bridge.job import JobSpec
 from smalti.bridge.protocol import Event, Fit, Progress
 from smalti.bridge.schema import to_mapping
@@ -140,17 +140,22 @@ print('{"type": "hello", "protocol": 1, "engine_version": "0.1.0", "device": "cp
 """The start of a script that says Hello as the engine does."""
 
 
+class ScriptedPlace(EnginePlace):
+    """A script in the place of the engine."""
+
+    @property
+    def command(self) -> list[str]:
+        return [self.python, "-u", *self.folders]
+
+
 class ScriptedEngine(EngineProcess):
     """The client under test, with a script in the place of the engine."""
 
     def __init__(self, folder: Path, script: str) -> None:
-        super().__init__(sys.executable, folder / "logs" / "engine.log")
-        self._script = folder / "engine.py"
-        self._script.write_text(script, encoding="utf-8")
+        script_file = folder / "engine.py"
+        script_file.write_text(script, encoding="utf-8")
+        super().__init__(ScriptedPlace(sys.executable, (str(script_file),)), folder / "logs" / "engine.log")
         self.log = folder / "logs" / "engine.log"
-
-    def _command(self) -> list[str]:
-        return [self._python, "-u", str(self._script)]
 
     @property
     def pid(self) -> int:

@@ -47,6 +47,15 @@ def extension(builder: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> 
     return path
 
 
+@pytest.fixture(scope="session")
+def whole_extension() -> Path:
+    """The zip with the engine inside, as `make extension` left it."""
+    found = sorted((ROOT / "dist").glob("smalti-*-*.zip"))
+    if not found:
+        pytest.skip("no extension with wheels: make extension")
+    return found[-1]
+
+
 @pytest.fixture
 def bare_blender(environment: Path, tmp_path: Path) -> Blender:
     """A Blender without the extension."""

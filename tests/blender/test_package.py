@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 from blenders import ROOT, Blender
+from PIL import Image
 
 from smalti.bridge.version import VERSION
 
@@ -36,6 +37,79 @@ def test_addon_and_bridge_import_nothing_absolute_of_smalti() -> None:
         text = path.read_text(encoding="utf-8")
         assert "import smalti" not in text, path
         assert "from smalti" not in text, path
+
+
+def wheel(folder: Path, name: str) -> Path:
+    path = folder / f"{name}.whl"
+    path.write_bytes(name.encode())
+    return path
+
+
+def test_a_zip_with_wheels_is_for_their_platform_and_names_each_in_its_manifest(
+    builder: ModuleType, tmp_path: Path
+) -> None:
+    for folder, tag in (("old", "cp311"), ("new", "cp313")):
+        (tmp_path / folder).mkdir()
+        wheel(tmp_path / folder, f"smalti-{VERSION}-{tag}-{tag}-manylinux_2_28_x86_64")
+        wheel(tmp_path / folder, f"numpy-2.2.0-{tag}-{tag}-manylinux_2_28_x86_64")
+        wheel(tmp_path / folder, "tqdm-4.67.1-py3-none-any")
+    path = builder.build(tmp_path / "dist", [tmp_path / "old", tmp_path / "new"])
+    assert path.name == f"smalti-{VERSION}-linux_x64.zip"
+    archive = zipfile.ZipFile(path)
+    manifest = tomllib.loads(archive.read("blender_manifest.toml").decode())
+    assert manifest["platforms"] == ["linux-x64"]
+    assert len(manifest["wheels"]) == 3, "NumPy is Blender's own"
+    assert {name.removeprefix("./") for name in manifest["wheels"]} <= set(archive.namelist())
+    assert manifest["permissions"], "what follows the wheels is still there"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["tqdm-4.67.1-py3-none-any"], "no wheel of Smalti"),
+        (["smalti-0.1.0-cp311-cp311-win_amd64", "pillow-12-cp311-cp311-macosx_11_0_arm64"], "not for one platform"),
+        (["smalti-0.1.0-cp311-cp311-musllinux_1_2_riscv64"], "not for one platform"),
+    ],
+)
+def test_wheels_that_make_no_extension_are_refused(
+    builder: ModuleType, tmp_path: Path, names: list[str], said: str
+) -> None:
+    for name in names:
+        wheel(tmp_path, name)
+    with pytest.raises(ValueError, match=said):
+        builder.build(tmp_path / "dist", [tmp_path])
+
+
+@pytest.mark.blender
+@pytest.mark.slow
+def test_the_engine_comes_with_the_extension_and_goes_with_it(
+    bare_blender: Blender, whole_extension: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "my pictures, schöne"
+    folder.mkdir()
+    Image.new("RGB", (48, 48), "teal").save(folder / "target.png")
+    assert bare_blender.run("install", zip=whole_extension) == {"enabled": True, "panel": True}
+    settings = {"target": str(folder / "target.png"), "primitives": str(ROOT / "examples" / "primitives")}
+    result = bare_blender.run(
+        "bundled", settings={**settings, "output": str(folder / "job"), "count": 20, "size": 48, "steps": 10}
+    )
+    assert result["is_own"], "Blender's own Python runs it"
+    assert not result["failed"], result["text"]
+    assert (folder / "job" / "composition.json").is_file()
+    assert result["left"] == []
+
+
+@pytest.mark.blender
+@pytest.mark.slow
+def test_zip_with_the_engine_passes_blenders_own_validation(bare_blender: Blender, whole_extension: Path) -> None:
+    done = subprocess.run(
+        [*bare_blender.tool(), "validate", str(whole_extension)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.blender

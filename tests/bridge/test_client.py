@@ -16,7 +16,7 @@ from ends import UNTIL_EOF, posix, runs, the_error
 from engines import HELLO, PATIENCE, ScriptedEngine, at_work, fit, of, polled_for, wait_for, worker
 
 from smalti.bridge import client
-from smalti.bridge.client import EngineProcess
+from smalti.bridge.client import EnginePlace, EngineProcess
 from smalti.bridge.protocol import (
     Cancel,
     Cancelled,
@@ -131,7 +131,7 @@ def test_an_engine_without_a_log_works_and_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("python", ["", "no-such-python", "/no/such/python", ".", __file__, "nul\0byte"])
 def test_a_python_that_cannot_be_started_is_told_once(tmp_path: Path, python: str) -> None:
-    with EngineProcess(python, tmp_path / "engine.log") as engine:
+    with EngineProcess(EnginePlace(python), tmp_path / "engine.log") as engine:
         assert not engine.alive
         error = the_error(engine, "engine_missing")
     assert (python or "No Python is set") in error.message
@@ -139,7 +139,7 @@ def test_a_python_that_cannot_be_started_is_told_once(tmp_path: Path, python: st
 
 
 def test_a_request_to_an_engine_that_could_not_be_started_says_why(tmp_path: Path) -> None:
-    engine = EngineProcess("/no/such/python", tmp_path / "engine.log")
+    engine = EngineProcess(EnginePlace("/no/such/python"), tmp_path / "engine.log")
     engine.start()
     engine.send(fit("1", tmp_path, "quick"))
     engine.send(fit("2", tmp_path, "quick"))
@@ -153,12 +153,28 @@ def test_a_request_to_an_engine_that_could_not_be_started_says_why(tmp_path: Pat
 def test_a_python_without_the_engine_is_told_once(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
     python = tmp_path / "venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    with EngineProcess(str(python), tmp_path / "engine.log") as engine:
+    with EngineProcess(EnginePlace(str(python)), tmp_path / "engine.log") as engine:
         engine.send(fit("1", tmp_path, "quick"))
         error = the_error(engine, "engine_missing")
     assert error.id == "1"
     assert f"not installed in {python}" in error.message
     assert "Install it" in error.hint
+
+
+def test_an_engine_beside_another_program_s_packages_is_found_and_nothing_else_is(tmp_path: Path) -> None:
+    """As in Blender, whose Python has an isolated start and a folder of packages for all of its extensions."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "venv")], check=True)
+    python = tmp_path / "venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    folder = tmp_path / "site packages ä"
+    (folder / "smalti" / "engine").mkdir(parents=True)
+    (folder / "smalti" / "engine" / "__init__.py").touch()
+    said = (
+        'import sys\nassert sys.argv[1:] == ["worker"], sys.argv\nassert sys.flags.isolated and sys.flags.utf8_mode\n'
+    )
+    (folder / "smalti" / "engine" / "__main__.py").write_text(said + HELLO + "sys.stdin.read()\n", encoding="utf-8")
+    with EngineProcess(EnginePlace(str(python), (str(folder),)), tmp_path / "engine.log") as engine:
+        wait_for(engine, of(Hello))
+        assert engine.hello is not None
 
 
 def test_a_program_that_ends_at_once_is_told_with_what_it_said(

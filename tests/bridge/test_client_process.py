@@ -19,7 +19,7 @@ from ends import UNTIL_EOF, posix, runs, the_error
 from engines import HELLO, PATIENCE, REAL_WORKER, ScriptedEngine, at_work, fit, of, wait_for, worker
 from PIL import Image, ImageDraw
 
-from smalti.bridge.client import EngineProcess
+from smalti.bridge.client import EnginePlace, EngineProcess
 from smalti.bridge.composition import read_header
 from smalti.bridge.job import JobSpec
 from smalti.bridge.protocol import (
@@ -217,7 +217,7 @@ def test_a_killed_job_is_resumed_from_its_checkpoint_to_the_same_result(
 @pytest.mark.slow
 def test_a_job_of_a_closed_client_ends_at_once_and_can_be_resumed(tmp_path: Path, real_job: dict[str, Any]) -> None:
     out = tmp_path / "job"
-    engine = EngineProcess(sys.executable, tmp_path / "engine.log")
+    engine = EngineProcess(EnginePlace(sys.executable), tmp_path / "engine.log")
     with engine:
         engine.send(Fit("1", {**real_job, "steps": 100_000}, str(out)))
         wait_for(engine, lambda event: isinstance(event, Progress) and event.stage == "fit" and event.done > 20)
