@@ -51,7 +51,7 @@ class Pipes:
     """The worker without the client: its ends are closed by hand."""
 
     def __init__(self, folder: Path) -> None:
-        script = worker(folder)._command()
+        script = worker(folder)._place.command
         self.process = subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         assert self.process.stdin
         assert self.process.stdout
@@ -307,7 +307,7 @@ def test_a_client_of_before_is_sent_errors_as_before(
 ) -> None:
     if revision is not None:
         monkeypatch.setenv(REVISION_VARIABLE, revision)
-    script = worker(tmp_path)._command()
+    script = worker(tmp_path)._place.command
     with subprocess.Popen(script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
         assert process.stdin
         assert process.stdout
