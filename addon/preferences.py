@@ -10,7 +10,7 @@ import bpy
 from bpy.props import StringProperty
 
 from . import notices, session
-from .bridge.client import EnginePlace
+from .bridge.engine_place import EnginePlace
 from .bridge.version import VERSION
 
 _bundled: EnginePlace | None = None  # looked for once, as panels ask whenever they are drawn

@@ -18,7 +18,8 @@ from bpy.app.handlers import persistent
 
 from . import notices
 from .bridge import folder as files
-from .bridge.client import EnginePlace, EngineProcess
+from .bridge.client import EngineProcess
+from .bridge.engine_place import EnginePlace
 from .bridge.protocol import (
     Cancel,
     Cancelled,

@@ -32,6 +32,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import IO, Any, Self
 
+from .engine_place import EnginePlace
 from .errors import SmaltiError
 from .pipes import read_lines, write_all
 from .protocol import (
@@ -60,34 +61,6 @@ START_LIMIT = 60.0
 _GRACE = 1.0  # seconds between the two signs of an end: closed output and exit status
 _LOG_LIMIT = 4_000_000  # bytes; a longer log is truncated at the next start
 _TAIL_BYTES = 32_768
-
-
-@dataclasses.dataclass(frozen=True)
-class EnginePlace:
-    """Where an engine is.
-
-    Attributes:
-        python: the Python that runs it, a path or a name on PATH.
-        folders: where this Python finds the engine and what it needs, besides where it looks by itself.
-    """
-
-    python: str
-    folders: tuple[str, ...] = ()
-
-    @property
-    def command(self) -> list[str]:
-        """What starts a worker."""
-        # Unbuffered, so that what a crashing engine printed last is in the log.
-        if not self.folders:
-            return [self.python, "-u", "-m", "smalti.engine", "worker"]
-        # Isolated, as this Python is not ours alone: nothing that others have put on its path comes in between.
-        return [self.python, "-I", "-u", "-X", "utf8", "-c", _START, *self.folders]
-
-
-_START = (
-    "import runpy, sys; sys.path[:0] = sys.argv[1:]; sys.argv[1:] = ['worker']; "
-    "runpy.run_module('smalti.engine', run_name='__main__', alter_sys=True)"
-)
 
 
 class EngineProcess:

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from smalti.bridge.client import EnginePlace, EngineProcess
+from smalti.bridge.client import EngineProcess
+from smalti.bridge.engine_place import EnginePlace
 from smalti.bridge.job import JobSpec
 from smalti.bridge.protocol import Event, Fit, Progress
 from smalti.bridge.schema import to_mapping

@@ -16,7 +16,8 @@ from ends import UNTIL_EOF, posix, runs, the_error
 from engines import HELLO, PATIENCE, ScriptedEngine, at_work, fit, of, polled_for, wait_for, worker
 
 from smalti.bridge import client
-from smalti.bridge.client import EnginePlace, EngineProcess
+from smalti.bridge.client import EngineProcess
+from smalti.bridge.engine_place import EnginePlace
 from smalti.bridge.protocol import (
     Cancel,
     Cancelled,

@@ -19,8 +19,9 @@ from ends import UNTIL_EOF, posix, runs, the_error
 from engines import HELLO, PATIENCE, REAL_WORKER, ScriptedEngine, at_work, fit, of, wait_for, worker
 from PIL import Image, ImageDraw
 
-from smalti.bridge.client import EnginePlace, EngineProcess
+from smalti.bridge.client import EngineProcess
 from smalti.bridge.composition import read_header
+from smalti.bridge.engine_place import EnginePlace
 from smalti.bridge.job import JobSpec
 from smalti.bridge.protocol import (
     REVISION_VARIABLE,
