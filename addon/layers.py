@@ -15,7 +15,7 @@ import bpy
 import numpy as np
 
 from . import composition as compositions
-from . import keys, materials
+from . import keys, materials, root
 from .bridge.errors import SmaltiError
 from .composition import Composition
 
@@ -35,22 +35,26 @@ class Options:
 
     Attributes:
         longer_side: the canvas's longer side in Blender units.
-        camera: add an orthographic camera that sees exactly the canvas, and make it the scene's.
+        camera: add an orthographic camera that sees exactly the canvas; it becomes the scene's where that has none.
+        upright: it stands on the 3D cursor; otherwise it lies there, face up. One that was imported before stays where
+            it is.
         first_frame: the scene frame of the composition's first.
         frame_step: scene frames from one frame of the composition to the next.
     """
 
     longer_side: float = 2.0
     camera: bool = False
+    upright: bool = True
     first_frame: float = 1.0
     frame_step: float = 1.0
 
 
 @dataclass(frozen=True)
 class Built:
-    """What an import made."""
+    """What an import made. `root`: the Empty that holds all of it."""
 
     collection: Any
+    root: Any
     sprites: int
     keys: int
 
@@ -177,19 +181,23 @@ def build(scene: Any, composition: Composition, options: Options) -> Built:
         for template in header.templates
     ]
     background = _background(composition, options.longer_side, images)
-    if background:
-        collection.objects.link(background)
     layers = compositions.layers(composition, options.longer_side)
     sprites, written = _sprites(
         composition, layers, _mark(_quad(f"{composition.name} Quad", shades[0]), folder), shades, options
     )
-    for sprite in sprites:
-        collection.objects.link(sprite)
-    if options.camera:
-        camera = _camera(composition, options.longer_side, float(layers.height[-1]))
-        collection.objects.link(camera)
+    holder = root.of(collection)
+    if holder is None:
+        unit = compositions.unit(header, options.longer_side)
+        size = (header.width * unit, header.height * unit)
+        holder = root.make(scene, composition.name, size, options.upright)
+        collection.objects.link(holder)
+    camera = _camera(composition, options.longer_side, float(layers.height[-1])) if options.camera else None
+    for item in filter(None, (background, *sprites, camera)):
+        item.parent = holder
+        collection.objects.link(item)
+    if camera is not None and scene.camera is None:
         scene.camera = camera
-    return Built(collection, len(sprites), written)
+    return Built(collection, holder, len(sprites), written)
 
 
 def _sprites(

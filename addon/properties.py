@@ -164,7 +164,8 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
             "region_index": IntProperty(name="Region", description="The chosen region", min=0),
             "import_camera": BoolProperty(
                 name="Camera",
-                description="Also add an orthographic camera that sees exactly the canvas",
+                description="Also add an orthographic camera that sees exactly the canvas. "
+                "A scene without a camera takes it",
                 default=True,
             ),
         },

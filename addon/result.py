@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-from bpy.props import BoolProperty, FloatProperty, IntProperty
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty
 
-from . import composition, job, layers, notices, session, view
+from . import composition, job, layers, notices, root, session, view
 from .bridge import folder as files
 from .bridge.composition import Header
 from .bridge.errors import SmaltiError
@@ -43,7 +43,18 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
         soft_max=100.0,
         unit='LENGTH',
     )
-    camera: BoolProperty(name="Camera", description="Also add an orthographic camera that sees exactly the canvas")
+    placement: EnumProperty(
+        name="Placement",
+        description="How the picture is put at the 3D cursor. One that was imported before stays where it is",
+        items=(
+            ('UPRIGHT', "Upright", "It stands, and faces the front view"),
+            ('FLAT', "Flat", "It lies, and faces up"),
+        ),
+    )
+    camera: BoolProperty(
+        name="Camera",
+        description="Also add an orthographic camera that sees exactly the canvas. A scene without a camera takes it",
+    )
     first_frame: IntProperty(
         name="First Frame",
         description="The scene frame of the first key, where the job is an animation",
@@ -73,12 +84,19 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
                 layers.Options(
                     longer_side=self.longer_side,
                     camera=self.camera,
+                    upright=self.placement == 'UPRIGHT',
                     first_frame=self.first_frame,
                     frame_step=1.0 if self.set_frames else _frame_step(scene, found.header),
                 ),
             )
         except SmaltiError as fault:
             return notices.failed(self, fault)
+        for item in context.selected_objects:
+            item.select_set(False)
+        built.root.select_set(True)
+        context.view_layer.objects.active = built.root
+        if (space := view.space_of(context)) is not None:
+            view.show(space, built.collection, built.root)
         if found.header.frames > 1 and self.set_frames:
             _set_frames(scene, found.header, self.first_frame)
         keys = f" with {built.keys:,} keys" if built.keys else ""
@@ -88,7 +106,7 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
     def draw(self, context: Any) -> None:
         layout = self.layout
         layout.use_property_split = True
-        for name in ("longer_side", "camera", "first_frame", "set_frames"):
+        for name in ("longer_side", "placement", "camera", "first_frame", "set_frames"):
             layout.prop(self, name)
 
 
@@ -158,6 +176,10 @@ class SMALTI_PT_result(bpy.types.Panel):
         collection = view.current(scene)
         if collection is None:
             return
+        holder = root.of(collection)
+        if holder is not None:
+            layout.prop(holder, "scale", index=2, text="Depth")
+        layout.operator(view.SMALTI_OT_set_up_view.bl_idname, icon='HIDE_OFF')
         layout.operator(view.SMALTI_OT_match_colours.bl_idname, icon='COLOR')
         differing = view.differing(scene, collection)
         if differing:

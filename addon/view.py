@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The scene settings with which a render shows a composition's exact colors, and the operator that sets them."""
+"""How a composition is seen: in the viewport, and the scene settings with which a render shows its exact colors."""
 
 from typing import Any, NamedTuple
 
 import bpy
 
-from . import job, layers
+from . import job, layers, root
 
+SENSOR = 36.0  # mm: of a viewport's lens
+MARGIN = 1.25  # of a viewport about a picture
 CYCLES_LIMIT = 1024  # transparent surfaces that Cycles goes through at most
 _VIEW = {"srgb": 'Raw', "linear": 'Standard'}
 
@@ -79,6 +81,58 @@ def current(scene: Any) -> Any:
     return (folder and layers.find_collection(scene, folder)) or (found[-1] if found else None)
 
 
+def space_of(context: Any) -> Any | None:
+    """The 3D viewport that is meant: that of the panel, else the largest of the window; None in the background."""
+    if context.area is not None and context.area.type == 'VIEW_3D':
+        return context.space_data
+    window = context.window
+    areas = [area for area in window.screen.areas if area.type == 'VIEW_3D'] if window is not None else []
+    return max(areas, key=lambda area: area.width * area.height).spaces.active if areas else None
+
+
+def show(space: Any, collection: Any, holder: Any) -> None:
+    """Let a viewport show the colors of a composition, from the front, as large as it fits."""
+    if space.shading.type in {'WIREFRAME', 'SOLID'}:
+        space.shading.type = 'MATERIAL'
+    seen = space.region_3d
+    if seen is None or (seen.view_perspective == 'CAMERA' and space.camera is not None):
+        return
+    planes = [each for each in collection.objects if each.type == 'MESH']
+    # Half of the canvas's longer side in the world, and a quarter for what is around it.
+    reach = MARGIN * max(
+        (0.5 * max(each.dimensions) for each in planes if "Background" in each.name),
+        default=0.5 * holder.empty_display_size / 0.25 * max(holder.scale[:2]),
+    )
+    seen.view_rotation = holder.matrix_world.to_quaternion()
+    seen.view_location = holder.matrix_world.translation
+    seen.view_distance = reach * 2 * space.lens / SENSOR
+    seen.view_perspective = 'PERSP'
+
+
+class SMALTI_OT_set_up_view(bpy.types.Operator):
+    """Show the picture in this viewport: with its colors, from the front, as large as it fits"""
+
+    bl_idname = "smalti.set_up_view"
+    bl_label = "Set Up View"
+    bl_options = {'INTERNAL'}
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        collection = current(context.scene)
+        if collection is None or root.of(collection) is None:
+            cls.poll_message_set("Import layers first")
+            return False
+        if space_of(context) is None:
+            cls.poll_message_set("There is no 3D viewport")
+            return False
+        return True
+
+    def execute(self, context: Any) -> set[str]:
+        collection = current(context.scene)
+        show(space_of(context), collection, root.of(collection))
+        return {'FINISHED'}
+
+
 class SMALTI_OT_match_colours(bpy.types.Operator):
     """Set the scene's view, film, filter, resolution and transparency so that a render equals Smalti's picture"""
 
@@ -109,4 +163,4 @@ class SMALTI_OT_match_colours(bpy.types.Operator):
         return {'FINISHED'}
 
 
-register, unregister = bpy.utils.register_classes_factory((SMALTI_OT_match_colours,))
+register, unregister = bpy.utils.register_classes_factory((SMALTI_OT_set_up_view, SMALTI_OT_match_colours))

@@ -36,16 +36,16 @@ def test_grey_buttons_say_why(blender: Blender, tmp_path: Path) -> None:
         "fit": "Choose a target first",
         "cancel": "No job is running",
         "resume": "The output folder holds no interrupted job",
-        "export_psd": "Choose the engine's Python in the add-on's preferences first",
+        "export_psd": "Choose an engine in the add-on's preferences first",
         "match_colours": "Import layers first",
-        "check_engine": "Choose the engine's Python first",
+        "check_engine": "Choose an engine first",
         "remove_region": "There are no regions",
         "move_region": "There is no other region",
     }
     assert result["nothing to build with"] == "Choose a folder of bitmaps first, or type a text"
     assert result["letters and no output"] == "Choose an output folder first"
     assert result["no output"] == "Choose an output folder first"
-    assert result["no engine"] == "Choose the engine's Python in the add-on's preferences first"
+    assert result["no engine"] == "Choose an engine in the add-on's preferences first"
     assert result["export without a job"] == "The output folder holds no finished job"
     assert "not saved yet" in result["relative path in an unsaved file"]
     assert "Size is 5" in result["setting out of range"]
