@@ -20,7 +20,7 @@ class SignatureSettings:
         side: cells of a signature along each side of the square about a template.
         empty: alpha below which a cell counts as empty.
         luck: largest random difference of two costs: templates that suit all places alike take turns.
-        together: places that are compared with all templates at a time, to bound memory.
+        together: places that are compared with all templates at a time, so few that their costs stay in the cache.
         piece: places and templates that are multiplied at a time: too few for several threads. On all cores, a library
             of linear algebra waits longer for its threads than such a product takes.
     """
@@ -28,8 +28,8 @@ class SignatureSettings:
     side: int = 4
     empty: float = 1e-3
     luck: float = 1e-4
-    together: int = 256
-    piece: tuple[int, int] = (16, 1000)
+    together: int = 64
+    piece: tuple[int, int] = (8, 1000)
 
 
 class Signatures:
@@ -48,15 +48,17 @@ class Signatures:
         self.side = settings.side
         self._settings = settings
         flat = cells.reshape(len(cells), -1, 4)
-        self._mix = np.float32(mix)
-        self._alpha = np.ascontiguousarray(flat[..., 3].T)  # [K, T]
-        own = flat[..., :3]
-        # The error over a place p, with weights alpha, of the colors mix * own: alpha p^2 - 2 mix own p + mix^2 own^2.
-        self._own = np.ascontiguousarray((-2 * mix * own).transpose(2, 1, 0), np.float32)  # [3, K, T]
-        squares = (own**2).sum(axis=2) / np.maximum(flat[..., 3], settings.empty)
-        self._squares = np.asarray(mix**2 * squares.sum(axis=1), np.float32)  # [T]
-        self._sums = np.asarray(mix * own.sum(axis=1), np.float32)  # [T, 3]
-        self._area = np.maximum(flat[..., 3].sum(axis=1), np.float32(settings.empty))  # [T]
+        self._mix = mix
+        alpha, own = flat[..., 3], np.float32(mix) * flat[..., :3]
+        # The error over a place p of the colors `own`: alpha p^2 - 2 own p + own^2. What is left of it for a tint, of
+        # each channel: alpha p - own. Both as means over the template, that is divided by its whole alpha.
+        squares = (own**2).sum(axis=2, keepdims=True) / np.maximum(alpha, settings.empty)[..., None]
+        error = [alpha, *(-2 * own).transpose(2, 0, 1), squares.sum(axis=1)] if mix > 0 else [alpha]
+        left = [[alpha, -channel.sum(axis=1, keepdims=True)] for channel in own.transpose(2, 0, 1)]
+        area = np.maximum(alpha.sum(axis=1, keepdims=True), np.float32(settings.empty))
+        self._error, *self._left = (
+            np.ascontiguousarray((np.concatenate(factors, axis=1) / area).T) for factors in (error, *left)
+        )  # [K, T] or [4 K + 1, T]; [K + 1, T] of each channel
 
     @staticmethod
     def cells_of(bitmap: FloatArray, settings: SignatureSettings = SignatureSettings()) -> Float32Array:
@@ -102,28 +104,24 @@ class Signatures:
 
     def _costs(self, places: Float32Array, which: slice) -> Iterator[tuple[int, Float32Array]]:
         """The mean squared error over each template's cells, with its best tint: first place, [m, T] from there on."""
-        alpha, own, area = self._alpha[:, which], self._own[..., which], self._area[which]
-        squares, sums = self._squares[which], self._sums[which]
-        free = np.float32(1) - self._mix
+        error, left = self._error[:, which], [factors[:, which] for factors in self._left]
+        free = np.float32(1 - self._mix)
         for first in range(0, len(places), self._settings.together):
             p = places[first : first + self._settings.together]
-            cost = self._product((p**2).sum(axis=2), alpha)
-            if self._mix > 0:
-                for channel in range(3):
-                    cost += self._product(p[..., channel], own[channel])
-                cost += squares
-            if free > 0:
-                for channel in range(3):
-                    # What is left of the channel, and how much of it a tint from 0 to 1 can take away.
-                    left = self._product(p[..., channel], alpha)
-                    left -= sums[:, channel]
-                    tint = np.clip(left / (free * area), 0, 1)
-                    left *= 2
-                    left -= free * area * tint
-                    left *= tint
-                    left *= free
-                    cost -= left
-            cost /= area
+            one = np.ones((len(p), 1), np.float32)
+            colors = [p[..., channel] for channel in range(3)]
+            squares = (p**2).sum(axis=2)
+            cost = self._product(np.concatenate([squares, *colors, one], axis=1) if self._mix > 0 else squares, error)
+            for color, factors in zip(colors, left if free > 0 else []):
+                taken = self._product(np.concatenate([color, one], axis=1), factors)
+                if self._mix == 0:  # a tint can be any mean color
+                    taken *= taken
+                else:
+                    shown = np.clip(taken, 0, free)  # taken from its share alone
+                    taken *= 2
+                    taken -= shown
+                    taken *= shown
+                cost -= taken
             yield first, cost
 
     def _product(self, places: Float32Array, templates: Float32Array) -> Float32Array:
