@@ -75,7 +75,10 @@ class SpriteSampler:
         self._means: dict[int, FloatArray] = {}
         longer = np.array([max(s.width, s.height) for s in shapes], np.float64)
         # How much of a square about the template is covered, and where its long axis lies.
-        self.filled = np.maximum(np.array([s.coverage * s.width * s.height for s in shapes]) / longer**2, 1e-6)
+        # Among many templates some are all but empty; one of those that is as large as another one for the eye, to be
+        # tried in its place, would be larger than all else that is tried together.
+        least = 1e-6 if signatures is None else np.pi / 4 / settings.largest_compensation**2
+        self.filled = np.maximum(np.array([s.coverage * s.width * s.height for s in shapes]) / longer**2, least)
         self.axis = np.array([s.axis for s in shapes])
         self._elongation = np.array([s.elongation for s in shapes])
         self._color = np.array([s.color for s in shapes])
