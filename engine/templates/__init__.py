@@ -266,7 +266,10 @@ def _size(source: Path | Drawing) -> tuple[int, int]:
 
 def _prepared(source: Path | Drawing, mask: Mask, limit: int) -> UInt8Array:
     """`Template.rgba` of a bitmap or drawing, at most `limit` texels on the longer side before the margin."""
-    rgba = source.pixels(limit) if isinstance(source, Drawing) else _cut_out(read_image(source, limit), mask, source)
+    if isinstance(source, Drawing):
+        rgba = source.pixels(limit)
+    else:  # where they are reduced because they are so many, time counts
+        rgba = _cut_out(read_image(source, limit, rough=limit < MAX_SIDE), mask, source)
     return bled(with_margin(_trimmed(rgba)))
 
 

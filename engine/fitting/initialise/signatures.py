@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -69,10 +70,9 @@ class Signatures:
         """
         height, width, _ = bitmap.shape
         longer = max(height, width)
-        square = np.zeros((longer, longer, 4), np.float32)
-        top, left = (longer - height) // 2, (longer - width) // 2
-        square[top : top + height, left : left + width] = bitmap
-        return area_resample(area_resample(square, settings.side, 0), settings.side, 1).astype(np.float32)
+        rows = np.tensordot(_averages(settings.side, longer, height), bitmap, 1)
+        cells: Float32Array = np.matmul(_averages(settings.side, longer, width), rows)
+        return cells
 
     def offsets(self) -> Float64Array:
         """[K, 2]: x and y of the centers of the cells, -1 to 1 over the square, row by row."""
@@ -136,3 +136,10 @@ class Signatures:
             here = slice(first, first + columns)
             np.matmul(pieces, templates[:, here], out=result[..., here])
         return result.reshape(len(padded), -1)[:count]
+
+
+@lru_cache
+def _averages(number: int, length: int, inside: int) -> Float32Array:
+    """[number, inside]: factors of the means over `number` cells of a length, of the numbers that lie in its middle."""
+    first = (length - inside) // 2
+    return area_resample(np.eye(length), number, 0)[:, first : first + inside].astype(np.float32)
