@@ -185,12 +185,7 @@ def build(scene: Any, composition: Composition, options: Options) -> Built:
     sprites, written = _sprites(
         composition, layers, _mark(_quad(f"{composition.name} Quad", shades[0]), folder), shades, options
     )
-    holder = root.of(collection)
-    if holder is None:
-        unit = compositions.unit(header, options.longer_side)
-        size = (header.width * unit, header.height * unit)
-        holder = root.make(scene, composition.name, size, options.upright)
-        collection.objects.link(holder)
+    holder = root.of(collection) or _root(scene, collection, composition, options)
     camera = _camera(composition, options.longer_side, float(layers.height[-1])) if options.camera else None
     for item in filter(None, (background, *sprites, camera)):
         item.parent = holder
@@ -198,6 +193,14 @@ def build(scene: Any, composition: Composition, options: Options) -> Built:
     if camera is not None and scene.camera is None:
         scene.camera = camera
     return Built(collection, holder, len(sprites), written)
+
+
+def _root(scene: Any, collection: Any, composition: Composition, options: Options) -> Any:
+    """A new Empty for the layers, in their collection."""
+    header, unit = composition.header, compositions.unit(composition.header, options.longer_side)
+    made = root.make(scene, composition.name, (header.width * unit, header.height * unit), options.upright)
+    collection.objects.link(made)
+    return made
 
 
 def _sprites(
