@@ -268,7 +268,7 @@ def _prepared(source: Path | Drawing, mask: Mask, limit: int) -> UInt8Array:
     """`Template.rgba` of a bitmap or drawing, at most `limit` texels on the longer side before the margin."""
     if isinstance(source, Drawing):
         rgba = source.pixels(limit)
-    else:  # where they are reduced because they are so many, time counts
+    else:  # where bitmaps are reduced since there are too many of them, time counts
         rgba = _cut_out(read_image(source, limit, rough=limit < MAX_SIDE), mask, source)
     return bled(with_margin(_trimmed(rgba)))
 

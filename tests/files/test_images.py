@@ -222,6 +222,18 @@ def test_exif_orientation_and_reduction_together(tmp_path: Path) -> None:
     assert np.abs(read[..., :3] - expected).max() < 8
 
 
+@pytest.mark.parametrize(("width", "height"), [(300, 200), (120, 400), (90, 90)])
+def test_a_jpeg_that_is_read_roughly_has_the_size_and_the_look_of_one_that_is_not(
+    tmp_path: Path, width: int, height: int
+) -> None:
+    Image.fromarray(smooth(height, width)).save(tmp_path / "a.jpg", quality=95)
+    exact, rough = (read_image(tmp_path / "a.jpg", max_side=64, rough=rough) for rough in (False, True))
+    assert rough.shape == exact.shape
+    assert np.abs(rough.astype(int) - exact).mean() < 1.5
+    whole = read_image(tmp_path / "a.jpg", max_side=400)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.jpg", max_side=400, rough=True), whole)
+
+
 # Color profiles
 
 

@@ -21,6 +21,8 @@ class SignatureSettings:
         side: cells of a signature along each side of the square about a template.
         empty: alpha below which a cell counts as empty.
         luck: largest random difference of two costs: templates that suit all places alike take turns.
+        sparse: of the templates' median alpha; those with less than this part of it come last.
+        sparse_cost: what is added to their errors, more than any error is.
         together: places that are compared with all templates at a time, so few that their costs stay in the cache.
         piece: places and templates that are multiplied at a time: too few for several threads. On all cores, a library
             of linear algebra waits longer for its threads than such a product takes.
@@ -29,6 +31,8 @@ class SignatureSettings:
     side: int = 4
     empty: float = 1e-3
     luck: float = 1e-4
+    sparse: float = 0.25
+    sparse_cost: float = 4.0
     together: int = 64
     piece: tuple[int, int] = (8, 1000)
 
@@ -57,6 +61,8 @@ class Signatures:
         error = [alpha, *(-2 * own).transpose(2, 0, 1), squares.sum(axis=1)] if mix > 0 else [alpha]
         left = [[alpha, -channel.sum(axis=1, keepdims=True)] for channel in own.transpose(2, 0, 1)]
         area = np.maximum(alpha.sum(axis=1, keepdims=True), np.float32(settings.empty))
+        # There is less to differ under a sliver, which would be found everywhere, and made many times as large.
+        self._sparse = np.float32(settings.sparse_cost) * (area[:, 0] < settings.sparse * np.median(area))
         self._error, *self._left = (
             np.ascontiguousarray((np.concatenate(factors, axis=1) / area).T) for factors in (error, *left)
         )  # [K, T] or [4 K + 1, T]; [K + 1, T] of each channel
@@ -95,6 +101,7 @@ class Signatures:
         number = min(number, len(templates))
         rank = rng.integers(0, number, len(places))
         noise = rng.uniform(0, self._settings.luck, len(templates)).astype(np.float32)
+        noise += self._sparse[templates.start : templates.stop]
         chosen = [
             np.argpartition(cost + noise, number - 1, axis=1)[np.arange(len(cost)), rank[first : first + len(cost)]]
             for first, cost in self._costs(places, slice(templates.start, templates.stop))

@@ -56,6 +56,20 @@ def test_a_place_finds_the_template_that_it_is_made_of_among_the_nearest() -> No
     assert all(len(set(column)) == 5 for column in several.T)
 
 
+@pytest.mark.parametrize("mix", [0.0, 0.6])
+def test_slivers_are_found_last(mix: float) -> None:
+    """A template of one cell would suit most places best: nothing differs within it."""
+    cells = some_cells(40)
+    cells[:20] = 0
+    cells[:20, 0, 0] = (0.5, 0.5, 0.5, 1)
+    cells[20:, ..., 3] = 1
+    places = np.random.default_rng(1).uniform(0, 1, (300, K * K, 3)).astype(np.float32)
+    found = Signatures(cells, mix).nearest(places, range(40), 20, np.random.default_rng(2))
+    assert found.min() == 20
+    alike = Signatures(cells[:20], mix).nearest(places, range(20), 5, np.random.default_rng(2))
+    assert len(set(alike.tolist())) == 5
+
+
 def test_cells_are_those_of_the_square_about_a_template() -> None:
     bitmap = np.zeros((2 * K, 4 * K, 4), np.float32)
     bitmap[:] = (0.25, 0.5, 0.75, 1)
