@@ -168,6 +168,11 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
                 "A scene without a camera takes it",
                 default=True,
             ),
+            "import_colors": BoolProperty(
+                name="Exact Colors",
+                description="Also set the scene's view transform, so that the picture has the colors that were fitted",
+                default=True,
+            ),
         },
     )
 

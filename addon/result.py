@@ -55,6 +55,10 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
         name="Camera",
         description="Also add an orthographic camera that sees exactly the canvas. A scene without a camera takes it",
     )
+    colors: BoolProperty(
+        name="Exact Colors",
+        description="Also set the scene's view transform, so that the picture has the colors that were fitted",
+    )
     first_frame: IntProperty(
         name="First Frame",
         description="The scene frame of the first key, where the job is an animation",
@@ -99,14 +103,16 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
             view.show(space, built.collection, built.root)
         if found.header.frames > 1 and self.set_frames:
             _set_frames(scene, found.header, self.first_frame)
+        changed = view.match(scene, built.collection, scene.view_settings) if self.colors else []
         keys = f" with {built.keys:,} keys" if built.keys else ""
-        self.report({'INFO'}, f"{built.sprites:,} layers{keys} in {time.perf_counter() - began:.1f} s")
+        colors = f". Changed in the scene: {', '.join(changed).lower()}" if changed else ""
+        self.report({'INFO'}, f"{built.sprites:,} layers{keys} in {time.perf_counter() - began:.1f} s{colors}")
         return {'FINISHED'}
 
     def draw(self, context: Any) -> None:
         layout = self.layout
         layout.use_property_split = True
-        for name in ("longer_side", "placement", "camera", "first_frame", "set_frames"):
+        for name in ("longer_side", "placement", "camera", "colors", "first_frame", "set_frames"):
             layout.prop(self, name)
 
 
@@ -169,8 +175,10 @@ class SMALTI_PT_result(bpy.types.Panel):
         layout.use_property_decorate = False
         scene = context.scene
         column = layout.column()
-        column.operator(SMALTI_OT_import_layers.bl_idname, icon='IMPORT').camera = scene.smalti.import_camera
+        importing = column.operator(SMALTI_OT_import_layers.bl_idname, icon='IMPORT')
+        importing.camera, importing.colors = scene.smalti.import_camera, scene.smalti.import_colors
         column.prop(scene.smalti, "import_camera")
+        column.prop(scene.smalti, "import_colors")
         for export in _EXPORTS:
             layout.operator(export.bl_idname, icon='EXPORT')
         collection = view.current(scene)

@@ -74,6 +74,14 @@ def differing(scene: Any, collection: Any) -> list[str]:
     return list(found)
 
 
+def match(scene: Any, collection: Any, owner: Any = None) -> list[str]:
+    """Give settings the values that a composition needs, all or those of one owner. Returns what has changed."""
+    changed = [s for s in settings(scene, collection) if not s.matches and owner in (None, s.owner)]
+    for setting in changed:
+        setattr(setting.owner, setting.name, setting.value)
+    return list(dict.fromkeys(setting.label for setting in changed))
+
+
 def current(scene: Any) -> Any:
     """The imported collection with which the scene is compared: the output folder's, else the last one, else None."""
     folder = job.output_folder(scene)
@@ -94,6 +102,7 @@ def show(space: Any, collection: Any, holder: Any) -> None:
     """Let a viewport show the colors of a composition, from the front, as large as it fits."""
     if space.shading.type in {'WIREFRAME', 'SOLID'}:
         space.shading.type = 'MATERIAL'
+    space.overlay.show_relationship_lines = False  # one from each sprite to the Empty
     seen = space.region_3d
     if seen is None or (seen.view_perspective == 'CAMERA' and space.camera is not None):
         return
@@ -103,8 +112,10 @@ def show(space: Any, collection: Any, holder: Any) -> None:
         (0.5 * max(each.dimensions) for each in planes if "Background" in each.name),
         default=0.5 * holder.empty_display_size / 0.25 * max(holder.scale[:2]),
     )
-    seen.view_rotation = holder.matrix_world.to_quaternion()
-    seen.view_location = holder.matrix_world.translation
+    # The world's matrix of a new object is not known before Blender has gone through its scene.
+    place = holder.matrix_world if holder.parent else holder.matrix_basis
+    seen.view_rotation = place.to_quaternion()
+    seen.view_location = place.translation
     seen.view_distance = reach * 2 * space.lens / SENSOR
     seen.view_perspective = 'PERSP'
 
@@ -149,9 +160,7 @@ class SMALTI_OT_match_colours(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         collection = current(context.scene)
-        changed = [setting for setting in settings(context.scene, collection) if not setting.matches]
-        for setting in changed:
-            setattr(setting.owner, setting.name, setting.value)
+        changed = match(context.scene, collection)
         if collection[layers.DEPTH] >= CYCLES_LIMIT:
             self.report(
                 {'WARNING'},
@@ -159,7 +168,8 @@ class SMALTI_OT_match_colours(bpy.types.Operator):
                 f"and Cycles shows the upper {CYCLES_LIMIT:,}; EEVEE shows all",
             )
         else:
-            self.report({'INFO'}, f"{len(changed)} settings changed" if changed else "All settings match already")
+            text = f"Changed in the scene: {', '.join(changed).lower()}" if changed else "All settings match already"
+            self.report({'INFO'}, text)
         return {'FINISHED'}
 
 

@@ -167,3 +167,22 @@ def test_bad_job_folder_is_told_and_leaves_the_scene_alone(blender: Blender, tmp
     for (case, said), told in zip(expected.items(), result["told"], strict=True):
         assert said in told["message"], case
         assert told["left"] == [], case
+
+
+def test_a_mosaic_stands_under_one_empty_in_front_of_the_cube_and_stays_where_it_was_put(
+    blender: Blender, tmp_path: Path
+) -> None:
+    write_job(tmp_path / "job", count=12)
+    result = blender.run("root", job=tmp_path / "job")
+    first, second = result["first"], result["second"]
+    assert first["roots"] == second["roots"] == 1
+    assert first["held"]
+    assert second["held"]
+    assert first["turned"] == pytest.approx([np.pi / 2, 0, 0])
+    assert first["deepest"] < -1, "the cube reaches to -1"
+    assert first["selected"] == [result["name"]]
+    assert second["location"] == [5, 6, 7]
+    # Its depth is the Empty's scale along z.
+    assert 6 - second["nearest"] == pytest.approx(20 * (6 - result["flat"]), rel=1e-3)
+    assert first["scene_camera"] == second["scene_camera"] == result["artists"]
+    assert (first["view"], second["view"]) == ("AgX", "Raw")
