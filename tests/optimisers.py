@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from smalti.bridge.job import JobSpec
-from smalti.engine.arrays import AnyArray, Float32Array
+from smalti.engine.arrays import AnyArray, Float32Array, Float64Array
 from smalti.engine.fitting.constraints import ConstraintContext, Constraints
 from smalti.engine.fitting.groups import Group
 from smalti.engine.fitting.objective import ImageObjective
@@ -22,6 +22,7 @@ from smalti.engine.sprites import Sprites
 
 SIZE = 61, 83
 TEMPLATES = [(9, 14), (30, 30), (16, 5)]
+SEED = 4
 
 
 def settings(**changes: Any) -> OptimiserSettings:
@@ -42,6 +43,19 @@ def settings(**changes: Any) -> OptimiserSettings:
     )
 
 
+def random_bitmaps(rng: np.random.Generator) -> list[AnyArray]:
+    """[h, w, 4] each, premultiplied."""
+    bitmaps = [rng.uniform(0, 1, (*shape, 4)) for shape in TEMPLATES]
+    for bitmap in bitmaps:
+        bitmap[..., :3] *= bitmap[..., 3:]
+    return bitmaps
+
+
+def coverage(bitmaps: Sequence[AnyArray]) -> Float64Array:
+    """[T]: mean alpha of each."""
+    return np.array([bitmap[..., 3].mean() for bitmap in bitmaps])
+
+
 def optimiser(background: bool, chosen: OptimiserSettings, **constraints: Any) -> Optimiser:
     """The optimizer before its first step.
 
@@ -50,11 +64,9 @@ def optimiser(background: bool, chosen: OptimiserSettings, **constraints: Any) -
         chosen: from `settings`.
         constraints: settings of a job that ask for constraints, such as ``min_visibility=0.2``.
     """
-    rng = np.random.default_rng(4)
+    rng = np.random.default_rng(SEED)
     n = 40
-    bitmaps = [rng.uniform(0, 1, (*shape, 4)) for shape in TEMPLATES]
-    for bitmap in bitmaps:
-        bitmap[..., :3] *= bitmap[..., 3:]
+    bitmaps = random_bitmaps(rng)
     target: Float32Array = rng.uniform(0, 1, (*SIZE, 4)).astype(np.float32)
     target[..., 3] = 1 if background else np.linspace(0, 1, SIZE[1])
     target[..., :3] *= target[..., 3:]
@@ -79,7 +91,7 @@ def optimiser(background: bool, chosen: OptimiserSettings, **constraints: Any) -
         size=SIZE,
         atlas_of=partial(build_atlas, bitmaps),
         shapes=shapes,
-        coverage=np.array([bitmap[..., 3].mean() for bitmap in bitmaps]),
+        coverage=coverage(bitmaps),
         inside=None,
     )
     return Optimiser(objective, build_atlas(bitmaps), shapes, sprites, chosen, Constraints.of(context))

@@ -12,8 +12,8 @@ import numpy as np
 
 from smalti.bridge.job import BlendSpace
 
-from ..arrays import AnyArray, Float32Array, Float64Array
-from ..raster import Atlas, Scene, Step, fused_step
+from ..arrays import AnyArray, Float32Array, Float64Array, FloatArray
+from ..raster import Atlas, Candidates, Scene, Step, fused_step
 from ..sprites import Sprites
 from .objective import ImageObjective
 from .objective.losses import MSE, Objective
@@ -41,6 +41,12 @@ class StepConstraints(Protocol):
         self, scene: Scene[Float64Array], cover: Float32Array, memory: Float64Array | None
     ) -> tuple[Float64Array, Float64Array, Float64Array]:
         """The gradient of what is added to the loss, and what the next step is given as `memory`."""
+        ...
+
+    def candidate_costs(
+        self, optimiser: Optimiser, candidates: Candidates[AnyArray], opacity: FloatArray
+    ) -> Float64Array | float:
+        """By how much what is added to the loss would grow with each of M candidates of these opacities [M]."""
         ...
 
     def before_projection(self, parameters: Parameters) -> Sprites | None:

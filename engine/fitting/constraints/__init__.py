@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...arrays import AnyArray, Float32Array, Float64Array
-from ...raster import Scene
+from ...arrays import AnyArray, Float32Array, Float64Array, FloatArray
+from ...raster import Candidates, Scene
 from ...sprites import Sprites
 from ..optimiser import Optimiser
 from ..parameters import Parameters
@@ -87,6 +87,12 @@ class Constraints:
             by_affine, by_opacity = by_affine + of_affine, by_opacity + of_opacity
             memories.append(kept)
         return by_affine, by_opacity, np.stack(memories, axis=1)
+
+    def candidate_costs(
+        self, optimiser: Optimiser, candidates: Candidates[AnyArray], opacity: FloatArray
+    ) -> Float64Array | float:
+        """See `Constraint.candidate_costs`: the sum."""
+        return sum((item.candidate_costs(optimiser, candidates, opacity) for item in self._penalties), 0.0)
 
     def before_projection(self, parameters: Parameters) -> Sprites | None:
         """The sprites before a step, float64; None where no constraint projects them after it."""

@@ -11,8 +11,8 @@ import numpy as np
 
 from smalti.bridge.job import JobSpec
 
-from ...arrays import AnyArray, BoolArray, Float32Array, Float64Array
-from ...raster import Atlas, Scene
+from ...arrays import AnyArray, BoolArray, Float32Array, Float64Array, FloatArray
+from ...raster import Atlas, Candidates, Scene
 from ...sprites import Sprites
 from ..groups import Group
 from ..initialise import SpriteSampler
@@ -130,6 +130,21 @@ class Constraint:
             By the scene's maps [N, 6], by its opacities [N], and the memory [N] for the next step; float64.
         """
         raise NotImplementedError
+
+    def candidate_costs(
+        self, optimiser: Optimiser, candidates: Candidates[AnyArray], opacity: FloatArray
+    ) -> Float64Array | float:
+        """By how much what is added to the loss would grow with each of M candidates, each alone.
+
+        Args:
+            optimiser: at the step.
+            candidates: on the canvas of now. Each replaces a sprite.
+            opacity: [M] of the candidates.
+
+        Returns:
+            [M]; 0 where candidates are judged by the error alone.
+        """
+        return 0.0
 
     def project(self, after: Sprites, before: Sprites) -> Sprites:
         """The sprites after a step, brought back; places, scales and angles alone are taken over.

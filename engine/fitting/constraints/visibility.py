@@ -8,12 +8,12 @@ to change. Where there is no room for all, the most occluded are dropped, from a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...arrays import AnyArray, Float32Array, Float64Array
-from ...raster import Scene, drawing
+from ...arrays import AnyArray, Float32Array, Float64Array, FloatArray
+from ...raster import Candidates, Scene, drawing, evaluate_candidates
 from ...sprites import Sprites
 from ..optimiser import Optimiser
 from ..picture_statistics import box_mean
@@ -31,7 +31,8 @@ class VisibilitySettings:
         headroom: factor on what is asked for, up to which sprites are pulled into view at least, and by which their
             opacity is bounded below.
         weight: of an occluded sprite's area against the squared error of as many pixels.
-        preferred_weight: the same, where more is preferred than asked for.
+        preferred_weight: the same for what is preferred beyond that. A weak pull toward much brings more into view than
+            a strong one toward less: each sprite then shows as much as costs little there.
         first: fraction of the steps after which the most occluded sprites are relocated now and then.
         interval: steps from one time to the next.
         max_fraction: of the sprites that are relocated at a time, at most.
@@ -39,12 +40,14 @@ class VisibilitySettings:
         drop_from: fraction of the steps from which the most occluded sprites are dropped now and then, as many as are
             relocated before.
         rest: fraction of the steps after which only tints change.
-        proposals_until: fraction of the steps up to which proposals are accepted, which are judged by the error alone.
+        proposals_until: fraction of the steps up to which proposals are accepted: even those that are charged for what
+            is preferred may hide a sprite too far.
+        probe: largest value of a sprite in the picture by which candidates are charged; its square should not matter.
     """
 
     headroom: float = 1.25
     weight: float = 0.1
-    preferred_weight: float = 0.3
+    preferred_weight: float = 0.015
     first: float = 0.1
     interval: int = 12
     max_fraction: float = 0.05
@@ -52,6 +55,7 @@ class VisibilitySettings:
     drop_from: float = 0.7
     rest: float = 0.9
     proposals_until: float = 0.7
+    probe: float = 0.001
 
 
 class VisibilityConstraint(Constraint):
@@ -76,9 +80,9 @@ class VisibilityConstraint(Constraint):
     ) -> None:
         alpha_max = context.settings.alpha_max
         self._min_visibility = min_visibility
-        required = settings.headroom * min_visibility
-        self._preferred = max(required, preferred)
-        self._weight = settings.weight if preferred <= required else settings.preferred_weight
+        self._required = settings.headroom * min_visibility
+        self._preferred = preferred
+        self._share = settings.preferred_weight / settings.weight if preferred > self._required else 0.0
         self._settings = settings
         self._steps = context.settings.steps
         self._is_later_frame = context.is_later_frame
@@ -115,7 +119,7 @@ class VisibilityConstraint(Constraint):
         whole, back_end = self._canvas.whole(scene), self._canvas.back_end
         if memory is None:
             memory = self._lack(blending_weights_of(scene, back_end) / whole)
-        pull = 2 * self._weight * memory / (scene.size[0] * scene.size[1])
+        pull = 2 * self._settings.weight * memory / (scene.size[0] * scene.size[1])
         drawn = drawing(scene.tinted(reds(pull)), back_end)
         of_red = drawn.gradients(one_channel(np.ones(scene.size), 0))
         # A picture's red is linear in the red of each tint, so that gradient is the sprite's blending weight.
@@ -124,9 +128,41 @@ class VisibilityConstraint(Constraint):
         of_area = (pull * fraction)[:, None] * self._canvas.whole_gradient(scene)
         return of_area - of_red.affine, -of_red.opacity, self._lack(fraction)
 
+    def candidate_costs(
+        self, optimiser: Optimiser, candidates: Candidates[AnyArray], opacity: FloatArray
+    ) -> Float64Array | float:
+        """See `Constraint`: exact for each candidate itself, linear in what it takes from others and gives back."""
+        if not self._share:
+            return 0.0
+        scene, canvas, weight = optimiser.scene(), self._canvas, self._settings.weight
+        whole, visible = canvas.whole(scene), blending_weights_of(scene, canvas.back_end)
+        pull = 2 * weight * self._lack(visible / whole)
+        unit = self._settings.probe / max(float(pull.max()), 1e-12)
+        # In a black picture whose red are the pulls, the change of the error against pure red is, to first order,
+        # twice that of their sum.
+        black = np.zeros((*scene.size, 4), np.float32)
+        black[..., 3] = 1
+        red = black + one_channel(np.ones(scene.size), 0)
+        probe = replace(scene.tinted(reds(unit * pull)), background=black)
+        scores = evaluate_candidates(probe, red, candidates, canvas.back_end)
+        pixels = 3 * black[..., 0].size
+        # Squares, cross (3), own, tint (3), match; of the tint, its red.
+        red_tint, match = opacity * scores.coefficients[:, 5], opacity * scores.coefficients[:, 8]
+        given_back = pull * visible - scores.removal_errors * pixels / (2 * unit)
+        of = candidates.replaces
+        fraction = red_tint * pixels / canvas.alone(candidates.affine, candidates.template)
+        own = weight * whole[of] * (self._shortfall(fraction) - self._shortfall(visible / whole)[of])
+        return np.asarray((own - match * pixels / unit - given_back[of]) / black[..., 0].size)
+
     def _lack(self, fraction: Float64Array) -> Float64Array:
-        """By how much visible fractions [N] fall short."""
-        return np.maximum(self._preferred - fraction, 0)
+        """By how much visible fractions [N] fall short, of what is preferred in proportion to its weight."""
+        lack = np.maximum(self._required - fraction, 0)
+        return np.asarray(lack + self._share * np.maximum(self._preferred - fraction, 0))
+
+    def _shortfall(self, fraction: Float64Array) -> Float64Array:
+        """The squares of what visible fractions [N] lack, in the same proportion: its slope is -2 `_lack`."""
+        squares = np.maximum(self._required - fraction, 0) ** 2
+        return np.asarray(squares + self._share * np.maximum(self._preferred - fraction, 0) ** 2)
 
     def refine(self, at: Refinement) -> None:
         """See `Constraint`."""

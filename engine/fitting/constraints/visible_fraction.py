@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...arrays import AnyArray, Float64Array
+from ...arrays import AnyArray, Float64Array, Int32Array
 from ...raster import Atlas, Scene, draw, drawing
 from ...raster.atlas import texels_for
 from ...raster.geometry import pose_gradient
@@ -62,7 +62,11 @@ class FinishedCanvas:
 
     def whole(self, scene: Scene[AnyArray]) -> Float64Array:
         """[N]: what sprites show alone at full opacity, in pixels of the scene."""
-        return np.asarray(4 * self.coverage[scene.template] / np.abs(_determinant(scene.affine)))
+        return self.alone(scene.affine, scene.template)
+
+    def alone(self, affine: Float64Array, template: Int32Array) -> Float64Array:
+        """[N]: what sprites with these maps [N, 6] show alone at full opacity, in the pixels of the maps."""
+        return np.asarray(4 * self.coverage[template] / np.abs(_determinant(affine)))
 
     def whole_gradient(self, scene: Scene[AnyArray]) -> Float64Array:
         """[N, 6]: the gradient of `whole` by each sprite's own map."""

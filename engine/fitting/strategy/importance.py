@@ -112,6 +112,14 @@ def tint_response(optimiser: Optimiser) -> tuple[Float64Array, Float64Array]:
     return by_tint(unit * difference), unit * strength * weights
 
 
+def candidates_on_canvas(
+    optimiser: Optimiser, sprites: Sprites, replaces: Int64Array, position: Int64Array
+) -> Candidates[AnyArray]:
+    """M candidates as `evaluate` takes them, on the canvas at the level of now."""
+    affine = optimiser.objective.on_canvas(sprites.affine(optimiser.shapes))
+    return Candidates(affine, sprites.template, replaces, position)
+
+
 def evaluate(
     optimiser: Optimiser, sprites: Sprites, replaces: Int64Array, position: Int64Array, alpha_min: float = 0.0
 ) -> OptimalCandidates:
@@ -123,12 +131,7 @@ def evaluate(
         position: [M] where in the stack each would come, of `smalti.engine.raster.StackPosition`.
         alpha_min: least opacity, where that of the fit is not higher.
     """
-    candidates = Candidates(
-        optimiser.objective.on_canvas(sprites.affine(optimiser.shapes)),
-        sprites.template,
-        replaces,
-        position,
-    )
+    candidates = candidates_on_canvas(optimiser, sprites, replaces, position)
     settings = optimiser.settings
     scene = optimiser.scene()
     scores = [

@@ -3,8 +3,8 @@
 
 Gradients move a sprite downhill; they cannot swap its template, turn it by half, or lift it over its neighbor. So now
 and then each sprite is offered a few candidates. `evaluate` says what each would do to the error, with the opacity and
-the tint that suit it best. The best are accepted at once as far as they do not touch each other: then their gains add
-up.
+the tint that suit it best, and constraints charge for what they pull sprites away from. The best are accepted at once
+as far as they do not touch each other: then their gains add up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ...raster import StackPosition
 from ...sprites import Sprites
 from ..initialise import SpriteSampler
 from ..optimiser import Optimiser
-from .importance import evaluate, squared_error
+from .importance import candidates_on_canvas, evaluate, squared_error
 
 
 @dataclass(frozen=True)
@@ -119,12 +119,22 @@ def propose(
     opaque = max(settings.alpha_max * optimiser.settings.alpha_max, optimiser.settings.alpha_min)
     opacity = np.minimum(scores.opacity, opaque)
     offered = replace(offered, sprites=replace(offered.sprites, opacity=opacity, tint=scores.tint))
-    chosen = offered.take(_spaced(now, offered, scores.gain, optimiser, settings.spacing))
+    gain = scores.gain - _costs(optimiser, offered)
+    chosen = offered.take(_spaced(now, offered, gain, optimiser, settings.spacing))
     if optimiser.settings.blend_space == "linear" and len(chosen.replaces):
         chosen = _display_improving(optimiser, now, chosen)
     if len(chosen.replaces):
         chosen.accept(optimiser)
     return len(chosen.replaces)
+
+
+def _costs(optimiser: Optimiser, offered: Proposals) -> Float64Array | float:
+    """[M]: what the constraints charge for each; 0 where they charge for none."""
+    if optimiser.constraints is None:
+        return 0.0
+    sprites = offered.sprites
+    candidates = candidates_on_canvas(optimiser, sprites, offered.replaces, offered.position)
+    return optimiser.constraints.candidate_costs(optimiser, candidates, sprites.opacity)
 
 
 def candidates_for(

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from optimisers import optimiser, settings
+from optimisers import SEED, coverage, optimiser, random_bitmaps, settings
 
 from scenes import soft_bitmap
 from smalti.engine.arrays import AnyArray, Float64Array
@@ -18,8 +18,8 @@ from smalti.engine.fitting.constraints.overdraw import LayerStatistics, Overdraw
 from smalti.engine.fitting.constraints.overflow import Overflow
 from smalti.engine.fitting.constraints.visibility import VisibilitySettings
 from smalti.engine.fitting.constraints.visible_fraction import FinishedCanvas, reds
-from smalti.engine.fitting.strategy.importance import blending_weights_of
-from smalti.engine.raster import Scene, build_atlas, draw
+from smalti.engine.fitting.strategy.importance import blending_weights_of, candidates_on_canvas
+from smalti.engine.raster import Scene, StackPosition, build_atlas, draw
 from smalti.engine.sprites import Sprites
 
 SIZE = 41, 57
@@ -166,3 +166,48 @@ def test_the_gradient_of_what_is_drawn_outside(monkeypatch: pytest.MonkeyPatch) 
         )
         # The negligible opacity at which it is measured is not quite 0.
         np.testing.assert_allclose(true[name], (above - below) / (2 * step), rtol=2e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("position", StackPosition)
+def test_what_a_candidate_is_charged(position: StackPosition) -> None:
+    """For what it lacks itself exactly, for what it hides of others in proportion to how much these are pulled."""
+    fitting = optimiser(True, settings(back_end="reference"), min_visibility=0.2, preferred_visibility=0.8)
+    now, scene, rng = fitting.sprites(), fitting.scene(), np.random.default_rng(5)
+    count, chosen, pixels = len(now), VisibilitySettings(), scene.size[0] * scene.size[1]
+    replaces = rng.integers(0, count, 6)
+    old = now.take(replaces)
+    offered = replace(old, x=old.x + rng.normal(0, 5, 6), scale=1.2 * old.scale, opacity=rng.uniform(0.3, 0.9, 6))
+    candidates = candidates_on_canvas(fitting, offered, replaces, np.full(6, position))
+    assert fitting.constraints is not None
+    found = np.asarray(fitting.constraints.candidate_costs(fitting, candidates, offered.opacity))
+    areas = coverage(random_bitmaps(np.random.default_rng(SEED)))
+    finished = FinishedCanvas(fitting.size, lambda _: scene.atlas, fitting.shapes, areas, "reference")
+
+    def lacking(fraction: Float64Array, power: int) -> Float64Array:
+        required, preferred = np.maximum([1.25 * 0.2 - fraction, 0.8 - fraction], 0) ** power
+        return np.asarray(chosen.weight * required + chosen.preferred_weight * preferred) / pixels
+
+    visible, whole = finished.visible(now)
+    pull = 2 * lacking(visible / whole, 1)
+    for j, k in enumerate(replaces):
+        others = np.delete(np.arange(count), k)
+        order = {
+            StackPosition.IN_PLACE: np.arange(count),
+            StackPosition.TOP: np.append(others, k),
+            StackPosition.BOTTOM: np.append(k, others),
+        }[position]
+        then, whole_then = np.empty(count), np.empty(count)
+        then[order], whole_then[order] = finished.visible(
+            now.put(np.array([k]), offered.take(np.array([j]))).take(order)
+        )
+        own = whole[k] * (lacking(then / whole_then, 2) - lacking(visible / whole, 2))[k]
+        hidden = (pull * (visible - then))[others].sum()
+        assert found[j] == pytest.approx(own + hidden, rel=0.01, abs=1e-7)
+
+
+def test_without_a_preferred_visibility_candidates_are_judged_by_the_error_alone() -> None:
+    fitting = optimiser(True, settings(), min_visibility=0.4)
+    now, one = fitting.sprites(), np.array([3])
+    candidates = candidates_on_canvas(fitting, now.take(one), one, np.array([StackPosition.TOP]))
+    assert fitting.constraints is not None
+    assert not np.any(fitting.constraints.candidate_costs(fitting, candidates, np.ones(1)))
