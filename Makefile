@@ -68,8 +68,8 @@ $(READY): $(ENGINE)
 # The job's settings are those with which the README's pictures were made.
 demo: $(ENGINE)
 	$(BIN)/smalti fit examples/target/lighthouse.png --primitives examples/primitives --out demo --overwrite \
-		--look collage --shade 0.8 --preferred-visibility 0.55 --count 900 --size 640 --steps 300 \
-		--min-size 20 --max-size 107
+		--look collage --shade 0.8 --min-visibility 0.4 --count 800 --size 640 --steps 300 \
+		--min-size 24 --max-size 107
 	$(BIN)/smalti export demo --psd
 	$(BIN)/smalti render demo --size 1920
 	@echo

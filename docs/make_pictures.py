@@ -112,11 +112,11 @@ def lighthouse_of_leaves() -> Composition:
             {
                 "look": "collage",
                 "shade": 0.8,
-                "preferred_visibility": 0.55,
-                "count": 900,
+                "min_visibility": 0.4,
+                "count": 800,
                 "size": 640,
                 "steps": 300,
-                "min_size": 20,
+                "min_size": 24,
                 "max_size": 107,
             }
         ),
@@ -192,7 +192,7 @@ def sheet_own_colours() -> Image.Image:
 def collages() -> Image.Image:
     """Four targets in Collage, each out of other bitmaps: the picture, and a part of it at four times the size."""
     letters = on_cards(text_templates("A CAT MADE OF LETTERS"))
-    asked = {"look": "collage", "shade": 0.6, "preferred_visibility": 0.55, "size": 640, "max_size": 90}
+    asked = {"look": "collage", "shade": 0.6, "size": 640, "max_size": 90}
     rows = []
     for target, templates, settings, (left, top) in (
         (PHOTOGRAPHS / "chelsea.png", letters, {"count": 1200, "min_size": 16}, (0.36, 0.3)),
@@ -216,7 +216,7 @@ def looks() -> Image.Image:
         for look in LOOKS:
             if look == "photomosaic":  # it is for photographs
                 continue
-            settings = in_look({"look": look, "count": 900, "size": 640, "min_size": 22})
+            settings = in_look({"look": look, "count": 500, "size": 640, "min_size": 32})
             cards = on_cards(templates) if name == "letters" and settings.get("text_cards") else templates
             image = shown(fit(LIGHTHOUSE, cards, **settings))
             row.append(headed(image, f"{LOOKS[look].label}, {name}"))
