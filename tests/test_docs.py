@@ -57,6 +57,6 @@ def test_one_command_remakes_every_picture_but_the_window() -> None:
     tree = ast.parse((ROOT / "docs" / "make_pictures.py").read_text("utf-8"))
     makers = next(n.value for n in ast.walk(tree) if isinstance(n, ast.AnnAssign) and ast.unparse(n.target) == "MAKERS")
     assert isinstance(makers, ast.Dict)
-    assert {ast.literal_eval(key) for key in makers.keys if key} | {"blender.jpg"} == {
+    assert {ast.literal_eval(key) for key in makers.keys if key} | {"blender.jpg", "depth.jpg"} == {
         p.name for p in PICTURES.iterdir()
     }
