@@ -150,7 +150,8 @@ def _draw_preview(layout: Any) -> None:
     name = f"{session.preview} {session.preview_count}"
     if name not in _previews:
         _previews.clear()
-        _previews.load(name, str(session.preview), 'IMAGE')
+        # Asking for its size loads it at once: otherwise it would be drawn empty until Blender had read it.
+        _ = _previews.load(name, str(session.preview), 'IMAGE').image_size[0]
     layout.template_icon(_previews[name].icon_id, scale=8)
 
 
@@ -164,11 +165,8 @@ def _draw_task(layout: Any, task: session.Task) -> None:
     if task.cancelling:
         layout.label(text="Stopping...")
         return
-    row = layout.row()
-    if task.loss is not None:
-        row.label(text=f"Loss {task.loss:.5f}", translate=False)
-    if task.eta is not None:
-        row.label(text=f"{session.duration(task.eta)} left", translate=False)
+    # There from the first moment on, so that nothing below it moves.
+    layout.label(text="" if task.eta is None else f"{session.duration(task.eta)} left", translate=False)
 
 
 def _draw_outcome(layout: Any, context: Any, outcome: session.Outcome) -> None:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Messages to the artist: wrapped text in panels, pop-ups from a timer, errors of operators, redraws."""
+"""Messages to the artist: wrapped text in panels, a line in the status bar, errors of operators, redraws."""
 
 from __future__ import annotations
 
-import textwrap
 from typing import Any
 
 import blf
@@ -14,6 +13,7 @@ from .labels import label_of
 
 _MARGINS = 74  # pixels of a region, at scale 1, that the tabs, the panel's edges and an icon take
 _LONGEST = 12  # lines
+_STATUS_SECONDS = 8.0
 
 
 def lines(layout: Any, context: Any, text: str, icon: str = 'NONE') -> None:
@@ -49,19 +49,27 @@ def failed(operator: Any, fault: SmaltiError) -> set[str]:
     return {'CANCELLED'}
 
 
-def popup(title: str, text: str, icon: str) -> None:
-    """Show a pop-up from outside of an operator; nothing where Blender has no window."""
-    manager = bpy.context.window_manager
-    if bpy.app.background or not manager.windows:
+def status(text: str) -> None:
+    """Show a line in the status bar for a while, wherever the artist works; nothing where Blender has no window."""
+    if bpy.app.background:
         return
+    for window in bpy.context.window_manager.windows:
+        window.workspace.status_text_set(f"Smalti: {text}")
+    if not bpy.app.timers.is_registered(clear_status):
+        bpy.app.timers.register(clear_status, first_interval=_STATUS_SECONDS, persistent=True)
 
-    def draw(menu: Any, _context: Any) -> None:
-        for line in text.splitlines()[:_LONGEST]:
-            for part in textwrap.wrap(line, 90):
-                menu.layout.label(text=part, translate=False)
 
-    with bpy.context.temp_override(window=manager.windows[0]):
-        manager.popup_menu(draw, title=title, icon=icon)
+def clear_status() -> None:
+    """Let the status bar show what it usually does."""
+    for workspace in bpy.data.workspaces:
+        workspace.status_text_set(None)
+
+
+def unregister() -> None:
+    """Leave the status bar as it was."""
+    if bpy.app.timers.is_registered(clear_status):
+        bpy.app.timers.unregister(clear_status)
+        clear_status()
 
 
 def redraw() -> None:

@@ -55,7 +55,6 @@ class Task:
     stage: str = ""
     done: int = 0
     total: int = 0
-    loss: float | None = None
     eta: float | None = None
     cancelling: bool = False
 
@@ -103,7 +102,7 @@ def start_engine(place: EnginePlace, log_path: Path) -> None:
     """Start the engine unless it runs already at this place. Errors arrive as events."""
     global _engine, _place, _idle_since, _seen_alive
     if _engine and place != _place:
-        _engine.close()
+        _engine.let_go()
         _engine = None
     if _engine is None:
         _engine, _place = EngineProcess(place, log_path), place
@@ -142,7 +141,7 @@ def close() -> None:
     """End the engine and forget everything."""
     global _engine, _place, task, outcome, preview, preview_count, _rendering
     if _engine:
-        _engine.close()
+        _engine.let_go()
     _engine, _place, _rendering = None, None, False
     task, outcome, preview, preview_count = None, Outcome(), None, 0
 
@@ -180,12 +179,15 @@ def _hear(event: Event) -> None:
     elif isinstance(event, Error):
         # Without an id it concerns the engine as a whole, and so the task too.
         if mine or event.id is None:
-            _end(*event.worded(label_of), failed=True)
+            text, hint = event.worded(label_of)
+            if task is not None and (task.folder / files.CHECKPOINT).is_file():
+                hint = f"Press Resume to go on from what was kept last.\n{hint}"
+            _end(text, hint, failed=True)
     elif not mine or task is None:
         return
     elif isinstance(event, Progress):
         task.stage, task.done, task.total = event.stage, event.done, event.total
-        task.loss, task.eta = event.loss, event.eta
+        task.eta = event.eta
     elif isinstance(event, Preview):
         preview, preview_count = Path(event.path), preview_count + 1
     elif isinstance(event, Cancelling):
@@ -212,8 +214,6 @@ def _summary(report: dict[str, Any]) -> str:
     said = []
     if isinstance(sprites := report.get("sprites"), int):
         said.append(f"{sprites:,} sprites")
-    if isinstance(psnr := report.get("psnr"), (int, float)):
-        said.append(f"{psnr:.1f} dB")
     if isinstance(seconds := report.get("seconds"), (int, float)):
         said.append(duration(seconds))
     return "Finished: " + ", ".join(said) + "." if said else "Finished."
@@ -223,8 +223,7 @@ def _end(text: str, hint: str = "", failed: bool = False) -> None:
     global task, _idle_since
     outcome.text, outcome.hint, outcome.failed = text, hint, failed
     task, _idle_since = None, time.monotonic()
-    if failed:
-        notices.popup("Smalti", f"{text}\n{hint}", 'ERROR')
+    notices.status(text)
 
 
 def duration(seconds: float) -> str:
@@ -277,4 +276,5 @@ def unregister() -> None:
             found.remove(handler)
     if bpy.app.timers.is_registered(tick):
         bpy.app.timers.unregister(tick)
+    notices.unregister()
     close()

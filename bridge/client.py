@@ -17,6 +17,7 @@ such thing arrives as an `Error` event. The worker runs in a neutral folder, so 
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import json
 import os
@@ -34,6 +35,7 @@ from typing import IO, Any, Self
 
 from .engine_place import EnginePlace
 from .errors import SmaltiError
+from .exit_status import reason_of, status_text
 from .pipes import read_lines, write_all
 from .protocol import (
     EVENTS,
@@ -280,7 +282,12 @@ class EngineProcess:
                 id=oldest,
             )
         when = "" if ready else " before it was ready"
-        return Error("engine_died", f"The engine stopped{when} ({_status_text(status)}).", self._hint(), id=oldest)
+        return Error(
+            "engine_died",
+            f"The engine stopped{when} ({status_text(status)}).",
+            self._hint(reason_of(status)),
+            id=oldest,
+        )
 
     def _oldest(self) -> str | None:
         return self._unanswered[0] if self._unanswered else None
@@ -314,6 +321,17 @@ class EngineProcess:
         self._kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout)
+
+    def let_go(self) -> threading.Thread | None:
+        """`close` at once: a thread waits for the end, which is returned; None where no engine runs."""
+        if self._process is None:
+            return None
+        left = copy.copy(self)
+        self._process = None
+        self._reset()
+        thread = threading.Thread(target=left.close, name="smalti_close", daemon=True)
+        thread.start()
+        return thread
 
     def _kill(self) -> None:
         """Make sure that the process is gone, and forget it. Does not wait."""
@@ -374,13 +392,3 @@ def _other_protocol(line: bytes) -> str | None:
     if not isinstance(data, dict) or data.get("type") != "hello" or data.get("protocol") == PROTOCOL:
         return None
     return str(data.get("protocol"))
-
-
-def _status_text(status: int | None) -> str:
-    if status is None:
-        return "it closed its output"
-    if status < 0:
-        with contextlib.suppress(ValueError):
-            return signal.Signals(-status).name
-    # Windows reports a crash as a large number, which is known by its hexadecimal form.
-    return f"exit status {status}" if -256 < status < 256 else f"exit status {status & 0xFFFFFFFF:#010x}"

@@ -65,7 +65,7 @@ def test_grey_buttons_say_why(blender: Blender, tmp_path: Path) -> None:
 
 def test_progress_result_and_warnings_are_shown(blender: Blender, tmp_path: Path, fake_python: Path) -> None:
     result = _told(blender, tmp_path, fake_python, seed=0)
-    assert result["text"] == "Finished: 1,000 sprites, 20.0 dB, 3 s."
+    assert result["text"] == "Finished: 1,000 sprites, 3 s."
     assert result["warnings"] == ["broken.png: is cut short."]
     assert result["drawing"] == []
 

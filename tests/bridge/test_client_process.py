@@ -243,3 +243,21 @@ def test_hello_does_not_wait_for_anything_heavy(tmp_path: Path) -> None:
     imported = {line.split(b"|")[-1].strip() for line in left.stderr.splitlines()}
     assert b"smalti.engine.worker" in imported
     assert not imported & {b"torch", b"numpy", b"PIL", b"psd_tools"}
+
+
+def test_an_engine_that_is_let_go_ends_while_the_client_goes_on(tmp_path: Path) -> None:
+    engine = worker(tmp_path)
+    engine.start()
+    wait_for(engine, of(Hello))
+    first = engine.pid
+    ending = engine.let_go()
+    assert ending
+    assert engine.poll() == [], "an end that was asked for is no news"
+    engine.start()
+    wait_for(engine, of(Hello))
+    assert engine.pid != first
+    ending.join(10)
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
+    assert engine.let_go(), "the second one still runs"
+    assert engine.let_go() is None

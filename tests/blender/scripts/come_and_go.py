@@ -54,6 +54,8 @@ assert session.hello(), session.outcome
 faults += drawn()[0]
 during = held()
 bpy.ops.preferences.addon_disable(module=inside.MODULE)
+for thread in [each for each in threading.enumerate() if "smalti" in each.name]:  # which ends the engine
+    thread.join(5)
 after = held()
 
 # A module stays loaded when an add-on is disabled; Blender wants it so.
@@ -61,4 +63,9 @@ left = {
     name: [str(before[name]), str(after[name])] for name in before if name != "modules" and before[name] != after[name]
 }
 added = [name for name in before if before[name] != during[name]]
-inside.finish(drawn=faults, added=added, left=left, engine_ran=len(during["processes"]) == 1 or sys.platform != "linux")
+inside.finish(
+    drawn=faults,
+    added=added,
+    left=left,
+    engine_ran=len(during["processes"]) == 1 or sys.platform != "linux",
+)

@@ -18,9 +18,9 @@ seen: list[tuple[int, float | None]] = []
 
 
 def ended() -> bool:
-    """Whether the fit has ended; notes how far it is."""
+    """Whether the fit has ended; notes how far it is, and the seconds that are left."""
     if session.task is not None:
-        seen.append((session.task.done, session.task.loss))
+        seen.append((session.task.done, session.task.eta))
     return session.task is None
 
 
@@ -29,7 +29,7 @@ steps = max((done for done, _ in seen), default=0)
 result = {
     "outcome": dataclasses.asdict(session.outcome),
     "steps_seen": steps,
-    "losses_seen": any(loss is not None for _, loss in seen),
+    "times_seen": any(eta is not None for _, eta in seen),
 }
 if not session.outcome.failed:
     bpy.ops.smalti.import_layers(camera=True)
