@@ -62,7 +62,6 @@ class SMALTI_OT_fit(bpy.types.Operator):
             (settings.target, "Choose a target first"),
             (bitmaps, "Choose a folder of bitmaps first, or type a text"),
             (unmasked is None, f"Choose a mask for region {unmasked} first"),
-            (settings.output, "Choose an output folder first"),
         ):
             if not value:
                 cls.poll_message_set(text)
@@ -88,6 +87,8 @@ class SMALTI_OT_fit(bpy.types.Operator):
         settings = context.scene.smalti
         try:
             spec = job.job_of(settings)
+            if not settings.output:
+                settings.output = job.new_output(spec.target, preferences.folder() / "jobs")
             folder = job.absolute(settings.output, "The output folder")
         except SmaltiError as fault:
             return notices.failed(self, fault)

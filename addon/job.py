@@ -35,6 +35,19 @@ def output_folder(scene: Any) -> Path | None:
     return Path(absolute(path, "The output folder"))
 
 
+def new_output(target: str, elsewhere: Path) -> str:
+    """A job folder that is not there yet, named after the target, for an artist who has chosen none.
+
+    It lies beside the Blender file (as a path that moves with it), or in `elsewhere` before that is saved.
+    """
+    parent = "//smalti/" if bpy.data.filepath else f"{elsewhere}{os.sep}"
+    name = Path(target).stem or "smalti"
+    number = 1
+    while os.path.exists(bpy.path.abspath(path := f"{parent}{name}{f' {number}' if number > 1 else ''}")):
+        number += 1
+    return path
+
+
 def job_of(settings: Any) -> JobSpec:
     """The job that the settings describe. Raises SmaltiError where one is missing or out of its range."""
     return JobSpec(**_given(settings, JobSpec, "", _CONVERTED)).checked()

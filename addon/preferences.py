@@ -32,13 +32,17 @@ def _find_bundled() -> EnginePlace | None:
     return EnginePlace(sys.executable, (str(Path(folders[0]).parent),))
 
 
-def log_path() -> Path:
-    """Where the engine's log goes: the extension's folder for its files, or, not installed as one, Blender's."""
+def folder() -> Path:
+    """The extension's folder for its files, or, not installed as one, Blender's."""
     try:
-        folder = bpy.utils.extension_path_user(__package__, create=True)
+        return Path(bpy.utils.extension_path_user(__package__, create=True))
     except ValueError:
-        folder = bpy.utils.user_resource('DATAFILES', path="smalti", create=True)
-    return Path(folder) / "engine.log"
+        return Path(bpy.utils.user_resource('DATAFILES', path="smalti", create=True))
+
+
+def log_path() -> Path:
+    """Where the engine's log goes."""
+    return folder() / "engine.log"
 
 
 class SMALTI_OT_check_engine(bpy.types.Operator):

@@ -111,7 +111,8 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
             ),
             "output": StringProperty(
                 name="Output",
-                description="The job folder: everything about one job, made by Fit and read by Import Layers",
+                description="The job folder: everything about one job, made by Fit and read by Import Layers. "
+                "Empty for a new one beside the Blender file",
                 subtype='DIR_PATH',
                 options=PATH_OPTIONS,
             ),

@@ -43,8 +43,7 @@ def test_grey_buttons_say_why(blender: Blender, tmp_path: Path) -> None:
         "move_region": "There is no other region",
     }
     assert result["nothing to build with"] == "Choose a folder of bitmaps first, or type a text"
-    assert result["letters and no output"] == "Choose an output folder first"
-    assert result["no output"] == "Choose an output folder first"
+    assert result["letters"] == result["bitmaps"] == "Choose an engine in the add-on's preferences first"
     assert result["no engine"] == "Choose an engine in the add-on's preferences first"
     assert result["export without a job"] == "The output folder holds no finished job"
     assert "not saved yet" in result["relative path in an unsaved file"]
@@ -115,3 +114,10 @@ def test_job_outlives_a_new_file_and_an_idle_engine_is_let_go(
     assert result["text"] == "Cancelled: nothing was kept."
     assert result["alive_when_idle"] is False
     assert result["timer_when_idle"] is False
+
+
+def test_a_job_goes_beside_the_file_where_no_output_is_chosen(blender: Blender, tmp_path: Path) -> None:
+    result = blender.run("outputs", folder=tmp_path)
+    assert result["unsaved"] == str(tmp_path / "jobs" / "my cat")
+    assert (result["first"], result["second"]) == ("//smalti/my cat", "//smalti/my cat 2")
+    assert Path(result["absolute"]) == tmp_path / "smalti" / "my cat 2"
