@@ -26,6 +26,7 @@ FRONT_DOORS = ("engine/cli", "engine/worker.py", "engine/api.py", "addon")
 DRAWING_ORDER = "addon/pages.py"
 """The one front door whose errand is to name settings; those that it does not name are drawn after the others."""
 SETTINGS_NAMED = {
+    "addon/fit.py:target": "a job folder that nobody chose is named after it",
     "addon/job.py:background": "made of three properties",
     "addon/job.py:font": "left out without a text",
     "addon/job.py:loss": "made of a short list of likenesses",
