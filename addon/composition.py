@@ -78,6 +78,11 @@ def unit(header: Header, longer_side: float) -> float:
     return longer_side / max(header.width, header.height)
 
 
+def size(header: Header, longer_side: float) -> tuple[float, float]:
+    """Width and height of the canvas in Blender units."""
+    return header.width * unit(header, longer_side), header.height * unit(header, longer_side)
+
+
 def _half_sizes(composition: Composition) -> tuple[Any, Any]:
     """Half of each sprite's width and height in canvas pixels, both [F, N]."""
     arrays = composition.arrays

@@ -88,7 +88,7 @@ class SMALTI_OT_fit(bpy.types.Operator):
         try:
             spec = job.job_of(settings)
             if not settings.output:
-                settings.output = job.new_output(spec.target, preferences.folder() / "jobs")
+                settings.output = job.new_output(spec.target, preferences.jobs_folder())
             folder = job.absolute(settings.output, "The output folder")
         except SmaltiError as fault:
             return notices.failed(self, fault)

@@ -106,8 +106,8 @@ def _background(composition: Composition, longer_side: float, images: dict[str, 
         return None
     material = _mark(materials.background_material(name, images.get(header.background)), composition.folder)
     plane = bpy.data.objects.new(name, _mark(_quad(name, material), composition.folder))
-    half = compositions.unit(header, longer_side) / 2
-    plane.scale = (header.width * half, header.height * half, 1)
+    width, height = compositions.size(header, longer_side)
+    plane.scale = (width / 2, height / 2, 1)
     if header.background.startswith("#"):
         plane.color = (*compositions.numbers(header.background, header.blend_space), 1)
     return plane
@@ -185,7 +185,8 @@ def build(scene: Any, composition: Composition, options: Options) -> Built:
     sprites, written = _sprites(
         composition, layers, _mark(_quad(f"{composition.name} Quad", shades[0]), folder), shades, options
     )
-    holder = root.of(collection) or _root(scene, collection, composition, options)
+    size = (*compositions.size(header, options.longer_side), float(layers.height[-1]))
+    holder = root.of(collection) or root.make(scene, collection, size, options.upright)
     camera = _camera(composition, options.longer_side, float(layers.height[-1])) if options.camera else None
     for item in filter(None, (background, *sprites, camera)):
         item.parent = holder
@@ -193,14 +194,6 @@ def build(scene: Any, composition: Composition, options: Options) -> Built:
     if camera is not None and scene.camera is None:
         scene.camera = camera
     return Built(collection, holder, len(sprites), written)
-
-
-def _root(scene: Any, collection: Any, composition: Composition, options: Options) -> Any:
-    """A new Empty for the layers, in their collection."""
-    header, unit = composition.header, compositions.unit(composition.header, options.longer_side)
-    made = root.make(scene, composition.name, (header.width * unit, header.height * unit), options.upright)
-    collection.objects.link(made)
-    return made
 
 
 def _sprites(

@@ -95,12 +95,13 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
             )
         except SmaltiError as fault:
             return notices.failed(self, fault)
-        for item in context.selected_objects:
-            item.select_set(False)
-        built.root.select_set(True)
-        context.view_layer.objects.active = built.root
+        if built.root.name in context.view_layer.objects:  # else its collection is excluded, or not in this layer
+            for item in context.selected_objects:
+                item.select_set(False)
+            built.root.select_set(True)
+            context.view_layer.objects.active = built.root
         if (space := view.space_of(context)) is not None:
-            view.show(space, built.collection, built.root)
+            view.show(space, built.root)
         if found.header.frames > 1 and self.set_frames:
             _set_frames(scene, found.header, self.first_frame)
         changed = view.match(scene, built.collection, scene.view_settings) if self.colors else []

@@ -40,6 +40,7 @@ from .labels import label_of
 
 INTERVAL = 0.1  # seconds between two polls of the engine
 IDLE_LIMIT = 300.0  # seconds after which an engine without work is let go, with the memory that it holds
+RESUME = "Resume goes on from what was kept last."
 LAST_WORDS = 3.0  # seconds for which an engine that has ended is still listened to
 
 Kind = Literal["fit", "resume", "export"]
@@ -180,8 +181,10 @@ def _hear(event: Event) -> None:
         # Without an id it concerns the engine as a whole, and so the task too.
         if mine or event.id is None:
             text, hint = event.worded(label_of)
-            if task is not None and (task.folder / files.CHECKPOINT).is_file():
-                hint = f"Press Resume to go on from what was kept last.\n{hint}"
+            if task is not None and task.kind != "export" and (task.folder / files.CHECKPOINT).is_file():
+                # Before a log, of which only the beginning may be shown; after a remedy, which comes first.
+                parts = (RESUME, hint) if event.code == "engine_died" else (hint, RESUME)
+                hint = "\n".join(parts)
             _end(text, hint, failed=True)
     elif not mine or task is None:
         return

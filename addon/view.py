@@ -98,25 +98,18 @@ def space_of(context: Any) -> Any | None:
     return max(areas, key=lambda area: area.width * area.height).spaces.active if areas else None
 
 
-def show(space: Any, collection: Any, holder: Any) -> None:
-    """Let a viewport show the colors of a composition, from the front, as large as it fits."""
+def show(space: Any, holder: Any) -> None:
+    """Let a viewport show the colors of the composition that an Empty holds, from the front, as large as it fits."""
     if space.shading.type in {'WIREFRAME', 'SOLID'}:
         space.shading.type = 'MATERIAL'
     space.overlay.show_relationship_lines = False  # one from each sprite to the Empty
     seen = space.region_3d
     if seen is None or (seen.view_perspective == 'CAMERA' and space.camera is not None):
         return
-    planes = [each for each in collection.objects if each.type == 'MESH']
-    # Half of the canvas's longer side in the world, and a quarter for what is around it.
-    reach = MARGIN * max(
-        (0.5 * max(each.dimensions) for each in planes if "Background" in each.name),
-        default=0.5 * holder.empty_display_size / 0.25 * max(holder.scale[:2]),
-    )
-    # The world's matrix of a new object is not known before Blender has gone through its scene.
-    place = holder.matrix_world if holder.parent else holder.matrix_basis
+    place = root.place_of(holder)
     seen.view_rotation = place.to_quaternion()
     seen.view_location = place.translation
-    seen.view_distance = reach * 2 * space.lens / SENSOR
+    seen.view_distance = MARGIN * root.reach_of(holder) * 2 * space.lens / SENSOR
     seen.view_perspective = 'PERSP'
 
 
@@ -139,8 +132,7 @@ class SMALTI_OT_set_up_view(bpy.types.Operator):
         return True
 
     def execute(self, context: Any) -> set[str]:
-        collection = current(context.scene)
-        show(space_of(context), collection, root.of(collection))
+        show(space_of(context), root.of(current(context.scene)))
         return {'FINISHED'}
 
 

@@ -172,8 +172,9 @@ def test_bad_job_folder_is_told_and_leaves_the_scene_alone(blender: Blender, tmp
 def test_a_mosaic_stands_under_one_empty_in_front_of_the_cube_and_stays_where_it_was_put(
     blender: Blender, tmp_path: Path
 ) -> None:
-    write_job(tmp_path / "job", count=12)
-    result = blender.run("root", job=tmp_path / "job")
+    for name in ("job", "other"):
+        write_job(tmp_path / name, count=12)
+    result = blender.run("root", job=tmp_path / "job", other=tmp_path / "other")
     first, second = result["first"], result["second"]
     assert first["roots"] == second["roots"] == 1
     assert first["held"]
@@ -186,3 +187,7 @@ def test_a_mosaic_stands_under_one_empty_in_front_of_the_cube_and_stays_where_it
     assert 6 - second["nearest"] == pytest.approx(20 * (6 - result["flat"]), rel=1e-3)
     assert first["scene_camera"] == second["scene_camera"] == result["artists"]
     assert (first["view"], second["view"]) == ("AgX", "Raw")
+    assert result["beside"]["deepest"] < result["flat"], "it stands in the other one"
+    assert result["excluded"] == result["deleted"] == ["FINISHED"]
+    assert result["last"]["held"]
+    assert result["last"]["roots"] == 2

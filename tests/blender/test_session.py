@@ -88,6 +88,14 @@ def test_engine_that_dies_is_told_with_the_tail_of_its_log(blender: Blender, tmp
     assert result["timer"] is False, "the timer must end with the engine"
 
 
+@pytest.mark.parametrize("seed", [1, 3])
+def test_a_fault_says_that_the_job_can_go_on(blender: Blender, tmp_path: Path, fake_python: Path, seed: int) -> None:
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "checkpoint.npz").touch()
+    result = _told(blender, tmp_path, fake_python, until_timer_ends=seed == 3, seed=seed)
+    assert "Resume goes on" in result["hint"].splitlines()[{1: 1, 3: 0}[seed]]
+
+
 def test_python_that_is_missing_is_told(blender: Blender, tmp_path: Path) -> None:
     result = _told(blender, tmp_path, tmp_path / "nowhere" / "python", seed=0)
     assert result["failed"]
@@ -121,3 +129,4 @@ def test_a_job_goes_beside_the_file_where_no_output_is_chosen(blender: Blender, 
     assert result["unsaved"] == str(tmp_path / "jobs" / "my cat")
     assert (result["first"], result["second"]) == ("//smalti/my cat", "//smalti/my cat 2")
     assert Path(result["absolute"]) == tmp_path / "smalti" / "my cat 2"
+    assert not Path(result["jobs"]).is_relative_to(result["removed"]), "jobs would go with the extension"

@@ -42,6 +42,7 @@ class VisibilitySettings:
         rest: fraction of the steps after which only tints change.
         proposals_until: fraction of the steps up to which proposals are accepted: even those that are charged for what
             is preferred may hide a sprite too far.
+        wrong_tint: difference of a channel, 0 to 1, from which on a tint is put right when sprites stop moving.
         probe: largest value of a sprite in the picture by which candidates are charged; its square should not matter.
     """
 
@@ -55,6 +56,7 @@ class VisibilitySettings:
     drop_from: float = 0.7
     rest: float = 0.9
     proposals_until: float = 0.7
+    wrong_tint: float = 0.25
     probe: float = 0.001
 
 
@@ -176,7 +178,7 @@ class VisibilityConstraint(Constraint):
             optimiser.parameters.set(everyone, repaired)  # also locked sizes, which have moved within the stack
             self._drop(optimiser, repaired, len(repaired))
             if self._tints_are_free:
-                retint(optimiser)
+                retint(optimiser, settings.wrong_tint)
         elif done % settings.interval or not settings.first * self._steps <= done < self._last_relocation:
             return
         elif done >= settings.drop_from * self._steps:

@@ -147,7 +147,7 @@ def evaluate(
     return OptimalCandidates(-without - change, opacity, tint)
 
 
-def retint(optimiser: Optimiser, far: float = 0.25) -> int:
+def retint(optimiser: Optimiser, far: float) -> int:
     """Give sprites whose tint is wrong the one that suits them best where they are. Returns how many change.
 
     A tint that has come to its bound comes back from there in many steps only.

@@ -16,4 +16,12 @@ bpy.ops.wm.save_as_mainfile(filepath=str(Path(given["folder"]) / "file.blend"))
 first = job.new_output(target, elsewhere)
 Path(bpy.path.abspath(first)).mkdir(parents=True)
 second = job.new_output(target, elsewhere)
-inside.finish(unsaved=unsaved, first=first, second=second, absolute=bpy.path.abspath(second))
+preferences = inside.module("preferences")
+inside.finish(
+    jobs=str(preferences.jobs_folder()),
+    removed=str(preferences.folder()),
+    unsaved=unsaved,
+    first=first,
+    second=second,
+    absolute=bpy.path.abspath(second),
+)

@@ -17,8 +17,8 @@ camera = scene.camera = bpy.context.object
 scene.smalti.output = given["job"]
 
 
-def state() -> Any:
-    collection = layers.find_collection(scene, Path(given["job"]))
+def state(job: Any = given["job"]) -> Any:
+    collection = layers.find_collection(scene, Path(job))
     holder = root.of(collection)
     bpy.context.view_layer.update()
     others = [each for each in collection.objects if each != holder]
@@ -43,4 +43,30 @@ holder.location, holder.scale.z = (5, 6, 7), 20
 bpy.ops.smalti.import_layers(camera=True, colors=True)
 second = state()
 holder.scale.z = 1
-inside.finish(first=first, second=second, artists=camera.name, name=holder.name, flat=state()["nearest"])
+flat = state()["nearest"]
+
+# Another mosaic, where the first one stands now.
+scene.cursor.location = (5, 6, 6)
+scene.smalti.output = given["other"]
+bpy.ops.smalti.import_layers()
+beside = state(given["other"])
+
+# Into a collection that is not in the view layer, and after the Empty was deleted.
+scene.smalti.output = given["job"]
+layer = bpy.context.view_layer.layer_collection.children[Path(given["job"]).name]
+layer.exclude = True
+excluded = bpy.ops.smalti.import_layers()
+layer.exclude = False
+bpy.data.objects.remove(holder)
+deleted = bpy.ops.smalti.import_layers()
+inside.finish(
+    first=first,
+    second=second,
+    artists=camera.name,
+    name=first["selected"][0],
+    flat=flat,
+    beside=beside,
+    excluded=[*excluded],
+    deleted=[*deleted],
+    last=state(),
+)

@@ -19,10 +19,10 @@ def test_a_wrong_tint_is_put_right_at_once_and_a_good_one_is_left() -> None:
     wrong = replace(fitting.parameters.placed(), opacity=np.array([0.99]), tint=np.array([[0.999, 0.001, 0.999]]))
     fitting.parameters.set(only, wrong)
     before = squared_error(fitting).mean()
-    assert retint(fitting) == 1
+    assert retint(fitting, 0.25) == 1
     assert squared_error(fitting).mean() < before
     right = fitting.parameters.placed()
     assert np.array_equal(right.x, wrong.x), "the tint alone changes"
     assert right.opacity[0] == np.float32(0.99)
-    assert retint(fitting) == 0
+    assert retint(fitting, 0.25) == 0
     assert np.array_equal(fitting.parameters.placed().tint, right.tint)
