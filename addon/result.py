@@ -2,6 +2,7 @@
 """The sidebar's panel for a finished job: layers in Blender, hand-off files for other programs, exact colors."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +96,12 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
             )
         except SmaltiError as fault:
             return notices.failed(self, fault)
-        if built.root.name in context.view_layer.objects:  # else its collection is excluded, or not in this layer
-            for item in context.selected_objects:
-                item.select_set(False)
+        before = [item for item in context.selected_objects if item != built.root]
+        with suppress(RuntimeError):  # its collection is excluded from this view layer
             built.root.select_set(True)
             context.view_layer.objects.active = built.root
+            for item in before:
+                item.select_set(False)
         if (space := view.space_of(context)) is not None:
             view.show(space, built.root)
         if found.header.frames > 1 and self.set_frames:
