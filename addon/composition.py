@@ -38,7 +38,7 @@ class Composition:
 
 
 @dataclass(frozen=True)
-class Layers:
+class Placed:
     """Every sprite in Blender's units: `location` [F, N, 2], `rotation` about z in radians [F, N], `scale` [F, N, 2]
     (half of width and height), `colour` [F, N, 4] (tint in the blend space, opacity), `height` [N] (constant z)."""
 
@@ -92,14 +92,14 @@ def _half_sizes(composition: Composition) -> tuple[Any, Any]:
     return arrays["scale"] * shape[:, 0] * stretch, arrays["scale"] * shape[:, 1] / stretch
 
 
-def layers(composition: Composition, longer_side: float) -> Layers:
+def placed(composition: Composition, longer_side: float) -> Placed:
     """The composition as objects' transforms and colors."""
     header, arrays = composition.header, composition.arrays
     size = unit(header, longer_side)
     width, height = _half_sizes(composition)
     x = (arrays["x"] - header.width / 2) * size
     y = (header.height / 2 - arrays["y"]) * size
-    return Layers(
+    return Placed(
         location=np.stack((x, y), -1),
         rotation=-arrays["theta"],
         scale=np.stack((width, height), -1) * size,

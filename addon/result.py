@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty
 
-from . import composition, job, layers, notices, root, session, view
+from . import composition, importing, job, notices, root, session, view
 from .bridge import folder as files
 from .bridge.composition import Header
 from .bridge.errors import SmaltiError
@@ -83,10 +83,10 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
         began = time.perf_counter()
         try:
             found = composition.load(Path(job.absolute(scene.smalti.output, "The output folder")))
-            built = layers.build(
+            built = importing.build(
                 scene,
                 found,
-                layers.Options(
+                importing.Options(
                     longer_side=self.longer_side,
                     camera=self.camera,
                     upright=self.placement == 'UPRIGHT',

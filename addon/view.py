@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import bpy
 
-from . import job, layers, root
+from . import imported, job, root
 
 SENSOR = 36.0  # mm: of a viewport's lens
 MARGIN = 1.25  # of a viewport about a picture
@@ -30,9 +30,9 @@ class Setting(NamedTuple):
 def settings(scene: Any, collection: Any) -> list[Setting]:
     """Every setting of `scene` on which the picture of an imported composition depends, and the value it needs."""
     render, view = scene.render, scene.view_settings
-    width, height = collection[layers.CANVAS]
+    width, height = collection[imported.CANVAS]
     found = [
-        Setting("View transform", view, "view_transform", _VIEW[collection[layers.BLEND_SPACE]]),
+        Setting("View transform", view, "view_transform", _VIEW[collection[imported.BLEND_SPACE]]),
         Setting("Look", view, "look", 'None'),
         Setting("Exposure", view, "exposure", 0.0),
         Setting("Gamma", view, "gamma", 1.0),
@@ -44,11 +44,11 @@ def settings(scene: Any, collection: Any) -> list[Setting]:
         Setting("Pixel aspect", render, "pixel_aspect_y", 1.0),
         Setting("Filter size", render, "filter_size", 1.0),
     ]
-    if collection[layers.TRANSPARENT]:
+    if collection[imported.TRANSPARENT]:
         found.append(Setting("Transparent film", render, "film_transparent", True))
     cycles = getattr(scene, "cycles", None)
     if cycles:
-        deepest = min(CYCLES_LIMIT, collection[layers.DEPTH] + 1)
+        deepest = min(CYCLES_LIMIT, collection[imported.DEPTH] + 1)
         found += [
             Setting("Pixel filter", cycles, "pixel_filter_type", 'BOX'),
             Setting("Denoise", cycles, "use_denoising", False),
@@ -68,7 +68,7 @@ def settings(scene: Any, collection: Any) -> list[Setting]:
 def differing(scene: Any, collection: Any) -> list[str]:
     """What differs from what the composition needs. Another resolution of the same shape does not count."""
     found = dict.fromkeys(setting.label for setting in settings(scene, collection) if not setting.matches)
-    width, height = collection[layers.CANVAS]
+    width, height = collection[imported.CANVAS]
     if scene.render.resolution_x * height == scene.render.resolution_y * width:
         found.pop("Resolution", None)
     return list(found)
@@ -85,8 +85,8 @@ def match(scene: Any, collection: Any, owner: Any = None) -> list[str]:
 def current(scene: Any) -> Any:
     """The imported collection with which the scene is compared: the output folder's, else the last one, else None."""
     folder = job.output_folder(scene)
-    found = layers.imported_collections(scene)
-    return (folder and layers.find_collection(scene, folder)) or (found[-1] if found else None)
+    found = imported.imported_collections(scene)
+    return (folder and imported.find_collection(scene, folder)) or (found[-1] if found else None)
 
 
 def space_of(context: Any) -> Any | None:
@@ -153,10 +153,10 @@ class SMALTI_OT_match_colours(bpy.types.Operator):
     def execute(self, context: Any) -> set[str]:
         collection = current(context.scene)
         changed = match(context.scene, collection)
-        if collection[layers.DEPTH] >= CYCLES_LIMIT:
+        if collection[imported.DEPTH] >= CYCLES_LIMIT:
             self.report(
                 {'WARNING'},
-                f"Up to {collection[layers.DEPTH]:,} layers lie over each other, "
+                f"Up to {collection[imported.DEPTH]:,} layers lie over each other, "
                 f"and Cycles shows the upper {CYCLES_LIMIT:,}; EEVEE shows all",
             )
         else:

@@ -11,7 +11,7 @@ import inside
 given = inside.arguments()
 inside.enable(os.environ["SMALTI_PYTHON"])
 scene = bpy.context.scene
-session, layers = inside.module("session"), inside.module("layers")
+session, imported = inside.module("session"), inside.module("imported")
 inside.set_up(given["settings"])
 bpy.ops.smalti.fit()
 seen: list[tuple[int, float | None]] = []
@@ -33,7 +33,7 @@ result = {
 }
 if not session.outcome.failed:
     bpy.ops.smalti.import_layers(camera=True)
-    collection = layers.find_collection(scene, Path(given["settings"]["output"]))
+    collection = imported.find_collection(scene, Path(given["settings"]["output"]))
     sprites = [o for o in collection.objects if o.type == 'MESH' and "Background" not in o.name]
     result["layers"] = len(sprites)
     result["bitmaps"] = sorted({sprite.name.split(" ", 1)[1] for sprite in sprites})

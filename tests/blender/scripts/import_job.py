@@ -9,10 +9,10 @@ import inside
 given = inside.arguments()
 inside.enable()
 scene = bpy.context.scene
-layers, view = inside.module("layers"), inside.module("view")
+imported, view = inside.module("imported"), inside.module("view")
 scene.smalti.output = given["job"]
 bpy.ops.smalti.import_layers(camera=True, **given.get("options", {}))
-collection = layers.find_collection(scene, Path(given["job"]))
+collection = imported.find_collection(scene, Path(given["job"]))
 before = view.differing(scene, collection)
 for frame, path in given.get("renders", []):
     inside.render(path, frame)
@@ -32,5 +32,5 @@ inside.finish(
     places=[list(o.location[:2]) for o in sprites],
     frames=[scene.frame_start, scene.frame_end, scene.render.fps, scene.render.fps_base],
     differing=[before, after],
-    depth=collection[layers.DEPTH],
+    depth=collection[imported.DEPTH],
 )

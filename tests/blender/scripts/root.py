@@ -10,7 +10,7 @@ import inside
 given = inside.arguments()
 inside.enable()
 scene = bpy.context.scene
-layers, root = inside.module("layers"), inside.module("root")
+imported, root = inside.module("imported"), inside.module("root")
 bpy.ops.mesh.primitive_cube_add(size=2)
 bpy.ops.object.camera_add()
 camera = scene.camera = bpy.context.object
@@ -18,7 +18,7 @@ scene.smalti.output = given["job"]
 
 
 def state(job: Any = given["job"]) -> Any:
-    collection = layers.find_collection(scene, Path(job))
+    collection = imported.find_collection(scene, Path(job))
     holder = root.of(collection)
     bpy.context.view_layer.update()
     others = [each for each in collection.objects if each != holder]
@@ -38,7 +38,7 @@ def state(job: Any = given["job"]) -> Any:
 
 bpy.ops.smalti.import_layers(camera=True)
 first = state()
-holder = root.of(layers.find_collection(scene, Path(given["job"])))
+holder = root.of(imported.find_collection(scene, Path(given["job"])))
 holder.location, holder.scale.z = (5, 6, 7), 20
 bpy.ops.smalti.import_layers(camera=True, colors=True)
 second = state()

@@ -8,15 +8,15 @@ import inside
 
 given = inside.arguments()
 inside.enable()
-layers, view = inside.module("layers"), inside.module("view")
+imported, view = inside.module("imported"), inside.module("view")
 told = []
 for job, picture in given["jobs"]:
     bpy.ops.wm.read_homefile(use_empty=True)
     scene = bpy.context.scene
     scene.smalti.output = job
     bpy.ops.smalti.import_layers(camera=True)
-    collection = layers.find_collection(scene, Path(job))
+    collection = imported.find_collection(scene, Path(job))
     before = view.differing(scene, collection)
     inside.render(picture, 1, samples=32)
-    told.append({"before": before, "after": view.differing(scene, collection), "depth": collection[layers.DEPTH]})
+    told.append({"before": before, "after": view.differing(scene, collection), "depth": collection[imported.DEPTH]})
 inside.finish(jobs=told)
