@@ -24,6 +24,16 @@ def new_curves(item: Any, name: str) -> Any:
     return strip.channelbag(slot, ensure=True).fcurves
 
 
+def curves_of(item: Any) -> Any:
+    """The F-curves of `item`, an object that has an action."""
+    animation = item.animation_data
+    if bpy.app.version < (4, 4, 0):
+        return animation.action.fcurves
+    slot = animation.action_slot
+    bags = (strip.channelbag(slot) for layer in animation.action.layers for strip in layer.strips) if slot else ()
+    return [curve for bag in bags if bag is not None for curve in bag.fcurves]
+
+
 def node_tree(material: Any) -> Any:
     """The node tree of a new material, which versions before 5.0 make only on request."""
     if material.node_tree is None:

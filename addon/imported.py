@@ -18,6 +18,9 @@ CANVAS = "smalti_canvas"
 TRANSPARENT = "smalti_transparent"
 DEPTH = "smalti_depth"
 
+_ASIDE = " (earlier)"
+_LONGEST_NAME = 63 - len(_ASIDE.encode())
+
 
 def find_collection(scene: Any, folder: Path) -> Any | None:
     """The collection of `scene` that holds the layers of the job `folder`, or None."""
@@ -35,11 +38,21 @@ def mark(item: Any, folder: Path) -> Any:
     return item
 
 
-def remove_layers(collection: Any, folder: Path) -> None:
-    """Take away what an earlier import of this job made; the artist's own objects in the collection stay."""
-    mine = [o for o in collection.objects if o.data is not None and o.data.get(JOB) == str(folder)]
-    actions = {o.animation_data.action for o in mine if o.animation_data and o.animation_data.action}
-    bpy.data.batch_remove(mine)
-    bpy.data.batch_remove([action for action in actions if action.users == 0])
-    for group in (bpy.data.meshes, bpy.data.cameras, bpy.data.materials, bpy.data.node_groups, bpy.data.images):
-        bpy.data.batch_remove([item for item in group if item.users == 0 and item.get(JOB) == str(folder)])
+def data_of(folder: Path) -> list[Any]:
+    """The meshes, materials, pictures and so on that imports of this job have made."""
+    groups = (bpy.data.meshes, bpy.data.cameras, bpy.data.materials, bpy.data.node_groups, bpy.data.images)
+    return [item for group in groups for item in group if item.get(JOB) == str(folder)]
+
+
+def set_aside(items: list[Any]) -> None:
+    """Let data-blocks give up their names to those that take their places."""
+    for item in items:
+        item.name = f"{item.name[:_LONGEST_NAME]}{_ASIDE}"
+
+
+def remove_unused(items: list[Any]) -> None:
+    """Remove the data-blocks that nothing uses, and then what nothing but they have used."""
+    left = items
+    while unused := [item for item in left if item.users == 0]:
+        left = [item for item in left if item.users]
+        bpy.data.batch_remove(unused)

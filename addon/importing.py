@@ -9,9 +9,11 @@ from typing import Any
 import bpy
 import numpy as np
 
+from . import cameras, earlier, imported, layers, root, shading
 from . import composition as compositions
-from . import imported, layers, root, shading
 from .composition import Composition
+from .earlier import Earlier
+from .homes import Homes
 from .imported import mark
 
 
@@ -26,6 +28,9 @@ class Options:
             it is.
         first_frame: the scene frame of the composition's first.
         frame_step: scene frames from one frame of the composition to the next.
+        keep_changes: layers of an earlier import that the artist changed stay as they are, and those that were deleted
+            are not made again; without it, all are replaced.
+        group: whether the sprites are in a collection of their own for each bitmap.
     """
 
     longer_side: float = 2.0
@@ -33,6 +38,8 @@ class Options:
     upright: bool = True
     first_frame: float = 1.0
     frame_step: float = 1.0
+    keep_changes: bool = True
+    group: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,35 +52,11 @@ class Built:
     keys: int
 
 
-def _background(composition: Composition, longer_side: float, material: Any | None) -> Any | None:
-    """The background's plane, at height 0, or None for a transparent background."""
-    header, name = composition.header, f"{composition.name} Background"
-    if material is None:
-        return None
-    plane = bpy.data.objects.new(name, mark(layers.quad(name, material), composition.folder))
-    width, height = compositions.size(header, longer_side)
-    plane.scale = (width / 2, height / 2, 1)
-    if header.background.startswith("#"):
-        plane.color = (*compositions.numbers(header.background, header.blend_space), 1)
-    return plane
-
-
-def _camera(composition: Composition, longer_side: float, top: float) -> Any:
-    """An orthographic camera that looks straight down and sees exactly the canvas."""
-    name = f"{composition.name} Camera"
-    data = mark(bpy.data.cameras.new(name), composition.folder)
-    data.type, data.ortho_scale = 'ORTHO', longer_side
-    data.passepartout_alpha = 1.0  # sprites reach over the edge of the canvas, and are not part of the picture there
-    data.clip_start, data.clip_end = longer_side / 100, top + 2 * longer_side
-    camera = bpy.data.objects.new(name, data)
-    camera.location.z = top + longer_side
-    return camera
-
-
 def build(scene: Any, composition: Composition, options: Options) -> Built:
-    """Add the composition to `scene`, in place of what an earlier import of the same job made.
+    """Add the composition to `scene`, or bring what an earlier import of the same job made up to date.
 
-    Every file is read before the scene is touched.
+    Every file is read before the scene is touched. What the artist added to the collection stays, and so do the Empty
+    and the camera where they were put.
 
     Raises:
         SmaltiError: Blender cannot read one of the pictures.
@@ -84,8 +67,12 @@ def build(scene: Any, composition: Composition, options: Options) -> Built:
     if collection is None:
         collection = bpy.data.collections.new(composition.name)
         scene.collection.children.link(collection)
-    else:
-        imported.remove_layers(collection, folder)
+    old = imported.data_of(folder)
+    standing = earlier.find(collection)
+    if not options.keep_changes:
+        standing = earlier.without_changes(standing)
+    earlier.remove(_unwritten(collection))
+    imported.set_aside(old)
     mark(collection, folder)
     collection[imported.BLEND_SPACE] = header.blend_space
     collection[imported.CANVAS] = [header.width, header.height]
@@ -93,17 +80,60 @@ def build(scene: Any, composition: Composition, options: Options) -> Built:
     collection[imported.DEPTH] = compositions.deepest_stack(composition) + (header.background != "transparent")
 
     shades = shading.make(composition, images)
-    background = _background(composition, options.longer_side, shades.background)
     placed = compositions.placed(composition, options.longer_side)
     frames = options.first_frame + options.frame_step * np.arange(header.frames)
-    sprites, written = layers.make(composition, placed, shades, frames)
+    sprites, written = layers.make(composition, placed, shades, frames, standing)
+    names = [header.templates[index].name for index in composition.arrays["template"].tolist()]
+    background, row = _background(composition, options.longer_side, shades.background, standing)
+    earlier.remember(collection, np.concatenate((row[None], layers.rows_of(placed))))
+
     top = float(placed.height[-1])
     size = (*compositions.size(header, options.longer_side), top)
     holder = root.of(collection) or root.make(scene, collection, size, options.upright)
-    camera = _camera(composition, options.longer_side, top) if options.camera else None
+    wanted = options.camera or cameras.find(collection) is not None
+    camera = cameras.add(composition, collection, options.longer_side, top) if wanted else None
+    homes = Homes(collection, names if options.group else None)
     for item in filter(None, (background, *sprites, camera)):
-        item.parent = holder
-        collection.objects.link(item)
-    if camera is not None and scene.camera is None:
+        # Another parent is the artist's; that of an earlier import was deleted from the scene.
+        if item.parent is None or root.SIZE in item.parent:
+            item.parent = holder
+        homes.put(item)
+    earlier.remove(
+        item for rank, item in standing.objects.items() if rank > header.sprites and rank not in standing.changed
+    )
+    homes.tidy()
+    imported.remove_unused(old)
+    if options.camera and scene.camera is None:
         scene.camera = camera
     return Built(collection, holder, len(sprites), written)
+
+
+def _unwritten(collection: Any) -> list[Any]:
+    """The layers of an import by a version that did not write down what it gave to them."""
+    if earlier.WRITTEN in collection:
+        return []
+    return [item for item in collection.objects if item.type == 'MESH' and imported.JOB in item.data]
+
+
+def _background(
+    composition: Composition, longer_side: float, material: Any | None, standing: Earlier
+) -> tuple[Any | None, Any]:
+    """The background's plane, at height 0, or None where there is none; and what it is given, float32 [13]."""
+    header, name = composition.header, f"{composition.name} Background"
+    row = np.zeros(earlier.WIDTH, np.float32)
+    plane = standing.objects.get(0)
+    if material is None or 0 in standing.deleted:
+        if plane is not None and 0 not in standing.changed:
+            earlier.remove([plane])
+        return None, row
+    width, height = compositions.size(header, longer_side)
+    colour = compositions.numbers(header.background, header.blend_space) if header.background[0] == "#" else (1, 1, 1)
+    row[6:] = (width / 2, height / 2, 1, *colour, 1)
+    mesh = mark(layers.quad(name, material), composition.folder)
+    if plane is None:
+        plane = bpy.data.objects.new(name, mesh)
+        plane[earlier.RANK] = 0
+    elif 0 in standing.changed:
+        return plane, row
+    plane.data, plane.scale, plane.color = mesh, row[6:9].tolist(), row[9:].tolist()
+    return plane, row

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import compat
+from . import compat, earlier
 
 LINEAR = 1  # the number of 'LINEAR' among Blender's key interpolations, as foreach_set wants it
 
@@ -41,4 +41,5 @@ def write_curves(item: Any, channels: list[tuple[str, int, Any]], frames: Any) -
         curve.keyframe_points.foreach_set("co", points.ravel())
         curve.keyframe_points.foreach_set("interpolation", interpolation)
         curve.update()
+    item.animation_data.action[earlier.KEYS] = earlier.checksum(curves)
     return len(channels) * len(frames)

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import bpy
 import numpy as np
 
 from . import composition as compositions
-from . import keys
+from . import earlier, keys
 from .composition import Composition
-from .imported import mark
-from .shading import Shading
+from .earlier import Earlier
+from .imported import JOB, mark
+from .shading import TEMPLATE, Shading
 
 _QUAD = ((-1, -1, 0), (1, -1, 0), (1, 1, 0), (-1, 1, 0))
 _UV = (0, 0, 1, 0, 1, 1, 0, 1)
@@ -36,41 +38,92 @@ def _channels(placed: compositions.Placed) -> list[tuple[str, int, Any]]:
     return found
 
 
-def make(composition: Composition, placed: compositions.Placed, shades: Shading, frames: Any) -> tuple[list[Any], int]:
-    """Make one object per sprite, bottom first, with its keys.
+def rows_of(placed: compositions.Placed) -> Any:
+    """What each layer is given, float32 [N, 13] in the order of `earlier.VALUES`."""
+    count = len(placed.height)
+    rows = np.zeros((count, earlier.WIDTH), np.float32)
+    rows[:, 0:2], rows[:, 2], rows[:, 5] = placed.location[0], placed.height, placed.rotation[0]
+    rows[:, 6:8], rows[:, 8], rows[:, 9:] = placed.scale[0], 1, placed.colour[0]
+    return rows
+
+
+def make(
+    composition: Composition, placed: compositions.Placed, shades: Shading, frames: Any, standing: Earlier
+) -> tuple[list[Any], int]:
+    """Make one object per sprite, bottom first, with its keys; or bring those up to date that stand already.
 
     Args:
         composition: what to make.
         placed: its sprites in Blender's units.
         shades: its materials.
         frames: the scene frame of each frame, rising.
+        standing: layers of an earlier import. Those that were changed get materials alone, and those that were deleted
+            are not made again.
 
     Returns:
-        The objects, not yet in any collection, and the number of keys.
+        All objects, of which new ones are in no collection yet, and the number of keys.
     """
     header = composition.header
     digits = len(str(header.sprites))
-    location = np.concatenate((placed.location[0], placed.height[:, None]), -1).tolist()
-    rotation, scale, colour = placed.rotation[0].tolist(), placed.scale[0].tolist(), placed.colour[0].tolist()
+    rows = rows_of(placed)
+    location, rotation = rows[:, 0:3].tolist(), rows[:, 3:6].tolist()
+    scale, colour = rows[:, 6:9].tolist(), rows[:, 9:].tolist()
     shared = mark(quad(f"{composition.name} Quad", shades.materials[0]), composition.folder)
-    sprites = []
+    sprites, fresh = [], []
     for k, (template, shade) in enumerate(zip(composition.arrays["template"].tolist(), shades.of_sprite.tolist())):
-        sprite = bpy.data.objects.new(f"{k + 1:0{digits}d} {header.templates[template].name}", shared)
-        if shade:
+        rank = k + 1
+        if rank in standing.deleted:
+            continue
+        sprite = standing.objects.get(rank)
+        if sprite is None:
+            sprite = bpy.data.objects.new(f"{rank:0{digits}d} {header.templates[template].name}", shared)
+            sprite[earlier.RANK] = rank
+        sprites.append(sprite)
+        if rank in standing.changed:
+            _dress_changed(sprite, shared, shades.materials[shade])
+            continue
+        if rank in standing.objects:
+            _strip(sprite, f"{rank:0{digits}d} {header.templates[template].name}", shared)
+        if shade or sprite.material_slots[0].link == 'OBJECT':
             slot = sprite.material_slots[0]
             slot.link, slot.material = 'OBJECT', shades.materials[shade]
-        sprite.location, sprite.rotation_euler = location[k], (0, 0, rotation[k])
-        sprite.scale, sprite.color = (*scale[k], 1), colour[k]
-        sprites.append(sprite)
-    if header.frames == 1:
-        return sprites, 0
+        sprite.location, sprite.rotation_euler = location[k], rotation[k]
+        sprite.scale, sprite.color = scale[k], colour[k]
+        fresh.append((k, sprite))
+    return sprites, _write_keys(placed, fresh, frames) if header.frames > 1 else 0
 
+
+def _strip(sprite: Any, name: str, mesh: Any) -> None:
+    """Make an object that stands already like a new one, but for what an import says nothing of."""
+    if sprite.animation_data is not None:
+        action = sprite.animation_data.action
+        sprite.animation_data_clear()
+        if action is not None and action.users == 0:
+            bpy.data.actions.remove(action)
+    sprite.data = mesh
+    # Another name is the artist's.
+    if sprite.name != name and re.match(r"\d+ ", sprite.name):
+        sprite.name = name
+
+
+def _dress_changed(sprite: Any, mesh: Any, material: Any) -> None:
+    """Give an object that the artist changed the new mesh and material, where it has those of an earlier import."""
+    worn = sprite.active_material
+    if worn is None or JOB not in worn or JOB not in sprite.data:
+        return
+    sprite.data = mesh
+    slot = sprite.material_slots[0]
+    slot.link, slot.material = 'OBJECT', material if worn.get(TEMPLATE) == material[TEMPLATE] else worn
+
+
+def _write_keys(placed: compositions.Placed, sprites: list[tuple[int, Any]], frames: Any) -> int:
+    """Write the keys of sprites, given with their indices; returns their number."""
     channels = [
         (path, index, np.ascontiguousarray(values.T), keys.changing(values))
         for path, index, values in _channels(placed)
     ]
     written = 0
-    for k, sprite in enumerate(sprites):
+    for k, sprite in sprites:
         own = [(path, index, values[k]) for path, index, values, changes in channels if changes[k]]
         written += keys.write_curves(sprite, own, frames)
-    return sprites, written
+    return written

@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty
 
-from . import composition, importing, job, notices, root, session, view
+from . import composition, earlier, imported, importing, job, notices, root, session, view
 from .bridge import folder as files
 from .bridge.composition import Header
 from .bridge.errors import SmaltiError
@@ -60,6 +60,17 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
         name="Exact Colors",
         description="Also set the scene's view transform, so that the picture has the colors that were fitted",
     )
+    group: BoolProperty(
+        name="Collections by Bitmap", description="Also put the layers of each bitmap into a collection of their own"
+    )
+    changes: EnumProperty(
+        name="Changed Layers",
+        description="What happens to layers that were changed since the last import of this job",
+        items=(
+            ('KEEP', "Keep", "They stay as they are, and deleted ones stay away; all others are brought up to date"),
+            ('REPLACE', "Replace", "All layers become those of the job"),
+        ),
+    )
     first_frame: IntProperty(
         name="First Frame",
         description="The scene frame of the first key, where the job is an animation",
@@ -71,12 +82,23 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
         default=True,
     )
 
+    _summary = ""
+
     @classmethod
     def poll(cls, context: Any) -> bool:
         if context.mode != 'OBJECT':
             cls.poll_message_set("Leave the edit mode first")
             return False
         return _job_folder(cls, context) is not None
+
+    def invoke(self, context: Any, event: Any) -> set[str]:
+        folder = job.output_folder(context.scene)
+        collection = imported.find_collection(context.scene, folder) if folder is not None else None
+        self._summary = earlier.find(collection).summary if collection is not None else ""
+        if not self._summary:
+            return self.execute(context)
+        answer: set[str] = context.window_manager.invoke_props_dialog(self, confirm_text="Import")
+        return answer
 
     def execute(self, context: Any) -> set[str]:
         scene = context.scene
@@ -90,6 +112,8 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
                     longer_side=self.longer_side,
                     camera=self.camera,
                     upright=self.placement == 'UPRIGHT',
+                    keep_changes=self.changes == 'KEEP',
+                    group=self.group,
                     first_frame=self.first_frame,
                     frame_step=1.0 if self.set_frames else _frame_step(scene, found.header),
                 ),
@@ -115,7 +139,9 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
     def draw(self, context: Any) -> None:
         layout = self.layout
         layout.use_property_split = True
-        for name in ("longer_side", "placement", "camera", "colors", "first_frame", "set_frames"):
+        if self._summary:
+            layout.label(text=f"{self._summary} since the last import.", icon='INFO')
+        for name in ("changes", "longer_side", "placement", "camera", "colors", "group", "first_frame", "set_frames"):
             layout.prop(self, name)
 
 

@@ -14,6 +14,8 @@ from .bridge.errors import SmaltiError
 from .composition import Composition
 from .imported import mark
 
+TEMPLATE = "smalti_template"  # on a material: the name of its bitmap
+
 
 @dataclass(frozen=True)
 class Shading:
@@ -65,6 +67,8 @@ def make(composition: Composition, images: dict[str, Any]) -> Shading:
     background = None
     if header.background != "transparent":
         background = materials.background_material(f"{composition.name} Background", images.get(header.background))
+    for material, template in zip(made, header.templates):
+        material[TEMPLATE] = template.name
     for item in (*made, *images.values(), *filter(None, (background,))):
         mark(item, composition.folder)
     return Shading(made, composition.arrays["template"], background)

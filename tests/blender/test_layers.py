@@ -191,3 +191,46 @@ def test_a_mosaic_stands_under_one_empty_in_front_of_the_cube_and_stays_where_it
     assert result["excluded"] == result["deleted"] == ["FINISHED"]
     assert result["last"]["held"]
     assert result["last"]["roots"] == 2
+
+
+def test_what_the_artist_changed_stays_on_a_second_import_unless_it_is_to_be_replaced(
+    blender: Blender, tmp_path: Path
+) -> None:
+    write_job(tmp_path / "job", count=12, pictures=False)
+    write_job(tmp_path / "other", count=12, seed=1, pictures=False)
+    result = blender.run("import_changed", job=tmp_path / "job", other=tmp_path / "other")
+    first, changed, kept = result["first"], result["changed"], result["kept"]
+    assert first["summary"] == ""
+
+    assert changed["summary"] == kept["summary"] == "4 layers were changed and 1 deleted"
+    for rank in "1234":
+        assert kept["layers"][rank][:9] == changed["layers"][rank][:9], "changed, so it stays"
+    assert kept["layers"]["4"][9] == "Gold"
+    assert "5" not in kept["layers"], "deleted, so it stays away"
+    assert kept["layers"]["6"][7] == "My Leaf"
+    for rank in "67":
+        assert kept["layers"][rank][:7] != changed["layers"][rank][:7], "untouched, so it follows the job"
+    assert result["copied"]
+    assert kept["camera"] == 3
+    assert kept["chosen"] == 1
+    # The Empty, the background, the camera and the copy; the rest by bitmap, but for the one in a collection of the artist's.
+    assert kept["homes"].pop("job") == 4
+    assert sum(kept["homes"].values()) == 11
+    assert {name for name in kept["homes"] if name != "Chosen"} <= {"job leaf", "job ring", "job tile"}
+    replaced = result["replaced"]
+    assert replaced["summary"] == ""
+    assert len(replaced["layers"]) == 13
+    assert replaced["layers"]["6"][:7] == kept["layers"]["6"][:7]
+    assert replaced["homes"] == {"job": 13, "Chosen": 1}
+    assert result["again"] == replaced
+    assert not any("earlier" in layer[9] for layer in replaced["layers"].values())
+
+
+def test_keys_that_the_artist_changed_stay_on_a_second_import(blender: Blender, tmp_path: Path) -> None:
+    write_job(tmp_path / "job", count=8, frames=3, pictures=False)
+    result = blender.run("import_rekeyed", job=tmp_path / "job")
+    assert result["untouched"] == ""
+    assert result["summary"] == "1 layer was changed"
+    assert result["key"] == 7
+    assert result["curves"] == result["before"]
+    assert result["actions"][0] == result["actions"][1]
