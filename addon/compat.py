@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import bpy
+from mathutils import Color
 
 # Paths that start with // are understood by every version; only newer ones let a property say so.
 PATH_OPTIONS = {'PATH_SUPPORTS_BLEND_RELATIVE'} if bpy.app.version >= (4, 5, 0) else set()
@@ -39,3 +40,15 @@ def node_tree(material: Any) -> Any:
     if material.node_tree is None:
         material.use_nodes = True
     return material.node_tree
+
+
+def palette_color_in_srgb(color: Any) -> Any:
+    """A color of a palette in sRGB, as which versions before 5.0 keep it; newer ones keep it in the scene's space."""
+    found = Color(color.color)  # one of its own: Blender does not convert one that it still holds
+    return found if bpy.app.version < (5, 0, 0) else found.from_scene_linear_to_srgb()
+
+
+def palette_color_from_srgb(color: Any, srgb: Any) -> None:
+    """Give a palette's color the color `srgb`."""
+    found = Color(srgb)
+    color.color = found if bpy.app.version < (5, 0, 0) else found.from_srgb_to_scene_linear()

@@ -20,7 +20,7 @@ def description_of(one: Setting) -> str:
     """What a setting does, and what it comes to where it is left open."""
     text = worded(one.help, label_of)
     if one.none:
-        text += f"; {'0' if one.is_number else 'empty'}: {worded(one.none, label_of)}"
+        text += f"; {'unchecked' if one.is_number else 'empty'}: {worded(one.none, label_of)}"
     return text
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from .bridge.job import JobSpec
 from .bridge.looks import LOOKS, changed_by_looks
 from .bridge.settings import settings_of
+from .hex_colors import color_of
+from .optional import OPEN
 
 
 def take_look(settings: Any, _context: Any) -> None:
@@ -17,16 +19,19 @@ def take_look(settings: Any, _context: Any) -> None:
     for key in changed_by_looks():
         value = chosen.get(key, rows[key].default)
         if key == "background":
-            _set_background(settings, value)
+            set_background(settings, value)
         else:
-            # In a number that may be left open, 0 stands for that; in a text, nothing.
-            open_value = 0 if rows[key].is_number else ""
+            open_value = OPEN if rows[key].is_number else ""
             setattr(settings, key, open_value if value is None else value)
 
 
-def _set_background(settings: Any, value: str) -> None:
-    if not value.startswith("#"):
+def set_background(settings: Any, value: str) -> bool:
+    """Show a background as the job has it in the three properties that it is chosen with; returns that it can."""
+    if value in ("auto", "transparent"):
         settings.background = value.upper()
-        return
-    settings.background = 'COLOUR'
-    settings.background_colour = [int(value[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    elif value.startswith("#"):
+        settings.background = 'COLOUR'
+        settings.background_colour = color_of(value)
+    else:
+        settings.background, settings.background_image = 'IMAGE', value
+    return True

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from . import palettes
 from .bridge.job import JobSpec, RegionSpec
 from .bridge.settings import settings_of
+from .optional import OPEN, check_box_of, kept_of
 
 
 @dataclass(frozen=True)
@@ -19,11 +21,13 @@ class Item:
         name: the property.
         when: whether it is shown, given the settings.
         expand: whether an enumeration is a row of buttons.
+        draw: shows it, given a layout and the settings, where it is more than a property.
     """
 
     name: str
     when: Callable[[Any], bool] = lambda settings: True
     expand: bool = False
+    draw: Callable[[Any, Any], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ _PAGES: dict[str, tuple[Column, ...]] = {
         Column(("frame_rate", "frame_steps"), align=True),
     ),
     "limits": (
-        Column(("palette", "rotation_steps", "keep_in", "keep_out", "inside_outline")),
+        Column((Item("palette", draw=palettes.draw), "rotation_steps", "keep_in", "keep_out", "inside_outline")),
         Column(("min_visibility", "max_overlap", "even_coverage", "cover")),
     ),
 }
@@ -111,7 +115,23 @@ def _draw(layout: Any, owner: Any, columns: tuple[Column, ...], names: list[str]
 
 
 def _draw_item(layout: Any, owner: Any, item: Item, heading: str) -> None:
+    if item.draw is not None:
+        item.draw(layout, owner)
+        return
+    if check_box_of(item.name) in owner.bl_rna.properties:
+        _draw_open_number(layout, owner, item.name)
+        return
     look: dict[str, Any] = {"expand": True} if item.expand else {}
     if heading:
         look["text"] = owner.bl_rna.properties[item.name].name.removeprefix(f"{heading} ")
     layout.prop(owner, item.name, **look)
+
+
+def _draw_open_number(layout: Any, owner: Any, name: str) -> None:
+    """A number behind its check box; while it is left open, in gray, what it would be."""
+    row = layout.row(align=True, heading=owner.bl_rna.properties[name].name)
+    row.prop(owner, check_box_of(name), text="")
+    number = row.row(align=True)
+    is_open = getattr(owner, name) == OPEN
+    number.active = not is_open
+    number.prop(owner, kept_of(name) if is_open else name, text="")

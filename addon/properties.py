@@ -2,7 +2,8 @@
 """What the artist asks for, kept on the scene.
 
 The properties follow from the rows of `bridge.job`, under the names that they have there, so that those of a saved file
-are found again. The tables below say where the panel differs. In a number that may be left open, 0 stands for that.
+are found again. The tables below say where the panel differs. Numbers that may be left open have two more, see
+optional.py.
 """
 
 from typing import Any
@@ -26,6 +27,7 @@ from .bridge.settings import Setting, settings_of
 from .compat import PATH_OPTIONS
 from .labels import description_of, label_of, name_after_mask
 from .look import take_look
+from .optional import OPEN, check_box_of, kept_of, reader, taker, writer
 
 DEFAULTS = {"size": 512, "regions.count": 200}
 """Settings that start from another value than the table's."""
@@ -48,33 +50,50 @@ def _property(key: str, one: Setting) -> Any:
     if one.kind is bool:
         return BoolProperty(**texts, default=default)
     if one.is_number:
-        return _number(one, default or 0, texts)
+        return _number(one, OPEN if default is None else default, texts)
     if one.path:
         subtype = 'DIR_PATH' if one.path == "folder" else 'FILE_PATH'
         return StringProperty(**texts, subtype=subtype, options=PATH_OPTIONS)
     return StringProperty(**texts, default="" if one.kind is tuple else default or "")
 
 
-def _number(one: Setting, default: float, texts: dict[str, str]) -> Any:
+def _number(one: Setting, default: float, texts: dict[str, str], **more: Any) -> Any:
     """The property of a number. Lengths in pixels are whole ones here."""
-    least = 0 if one.optional else one.low if one.above is None else one.above + _STEP
-    more: dict[str, Any] = {"min": least, "default": default}
+    more = {"min": OPEN if one.is_open_number else _least(one), "default": default, **more}
     if one.high is not None:
         more["max"] = one.high
     if one.soft_high is not None:
         more["soft_max"] = one.soft_high
     if one.unit == "pixels":
-        return IntProperty(**texts, **more, subtype='PIXEL')
+        return IntProperty(**texts, **{**more, "default": round(default)}, subtype='PIXEL')
     if one.kind is int:
         return IntProperty(**texts, **{**more, "max": min(more.get("max", _LARGEST_INT), _LARGEST_INT)})
     is_share = not one.optional and one.high is not None and one.high <= 1
     return FloatProperty(**texts, **more, subtype='FACTOR' if is_share else 'NONE')
 
 
+def _least(one: Setting) -> float:
+    return one.low or 0 if one.above is None else one.above + _STEP
+
+
+def _check_box(one: Setting) -> dict[str, Any]:
+    """What a number that may be left open has besides its property."""
+    name, texts = one.name, {"name": one.label, "description": description_of(one)}
+    begin = _least(one) if one.begin is None else one.begin
+    return {
+        check_box_of(name): BoolProperty(**texts, get=reader(name), set=writer(name)),
+        kept_of(name): _number(one, begin, texts, min=_least(one), update=taker(name)),
+    }
+
+
 def _properties(prefix: str, kind: type, own: dict[str, Any]) -> dict[str, Any]:
-    """The properties of a group: its `own`, and one for each other setting of `kind` that is in the panel."""
+    """The properties of a group: its `own`, and those of each other setting of `kind` that is in the panel."""
     rows = {name: one for name, one in settings_of(kind).items() if one.page is not None and name not in own}
-    return {name: _property(prefix + name, one) for name, one in rows.items()} | own
+    found = {name: _property(prefix + name, one) for name, one in rows.items()}
+    for one in rows.values():
+        if one.is_open_number:
+            found |= _check_box(one)
+    return found | own
 
 
 class SMALTI_PG_region(bpy.types.PropertyGroup):
@@ -158,6 +177,11 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
                         "The colors, and where a transparent target ends; in about twice the time",
                     ),
                 ),
+            ),
+            "blender_palette": PointerProperty(
+                name=label_of("palette"),
+                description="The only colors of sprites, as one of Blender's palettes",
+                type=bpy.types.Palette,
             ),
             "regions": CollectionProperty(
                 name=label_of("regions"), description=description_of(setting_at("regions")), type=SMALTI_PG_region

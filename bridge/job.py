@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from . import mosaic, rules
 from .choices import (
@@ -54,6 +55,10 @@ __all__ = (
 
 MAX_SIZE = 16_384
 MAX_STEPS = 1_000_000
+
+
+def _gradient_steps(label: str, of: str, none: str, **more: Any) -> Any:
+    return setting(None, label, f"Gradient steps of {of}", none=none, low=1, high=MAX_STEPS, **more)
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,7 @@ class JobSpec:
         low=16,
         high=MAX_SIZE,
         soft_high=2048,
+        begin=512,
         unit="pixels",
         page="main",
     )
@@ -118,23 +124,11 @@ class JobSpec:
         page="main",
     )
     """See `smalti.bridge.looks`. What counts are the settings: here it is a name for them."""
-    steps: int | None = setting(
-        None,
-        "Steps",
-        "Gradient steps of a still, or of the first frame",
-        none="from the count and the quality",
-        low=1,
-        high=MAX_STEPS,
-        soft_high=2000,
+    steps: int | None = _gradient_steps(
+        "Steps", "a still, or of the first frame", "from the count and the quality", soft_high=2000, begin=300
     )
-    frame_steps: int | None = setting(
-        None,
-        "Frame Steps",
-        "Gradient steps of every frame after the first",
-        none="from the steps of the first",
-        low=1,
-        high=MAX_STEPS,
-        soft_high=500,
+    frame_steps: int | None = _gradient_steps(
+        "Frame Steps", "every frame after the first", "from the steps of the first", soft_high=500, begin=60
     )
     until: float | None = setting(
         None,
@@ -145,11 +139,18 @@ class JobSpec:
         high=100,
         soft_high=40,
         unit="dB",
+        page=None,
         metavar="DB",
     )
     """Looked at every `smalti.engine.job.run.LIKENESS_STEPS`; the report says whether it was ``reached``."""
     target_frame: int | None = setting(
-        None, "Frame", "Rebuild this frame alone of an animated target or of a folder, from 1", low=1, flag="--frame"
+        None,
+        "Frame",
+        "Rebuild this frame alone of an animated target or of a folder, from 1",
+        none="all frames",
+        low=1,
+        begin=1,
+        flag="--frame",
     )
     frame_rate: float = setting(
         24.0, "Frame Rate", "Frames per second of target and result", above=0, high=1000, metavar="FPS"
@@ -185,14 +186,14 @@ class JobSpec:
     lock_rotation: bool = setting(False, "Lock Rotation", "Keep every bitmap upright")
     lock_scale: bool = setting(False, "Lock Scale", "Keep every sprite at the size that it starts with")
     min_size: float | str | None = sprite_size(
-        "Smallest Sprite", "Smallest longer side of a sprite on the canvas", "from the canvas"
+        "Smallest Sprite", "Smallest longer side of a sprite on the canvas", "from the canvas", begin=10
     )
     max_size: float | str | None = sprite_size(
-        "Largest Sprite", "Largest longer side of a sprite on the canvas", "from the canvas"
+        "Largest Sprite", "Largest longer side of a sprite on the canvas", "from the canvas", begin=200
     )
     print_width: str | None = paper_length("Print Width", "How wide the picture is printed, for sizes on paper")
-    alpha_max: float = setting(1.0, "Opacity Max", "No sprite becomes more opaque than this", above=0, high=1)
-    alpha_min: float = share("Opacity Min", "No sprite becomes less opaque than this; bitmaps keep their soft edges")
+    alpha_max: float = setting(1.0, "Max Opacity", "No sprite becomes more opaque than this", above=0, high=1)
+    alpha_min: float = share("Min Opacity", "No sprite becomes less opaque than this; bitmaps keep their soft edges")
     """At most `alpha_max`. Sprites that only harm are dropped, and the report says how many."""
     background: str = setting(
         "auto",
@@ -226,6 +227,7 @@ class JobSpec:
         low=1,
         high=3600,
         soft_high=24,
+        begin=8,
         page="limits",
     )
     keep_in: str | None = gray_picture("Keep In", "sprites draw only where it is white", page="limits")
@@ -246,11 +248,12 @@ class JobSpec:
     """At least a quarter more than `min_visibility`."""
     max_overlap: float | None = setting(
         None,
-        "Layers Max",
+        "Max Layers",
         "Layers over a point, on average, above which the fit is pushed back",
         none="any number",
         above=0,
         soft_high=5,
+        begin=2,
         unit="layers",
         page="limits",
     )

@@ -28,11 +28,12 @@ def grid_rule(text: str) -> str:
 
 max_uses: Any = setting(
     None,
-    "Uses Max",
+    "Max Uses",
     "How many sprites may be made of one bitmap",
     none="any number",
     low=1,
     soft_high=100,
+    begin=10,
     page="limits",
 )
 use_all: Any = setting(
@@ -69,4 +70,5 @@ scraps: Any = setting(
     low=1,
     high=10_000,
     soft_high=500,
+    begin=100,
 )

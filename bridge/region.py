@@ -42,10 +42,18 @@ class RegionSpec:
         )
     )
     min_size: float | str | None = sprite_size(
-        "Smallest Sprite", "Smallest longer side of a sprite on the canvas", "from the region's extent", flag="min"
+        "Smallest Sprite",
+        "Smallest longer side of a sprite on the canvas",
+        "from the region's extent",
+        begin=5,
+        flag="min",
     )
     max_size: float | str | None = sprite_size(
-        "Largest Sprite", "Largest longer side of a sprite on the canvas", "from the region's extent", flag="max"
+        "Largest Sprite",
+        "Largest longer side of a sprite on the canvas",
+        "from the region's extent",
+        begin=50,
+        flag="max",
     )
     primitives: str | None = setting(
         None,

@@ -43,6 +43,7 @@ class Row:
         low, above, high: the range of a number: from `low`, or more than `above`, to `high`. Without `high`, any
             finite number. A number has one of `low` and `above`.
         soft_high: where a slider ends, beyond which one can still type.
+        begin: of a number that may be left open, what the panel offers where it is first given; else its least.
         unit: of a number, in the plural.
         rule: what it must be, read after "must be", where the range does not say it well, or it is a path.
         check: says which rule a value breaks, and an empty text where it is good.
@@ -60,6 +61,7 @@ class Row:
     above: float | None = None
     high: float | None = None
     soft_high: float | None = None
+    begin: float | None = None
     unit: str = ""
     rule: str = ""
     check: Callable[[Any], str] | None = None
@@ -101,6 +103,11 @@ class Setting(Row):
     def is_number(self) -> bool:
         """Whether it has a range."""
         return self.kind in (int, float)
+
+    @property
+    def is_open_number(self) -> bool:
+        """Whether it is a number that may be left open."""
+        return self.is_number and self.optional
 
     @property
     def range(self) -> str:
@@ -150,7 +157,8 @@ def gray_picture(label: str, meaning: str, **more: Any) -> Any:
 
 def sprite_size(label: str, help: str, none: str, **more: Any) -> Any:
     """The field of a setting that bounds the longer side of sprites, in pixels or on paper, or None."""
-    return setting(None, label, f"{help}, or on paper (5mm)", none=none, low=1, soft_high=1024, unit="pixels", **more)
+    more = {"low": 1, "soft_high": 1024, "unit": "pixels", **more}
+    return setting(None, label, f"{help}, or on paper (5mm)", none=none, **more)
 
 
 def paper_length(label: str, help: str, **more: Any) -> Any:

@@ -43,14 +43,50 @@ def test_every_setting_of_the_table_is_in_the_panel(blender: Blender, tmp_path: 
     result = blender.run("panel", settings={**given, "text": "a"})
     assert result["faults"] == []
     in_panel = {name for name, one in settings_of(JobSpec).items() if one.page is not None}
-    assert in_panel - set(result["drawn"]) == {"regions"}, "a list of its own shows the regions"
-    assert set(settings_of(RegionSpec)) <= set(result["drawn"])
+    drawn = {name.removesuffix("_kept") for name in result["drawn"]}
+    assert in_panel - drawn == {"regions"}, "a list of its own shows the regions"
+    assert {f"use_{name}" for name, one in settings_of(JobSpec).items() if one.is_open_number and one.page} <= drawn
+    assert set(settings_of(RegionSpec)) <= drawn
     for group, kinds in KINDS.items():
         assert {name: result["kinds"][group][name] for name in kinds} == kinds
-    assert {"Color Mix", "Rotation", "Smallest Sprite"} <= set(result["texts"])
+    assert {"Color Mix", "Rotation", "Max Opacity"} <= set(result["texts"])
+    assert "Smallest Sprite" in result["headings"]
     # As the table has it, but for the size of the canvas and the count of a region.
     job = JobSpec(**given, size=512, text="a", regions=(RegionSpec(given["target"], 200),))
     assert result["job"] == json.loads(json.dumps(to_mapping(job)))
+
+
+def test_check_box_says_whether_a_number_is_left_open_and_keeps_it(blender: Blender, tmp_path: Path) -> None:
+    result = blender.run("open_numbers", folder=tmp_path)
+    assert result["at first"] == [None, False, 10]
+    assert result["checked"] == [10, True, 10]
+    assert result["changed"] == [33, True, 10]
+    assert result["unchecked"] == [None, False, 33]
+    assert result["checked again"] == [33, True, 33]
+    assert result["changed in gray"] == [44, True, 44]
+    assert result["as in an older file"] == [None, False, 44]
+    assert result["size at first"] == [512, True, 512]
+
+
+def test_a_job_comes_back_out_of_the_panel_as_it_went_in(blender: Blender, tmp_path: Path) -> None:
+    result = blender.run("there_and_back", folder=tmp_path)
+    for name, (given, found) in result["jobs"].items():
+        assert found == given, name
+    assert result["not taken"] == ["primitives", "min_size", "until", "loss", "preset"]
+
+
+def test_colors_of_a_palette_of_blenders_are_those_that_its_codes_say(blender: Blender, tmp_path: Path) -> None:
+    result = blender.run("palette", folder=tmp_path)
+    assert result["none"] is None
+    assert result["typed"] == ["#ff0080", "#336699"]
+    assert result["made of the codes"] == ["#ff0080", "#336699"]
+    assert result["changed"] == ["#ff0080", "#336699", "#66ff00"]
+    assert result["removed"] == ["#336699", "#66ff00"]
+    found, expected = result["first part"]
+    assert found == expected, "as Blender itself keeps it"
+    assert "has no colors" in result["empty"]
+    assert "#rrggbb" in result["wrong code"]
+    assert result["faults"] == []
 
 
 def test_choosing_a_look_sets_what_it_says_and_leaves_nothing_of_the_one_before(

@@ -59,6 +59,8 @@ class Layout:
     def _call(self, name: Any, rest: Any) -> None:
         if name == "label":
             self._notes.labels.append(rest["text"])
+        if rest.get("heading"):
+            self._notes.headings.append(rest["heading"])
         function = _RNA.functions.get(name)
         if function is None:
             self._notes.faults.append(f"layout.{name} does not exist")
@@ -75,8 +77,8 @@ def drawn() -> Any:
 
 
 def noted() -> Any:
-    """Draw every panel and the preferences; returns `faults`, `labels`, and `properties` with their `texts`."""
-    notes = SimpleNamespace(faults=[], labels=[], properties=[], texts=[])
+    """Draw every panel and the preferences; returns `faults`, `labels`, `headings`, `properties` and their `texts`."""
+    notes = SimpleNamespace(faults=[], labels=[], properties=[], texts=[], headings=[])
     context = SimpleNamespace(
         space_data=SimpleNamespace(shading=SimpleNamespace(type='SOLID')),
         scene=bpy.context.scene,

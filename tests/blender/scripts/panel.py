@@ -19,6 +19,7 @@ inside.finish(
     faults=notes.faults,
     drawn=notes.properties,
     texts=notes.texts,
+    headings=notes.headings,
     kinds={
         name: {p.identifier: [p.type, p.subtype.replace("_", "")] for p in group.bl_rna.properties}
         for name, group in groups.items()
