@@ -4,9 +4,9 @@
 Each module registers what it defines; `register` and `unregister` only call them in order.
 """
 
-from . import fit, palettes, preferences, properties, regions, result, session, view
+from . import fit, palettes, preferences, properties, regions, result, session, thumbnails, view
 
-_MODULES = (preferences, properties, palettes, session, regions, fit, view, result)
+_MODULES = (preferences, properties, palettes, thumbnails, session, regions, fit, view, result)
 
 
 def register() -> None:

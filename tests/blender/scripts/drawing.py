@@ -70,15 +70,20 @@ class Layout:
             self._notes.faults.append(f"no icon {rest['icon']}")
 
 
+def notes() -> Any:
+    """What a layout notes."""
+    return SimpleNamespace(faults=[], labels=[], properties=[], texts=[], headings=[])
+
+
 def drawn() -> Any:
     """Draw every panel and the preferences; returns what is wrong with them, and the texts of all labels."""
-    notes = noted()
-    return notes.faults, notes.labels
+    found = noted()
+    return found.faults, found.labels
 
 
 def noted() -> Any:
     """Draw every panel and the preferences; returns `faults`, `labels`, `headings`, `properties` and their `texts`."""
-    notes = SimpleNamespace(faults=[], labels=[], properties=[], texts=[], headings=[])
+    found = notes()
     context = SimpleNamespace(
         space_data=SimpleNamespace(shading=SimpleNamespace(type='SOLID')),
         scene=bpy.context.scene,
@@ -86,10 +91,10 @@ def noted() -> Any:
         preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0), ui_styles=bpy.context.preferences.ui_styles),
     )
     for panel in (bpy.types.SMALTI_PT_main, bpy.types.SMALTI_PT_result):
-        panel.draw(SimpleNamespace(layout=Layout(notes)), context)
+        panel.draw(SimpleNamespace(layout=Layout(found)), context)
     preferences = bpy.context.preferences.addons[inside.MODULE].preferences
     type(preferences).draw(
-        SimpleNamespace(layout=Layout(notes), bl_rna=preferences.bl_rna, engine_python=preferences.engine_python),
+        SimpleNamespace(layout=Layout(found), bl_rna=preferences.bl_rna, engine_python=preferences.engine_python),
         context,
     )
-    return notes
+    return found
