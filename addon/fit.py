@@ -8,7 +8,7 @@ import bpy
 import bpy.utils.previews
 from bpy.props import BoolProperty
 
-from . import job, notices, pages, preferences, regions, session
+from . import job, notices, pages, preferences, presets, regions, session
 from .bridge import folder as files
 from .bridge.errors import SmaltiError
 from .bridge.protocol import Export, Fit, Resume
@@ -199,6 +199,10 @@ class SMALTI_PT_main(bpy.types.Panel):
     bl_space_type = 'VIEW_3D'
     bl_region_type = 'UI'
     bl_category = "Smalti"
+
+    def draw_header_preset(self, context: Any) -> None:
+        """The button of the presets, at the right of the header."""
+        presets.SMALTI_PT_presets.draw_panel_header(self.layout)
 
     def draw(self, context: Any) -> None:
         layout = self.layout

@@ -33,7 +33,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import IO, Any, Self
 
-from .engine_place import EnginePlace
+from .engine_place import EnginePlace, environment
 from .errors import SmaltiError
 from .exit_status import reason_of, status_text
 from .pipes import read_lines, write_all
@@ -151,7 +151,7 @@ class EngineProcess:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=tempfile.gettempdir(),
-                env=_environment(),
+                env={**environment(), REVISION_VARIABLE: str(REVISION)},
                 **options,
             )
 
@@ -370,17 +370,6 @@ def _pump_out(pipe: IO[bytes], queue: SimpleQueue[bytes | None]) -> None:
     with contextlib.suppress(OSError), pipe:
         while (line := queue.get()) is not None:
             write_all(pipe.fileno(), line)
-
-
-def _environment() -> dict[str, str]:
-    """The caller's environment, without what changes where the engine's Python finds modules, with the worker's own."""
-    stripped = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.upper().startswith("PYTHON") and name != "__PYVENV_LAUNCHER__"
-    }
-    # Safe path: with -m, Python would otherwise look for modules in the current folder first.
-    return {**stripped, "PYTHONUTF8": "1", "PYTHONSAFEPATH": "1", REVISION_VARIABLE: str(REVISION)}
 
 
 def _other_protocol(line: bytes) -> str | None:

@@ -48,7 +48,9 @@ def parameter_lists_are_short() -> list[str]:
 
 def bridge_and_addon_need_no_package() -> list[str]:
     """The bridge needs the standard library alone, the add-on what Blender brings besides."""
-    return foreign_imports("bridge") + foreign_imports("addon", ("bpy", "blf", "mathutils", "numpy"))
+    return foreign_imports("bridge") + foreign_imports(
+        "addon", ("bpy", "bl_operators", "bl_ui", "blf", "mathutils", "numpy")
+    )
 
 
 def settings_stand_in_their_table() -> list[str]:

@@ -138,3 +138,21 @@ def test_second_fit_into_a_job_folder_asks_before_it_replaces(blender: Blender, 
     assert result["second"]["failed"], "it replaced a job without being told to"
     assert "holds another job" in result["second"]["text"]
     assert result["third"]["failed"] is False
+
+
+@pytest.mark.oldest_and_newest
+def test_command_line_of_blender_runs_the_engine_s_and_passes_its_exit_status_on(
+    blender: Blender, tmp_path: Path
+) -> None:
+    given = _settings(tmp_path)
+    job = [str(given["target"]), "--primitives", str(given["primitives"]), "--out", str(tmp_path / "a job")]
+    commands = {
+        "help": [],
+        "fit": ["fit", *job, "--count", "20", "--size", "64", "--steps", "3"],
+        "again": ["fit", *job],
+        "wrong option": ["fit", *job, "--no-such-option"],
+    }
+    result = blender.run("command_line", commands=commands)
+    statuses = {"help": 0, "fit": 0, "again": 2, "wrong option": 2}
+    assert result == {"without an engine": 2, **statuses, "wrong python": 2, "left": 0}
+    assert (tmp_path / "a job" / "render.png").is_file()

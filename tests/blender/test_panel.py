@@ -106,3 +106,16 @@ def test_the_panel_speaks_american_english(blender: Blender, tmp_path: Path) -> 
     assert len(said) > 100
     british = re.compile("colour|grey|towards|centre|metre|favour|(optim|minim|maxim|recogn)is", re.IGNORECASE)
     assert [text for text in said if british.search(text)] == []
+
+
+def test_presets_hold_how_a_picture_is_made_and_survive_other_versions(blender: Blender, tmp_path: Path) -> None:
+    result = blender.run("presets", folder=tmp_path)
+    assert result["saved"] == {"count": 77, "shade": 0.5, "look": "CONFETTI", "palette": "#ff0080, #336699"}
+    assert result["left out"] == []
+    assert result["applied"] == [77, 0.5, 'CONFETTI', ["#ff0080", "#336699"], 12]
+    assert result["kept"] == ["/a/picture.png", "/a/folder", "/a/job", 5]
+    assert result["reset"] == 0, "what a preset does not say is at its default"
+    assert result["from another version"] == [99, "DRAFT"]
+    assert result["nothing ran"]
+    assert "cannot be read" in result["damaged"]
+    assert result["removed"]
