@@ -75,6 +75,7 @@ class Header:
         templates: the bitmaps, in the order of the array ``template``.
         engine_version: version of Smalti that wrote the file.
         shade: 0 flat tints .. 1 tints with all of the bitmap's light and shade (see docs/forward-model.md).
+        id: which job it is of (see `bridge.job_file.new_id`); empty in older files.
     """
 
     width: int
@@ -88,6 +89,7 @@ class Header:
     templates: tuple[TemplateFile, ...]
     engine_version: str
     shade: float = 0.0
+    id: str = ""
 
 
 def read_header(folder: Path) -> Header:

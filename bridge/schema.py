@@ -15,6 +15,7 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from .errors import SmaltiError
@@ -177,13 +178,32 @@ def read_json(
     return from_mapping(kind, completed(data), str(path))
 
 
-def write_json(path: Path, value: Any, format_name: str, version: int) -> None:
+def read_text_at(path: Path, key: str) -> str:
+    """The text under a key of a JSON file's object; empty where there is none, or no such file. Never raises."""
+    try:
+        data = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    value = data.get(key) if isinstance(data, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def write_json(
+    path: Path, value: Any, format_name: str, version: int, more: Mapping[str, Any] = MappingProxyType({})
+) -> None:
     """Write a dataclass as a versioned JSON file that `read_json` reads. A file that was there is replaced in one step.
+
+    Args:
+        path: the file.
+        value: the dataclass.
+        format_name, version: of the file.
+        more: keys that stand before those of `value`.
 
     Raises:
         SmaltiError: code ``"cannot_write"``.
     """
-    text = json.dumps({"format": format_name, "version": version, **to_mapping(value)}, indent=1, allow_nan=False)
+    mapping = {"format": format_name, "version": version, **more, **to_mapping(value)}
+    text = json.dumps(mapping, indent=1, allow_nan=False)
     staged = path.with_name(f".{path.name}.new")
     try:
         try:

@@ -27,20 +27,23 @@ from smalti.bridge.folder import (
 )
 from smalti.bridge.formats import FORMATS
 from smalti.bridge.job import JobSpec
+from smalti.bridge.job_file import ID, new_id, read_id, write_job
+from smalti.bridge.lock import try_lock
+from smalti.bridge.schema import read_text_at
 
-from .lock import try_lock
 
-
-def clear(folder: Path) -> None:
-    """Remove a job's own files from its folder, except its log, and nothing else.
+def clear(folder: Path, job_too: bool = True) -> None:
+    """Remove a job's own files from its folder, except its log, and nothing else; job.json where `job_too`.
 
     Raises:
         SmaltiError: code ``"cannot_write"``.
     """
     hand_offs = (each.file_name for each in FORMATS.values())
     try:
-        for name in (JOB, COMPOSITION, ARRAYS, CHECKPOINT, PREVIEW, RENDER, REPORT, BACKGROUND, *hand_offs):
+        for name in (COMPOSITION, ARRAYS, CHECKPOINT, PREVIEW, RENDER, REPORT, BACKGROUND, *hand_offs):
             (folder / name).unlink(missing_ok=True)
+        if job_too:
+            (folder / JOB).unlink(missing_ok=True)
         remove_leftovers(folder)
         for sub in (folder / TEMPLATE_FOLDER, folder / RENDER_FOLDER):
             if sub.is_dir() and not sub.is_symlink():
@@ -95,6 +98,39 @@ def check_free(folder: Path, job: JobSpec, overwrite: bool) -> None:
                 "Choose another output folder.",
                 "input_in_output",
             )
+
+
+def id_of(folder: Path) -> str:
+    """Which job a folder holds: what its job.json says, else its composition, else a new id."""
+    return read_id(folder / JOB) or read_text_at(folder / COMPOSITION, ID) or new_id()
+
+
+@contextmanager
+def begun(folder: Path, job: JobSpec) -> Iterator[str]:
+    """Within, `folder` has nothing but the job.json of a job that has not begun; one that it held keeps its id.
+
+    At no time is the folder without a job.json, so that neither id nor settings are lost when the process is killed. If
+    the body fails, a job that was there before is one that has not begun; else nothing is left.
+
+    Yields:
+        The job's id.
+
+    Raises:
+        SmaltiError: code ``"cannot_write"``.
+    """
+    path, job_id = folder / JOB, id_of(folder)
+    former = path.read_bytes() if path.is_file() else None
+    try:
+        write_job(path, job, job_id)
+        clear(folder, job_too=False)
+        yield job_id
+    except BaseException:
+        with suppress(SmaltiError):
+            clear(folder, job_too=former is None)
+        if former is not None:
+            with suppress(OSError):
+                path.write_bytes(former)
+        raise
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, SupportsFloat
@@ -26,7 +25,7 @@ from smalti.bridge.folder import (
     template_file,
 )
 from smalti.bridge.job import JobSpec
-from smalti.bridge.job_file import read_job, write_job
+from smalti.bridge.job_file import read_id, read_job, write_job
 
 from ..arrays import UInt8Array
 from ..composition import save_composition
@@ -37,7 +36,7 @@ from ..memory import release_freed_memory
 from ..templates import read_template, save_templates
 from .checkpoint import must_fit, read_checkpoint, write_checkpoint
 from .fingerprints import Fingerprints
-from .folder import check_free, clear, locked, make_folder, new_folder, remove_leftovers
+from .folder import begun, check_free, id_of, locked, make_folder, new_folder, remove_leftovers
 from .frames import frame_paths
 from .inputs import Inputs, read_inputs
 from .legibility import legibility_of
@@ -111,21 +110,15 @@ def run_job(
     inputs = read_inputs(job)
     with new_folder(out), locked(out) as log:
         check_free(out, job, overwrite)  # again: another process may have been faster
-        try:
-            clear(out)
-            log.truncate(0)
-            _log_choices(inputs)
-            fingerprints = Fingerprints(job, inputs.frames.paths)
-            release_freed_memory()
-            fitting = inputs.fitting()
-            release_freed_memory()
-            run = _Run(inputs, fitting, fingerprints, out, listener or NullListener(), should_stop)
+        log.truncate(0)
+        _log_choices(inputs)
+        fingerprints = Fingerprints(job, inputs.frames.paths)
+        release_freed_memory()
+        fitting = inputs.fitting()
+        release_freed_memory()
+        with begun(out, job) as job_id:
+            run = _Run(job_id, inputs, fitting, fingerprints, out, listener or NullListener(), should_stop)
             run.write_start()
-            write_job(out / JOB, job)
-        except BaseException:
-            with suppress(SmaltiError):
-                clear(out)
-            raise
         return run.finish()
 
 
@@ -162,9 +155,12 @@ def resume_job(
         fitting = inputs.fitting()
         with must_fit(path):
             fitting.restore(checkpoint.state)
+        job_id = id_of(out)
+        if not read_id(out / JOB):  # an older version began it
+            write_job(out / JOB, job, job_id)
         logger.info("Resumed at step %d of %d.", fitting.steps_done, fitting.steps)
         run = _Run(
-            inputs, fitting, fingerprints, out, listener or NullListener(), should_stop, spent=checkpoint.seconds
+            job_id, inputs, fitting, fingerprints, out, listener or NullListener(), should_stop, checkpoint.seconds
         )
         return run.finish()
 
@@ -197,6 +193,7 @@ class _Run:
     """A job at work.
 
     Attributes:
+        id: see `smalti.bridge.job_file.new_id`.
         inputs: what the job reads.
         fitting: its fit.
         fingerprints: those of its files.
@@ -209,6 +206,7 @@ class _Run:
         legibility: of the first frame, once it is rendered.
     """
 
+    id: str
     inputs: Inputs
     fitting: Fit
     fingerprints: Fingerprints
@@ -331,7 +329,7 @@ class _Run:
                 self._render(frame)
             self.listener.progress("render", frame + 1, frames, None, None)
         composition = compose(self.inputs, fitting.result())
-        save_composition(out, composition)
+        save_composition(out, replace(composition, header=replace(composition.header, id=self.id)))
         constraints = fitting.report()
         report = job_report(
             self.inputs,

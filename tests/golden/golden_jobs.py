@@ -169,12 +169,14 @@ def layer_table(path: Path) -> list[Any]:
 
 
 def as_recorded(job: Mapping[str, Any]) -> dict[str, Any]:
-    """A job.json without the settings that are younger than the hashes, where they have their defaults."""
+    """A job.json without its id, which is random, and without what is younger than the hashes and has its default."""
     from smalti.bridge.job import JobSpec
+    from smalti.bridge.job_file import ID
     from smalti.bridge.settings import settings_of
 
     known = json.loads(GOLDEN.read_text(encoding="utf-8"))["settings"]
     young = {name: one.default for name, one in settings_of(JobSpec).items() if name not in known}
+    young[ID] = job.get(ID)
     return {name: value for name, value in job.items() if name not in young or value != young[name]}
 
 

@@ -114,10 +114,10 @@ def test_a_log_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 def test_whatever_ends_a_job_before_its_first_step_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: type[BaseException]
 ) -> None:
-    def write_job(*_: object) -> None:
+    def write_checkpoint(*_: object) -> None:
         raise fault
 
-    monkeypatch.setattr(run, "write_job", write_job)
+    monkeypatch.setattr(run, "write_checkpoint", write_checkpoint)
     with pytest.raises(fault):
         run_job(small_job(tmp_path), tmp_path / "new" / "job")
     assert not (tmp_path / "new").exists()

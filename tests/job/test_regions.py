@@ -21,6 +21,7 @@ from smalti.engine.api import fit
 from smalti.engine.composition import Composition, load_composition
 from smalti.engine.composition.render import render
 from smalti.engine.export import export_job
+from smalti.engine.job import folder as job_folder
 from smalti.engine.job.run import NullListener, resume_job, run_job
 from smalti.engine.templates import Template
 
@@ -302,8 +303,11 @@ def test_frames_of_a_film_keep_to_the_regions(tmp_path: Path, pictures: Path, te
 
 
 @pytest.mark.parametrize("stop", [slow(3), 33, slow(49)])
-def test_a_stopped_job_with_regions_is_resumed_to_the_same_end(tmp_path: Path, pictures: Path, stop: int) -> None:
+def test_a_stopped_job_with_regions_is_resumed_to_the_same_end(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch, stop: int
+) -> None:
     """Without the region's folder, whose bitmaps are in the job."""
+    monkeypatch.setattr(job_folder, "new_id", lambda: "1")
     heard: list[int] = []
 
     class Counting(NullListener):
