@@ -43,6 +43,11 @@ def read_id(path: Path) -> str:
     return read_text_at(path, ID)
 
 
+def is_job(path: Path) -> bool:
+    """Whether a file says that it is a ``job.json``, of whatever version. Never raises."""
+    return read_text_at(path, "format") == FORMAT
+
+
 def write_job(path: Path, job: JobSpec, job_id: str = "") -> None:
     """Write a ``job.json`` in one step; without the key where `job_id` is empty.
 

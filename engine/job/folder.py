@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The folder of a job: whether it is free, which files in it are the job's, and who works in it."""
+"""The folder of a job at work: whether it is free, what is in it when the job begins, and who works in it."""
 
 from __future__ import annotations
 
@@ -12,57 +12,12 @@ from pathlib import Path
 from typing import IO
 
 from smalti.bridge.errors import SmaltiError
-from smalti.bridge.folder import (
-    ARRAYS,
-    BACKGROUND,
-    CHECKPOINT,
-    COMPOSITION,
-    JOB,
-    LOG,
-    PREVIEW,
-    RENDER,
-    RENDER_FOLDER,
-    REPORT,
-    TEMPLATE_FOLDER,
-)
-from smalti.bridge.formats import FORMATS
+from smalti.bridge.folder import COMPOSITION, JOB, LOG
 from smalti.bridge.job import JobSpec
 from smalti.bridge.job_file import ID, new_id, read_id, write_job
+from smalti.bridge.job_folder import clear
 from smalti.bridge.lock import try_lock
 from smalti.bridge.schema import read_text_at
-
-
-def clear(folder: Path, job_too: bool = True) -> None:
-    """Remove a job's own files from its folder, except its log, and nothing else; job.json where `job_too`.
-
-    Raises:
-        SmaltiError: code ``"cannot_write"``.
-    """
-    hand_offs = (each.file_name for each in FORMATS.values())
-    try:
-        for name in (COMPOSITION, ARRAYS, CHECKPOINT, PREVIEW, RENDER, REPORT, BACKGROUND, *hand_offs):
-            (folder / name).unlink(missing_ok=True)
-        if job_too:
-            (folder / JOB).unlink(missing_ok=True)
-        remove_leftovers(folder)
-        for sub in (folder / TEMPLATE_FOLDER, folder / RENDER_FOLDER):
-            if sub.is_dir() and not sub.is_symlink():
-                for file in sub.glob("[0-9]*.png"):
-                    file.unlink()
-                if not any(sub.iterdir()):
-                    sub.rmdir()
-    except OSError as fault:
-        raise SmaltiError(
-            f"{fault.filename}: cannot be removed ({fault.strerror}).", "Choose another folder.", "cannot_write"
-        ) from fault
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove the unfinished files of a process that was killed while writing."""
-    for place in (folder, folder / TEMPLATE_FOLDER, folder / RENDER_FOLDER):
-        for pattern in (".smalti-*.tmp", ".*.json.new"):
-            for file in place.glob(pattern):
-                file.unlink(missing_ok=True)
 
 
 def check_free(folder: Path, job: JobSpec, overwrite: bool) -> None:

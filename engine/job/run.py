@@ -26,6 +26,7 @@ from smalti.bridge.folder import (
 )
 from smalti.bridge.job import JobSpec
 from smalti.bridge.job_file import read_id, read_job, write_job
+from smalti.bridge.job_folder import remove_leftovers
 
 from ..arrays import UInt8Array
 from ..composition import save_composition
@@ -36,7 +37,7 @@ from ..memory import release_freed_memory
 from ..templates import read_template, save_templates
 from .checkpoint import must_fit, read_checkpoint, write_checkpoint
 from .fingerprints import Fingerprints
-from .folder import begun, check_free, id_of, locked, make_folder, new_folder, remove_leftovers
+from .folder import begun, check_free, id_of, locked, make_folder, new_folder
 from .frames import frame_paths
 from .inputs import Inputs, read_inputs
 from .legibility import legibility_of
