@@ -109,7 +109,8 @@ def _requested(job: Mapping[str, Any]) -> int | None:
     """How many sprites a job.json says."""
     regions = job.get("regions", ())
     counts = [job.get("count"), *(region.get("count") for region in regions if isinstance(region, dict))]
-    return sum(counts) if all(isinstance(count, int) for count in counts) else None
+    known = [count for count in counts if isinstance(count, int)]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _object(path: Path, stamp: _Stamp | None) -> dict[str, Any]:

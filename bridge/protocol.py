@@ -4,7 +4,8 @@
 One message is one line of JSON in UTF-8: requests go to the worker's stdin, events come from its stdout. Each dataclass
 below is one kind of message; its ``type`` on the wire is the name in `REQUESTS` or `EVENTS`. The worker says `Hello`
 first, works on one request at a time in the order of arrival, and answers every request that has an ``id`` with any
-number of `Progress`, `Preview` and `Log` and exactly one of `Result`, `Cancelled` and `Error`.
+number of `Progress`, `Preview` and `Log` and exactly one of `Result`, `Cancelled` and `Error`. It answers `Estimate`
+beside that work, while there is none.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from .errors import NameOf, SmaltiError, worded
 from .schema import from_mapping, parse_json
 
 PROTOCOL = 1
-REVISION = 1
-"""Additions to this version of the protocol: 1, `Error.marked`. Worker and client may differ in revision. A client sets
-`REVISION_VARIABLE` in the worker's environment to the revision that it reads, and the worker sends nothing newer. A
-client that sets nothing reads revision 0."""
+REVISION = 2
+"""Additions to this version of the protocol: 1, `Error.marked`; 2, `Estimate` and `Hello.revision`. Worker and client
+may differ in revision. A client sets `REVISION_VARIABLE` in the worker's environment to the revision that it reads, and
+the worker sends nothing newer; one that sets nothing reads revision 0. A client sends nothing newer than what the
+worker's Hello says."""
 REVISION_VARIABLE = "SMALTI_PROTOCOL_REVISION"
 
 
@@ -54,6 +56,18 @@ class Export:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """How long the job with the mapping `job` would take here.
+
+    The `Result` has no path, and its report ``seconds`` and, where the system tells, ``memory_mb`` at most. Any other
+    request, a later `Estimate` too, ends it with `Cancelled`.
+    """
+
+    id: str
+    job: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Cancel:
     """Stop the request `id`; a fit keeps the best so far. Acknowledged at once by `Cancelling`."""
 
@@ -67,13 +81,17 @@ class Shutdown:
 
 @dataclass(frozen=True)
 class Hello:
-    """The worker is ready. `device` is what ``auto`` means here, `devices` all that a job can request."""
+    """The worker is ready. `device` is what ``auto`` means here, `devices` all that a job can request.
+
+    `revision` is what the worker reads, 0 for workers that do not say it.
+    """
 
     protocol: int
     engine_version: str
     device: str
     devices: tuple[str, ...]
     python: str
+    revision: int = field(default=0, metadata={"revision": 2})
 
 
 @dataclass(frozen=True)
@@ -149,9 +167,16 @@ class Error:
         return worded(message, name_of), worded(hint, name_of)
 
 
-Request = Fit | Resume | Export | Cancel | Shutdown
+Request = Fit | Resume | Export | Estimate | Cancel | Shutdown
 Event = Hello | Progress | Preview | Log | Result | Cancelling | Cancelled | Error
-REQUESTS: dict[str, type] = {"fit": Fit, "resume": Resume, "export": Export, "cancel": Cancel, "shutdown": Shutdown}
+REQUESTS: dict[str, type] = {
+    "fit": Fit,
+    "resume": Resume,
+    "export": Export,
+    "estimate": Estimate,
+    "cancel": Cancel,
+    "shutdown": Shutdown,
+}
 EVENTS: dict[str, type] = {
     "hello": Hello,
     "progress": Progress,

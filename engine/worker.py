@@ -29,11 +29,13 @@ from smalti.bridge.pipes import read_lines, write_all
 from smalti.bridge.protocol import (
     PROTOCOL,
     REQUESTS,
+    REVISION,
     REVISION_VARIABLE,
     Cancel,
     Cancelled,
     Cancelling,
     Error,
+    Estimate,
     Event,
     Export,
     Fit,
@@ -53,6 +55,7 @@ from smalti.bridge.version import VERSION
 
 from .devices import available_devices, default_device
 from .errors import to_user_error
+from .estimator import Estimator
 
 if TYPE_CHECKING:
     from .job.run import Outcome
@@ -130,12 +133,13 @@ class Worker:
         self._known: set[str] = set()  # every id that was ever used
         self._changing = threading.Lock()  # guards the two above and _Task.started
         self._leaving = threading.Event()
+        self._estimator = Estimator(self.send)
         self.current: str | None = None
 
     def run(self) -> None:
         """Say Hello and serve until the conversation ends."""
         python = sys.version.split()[0]
-        self.send(Hello(PROTOCOL, VERSION, default_device(), available_devices(), python))
+        self.send(Hello(PROTOCOL, VERSION, default_device(), available_devices(), python, REVISION))
         threading.Thread(target=self._read, name="smalti requests", daemon=True).start()
         while (task := self._queue.get()) is not None and not self._leaving.is_set():
             self._work(task)
@@ -145,6 +149,7 @@ class Worker:
         if self._leaving.is_set():
             return
         self._leaving.set()
+        self._estimator.stop()
         self._queue.put(None)
         # Its clock runs outside Python, so not even a job that never lets go of the interpreter delays it; and the log
         # shows where such a job was.
@@ -180,23 +185,43 @@ class Worker:
                 self.leave()
             case Cancel():
                 self._cancel(request.id)
+            case Estimate():
+                self._estimate(request)
             case Fit() | Resume() | Export():
+                self._estimator.stop()
                 self._enqueue(_Task(request))
 
-    def _enqueue(self, task: _Task) -> None:
-        task_id = task.request.id
+    def _estimate(self, request: Estimate) -> None:
         with self._changing:
-            used = task_id in self._known
+            at_work = bool(self._tasks)
+        if not self._is_new(request.id):
+            return
+        if at_work:
+            self.send(Cancelled(request.id))
+        else:
+            self._estimator.begin(request)
+
+    def _is_new(self, request_id: str, task: _Task | None = None) -> bool:
+        """Whether no request had this id; says so where one had. Keeps it, and the task that has it."""
+        with self._changing:
+            used = request_id in self._known
             if not used:
-                self._known.add(task_id)
-                self._tasks[task_id] = task
+                self._known.add(request_id)
+                if task is not None:
+                    self._tasks[request_id] = task
         if used:
             # Without the id: it would end the other request of that name in the eyes of the client.
-            self.send(Error("duplicate_id", f"A request with the id {task_id!r} was sent before.", "Use a new id."))
-        else:
+            self.send(Error("duplicate_id", f"A request with the id {request_id!r} was sent before.", "Use a new id."))
+        return not used
+
+    def _enqueue(self, task: _Task) -> None:
+        if self._is_new(task.request.id, task):
             self._queue.put(task)
 
     def _cancel(self, task_id: str) -> None:
+        if self._estimator.stop(task_id):  # which answers the request
+            self.send(Cancelling(task_id))
+            return
         with self._changing:
             task = self._tasks.get(task_id)
             known = task_id in self._known

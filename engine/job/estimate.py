@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -40,8 +41,15 @@ class Estimate:
     seconds: float
 
 
-def estimates(job: JobSpec, presets: Sequence[Preset] = everyday(PRESETS)) -> Iterator[Estimate]:
+def estimates(
+    job: JobSpec, presets: Sequence[Preset] = everyday(PRESETS), budget: float = math.inf
+) -> Iterator[Estimate]:
     """Estimate what a job would take with each of the presets. Nothing is written.
+
+    Args:
+        job: the job.
+        presets: their names.
+        budget: seconds for timing the steps of each, so that fewer are timed where they are slow.
 
     Raises:
         SmaltiError: as `smalti.engine.job.inputs.read_inputs`.
@@ -57,7 +65,7 @@ def estimates(job: JobSpec, presets: Sequence[Preset] = everyday(PRESETS)) -> It
         fitting = inputs.fitting()
         float(fitting.step())  # apart from the samples: it allocates memory
         seconds = reading + time.perf_counter() - began
-        pace = _pace(inputs, fitting)
+        pace = _pace(inputs, fitting, budget / len(SAMPLES))
         preview, render = (_seconds_of_picture(inputs, fitting, name) for name in (inputs.device, FINISHED_BACK_END))
         ends = (*SAMPLES[1:], 1.0)
         seconds += inputs.steps * sum((end - begin) * each for begin, end, each in zip((0.0, *ends), ends, pace))
@@ -66,8 +74,8 @@ def estimates(job: JobSpec, presets: Sequence[Preset] = everyday(PRESETS)) -> It
         yield Estimate(preset, fitting.steps, inputs.steps, seconds)
 
 
-def _pace(inputs: Inputs, fitting: Fit) -> list[float]:
-    """Seconds of a step of the first frame, at each of `SAMPLES`."""
+def _pace(inputs: Inputs, fitting: Fit, budget: float) -> list[float]:
+    """Seconds of a step of the first frame, at each of `SAMPLES`, for each of which there are `budget` seconds."""
     pace = []
     for share in SAMPLES:
         # Over whole periods of the strategy, so that its discrete moves count for their part in each sample.
@@ -76,9 +84,11 @@ def _pace(inputs: Inputs, fitting: Fit) -> list[float]:
         fitting.optimiser.done = min(first, (inputs.steps - 1) // apart * apart)
         count = min(-(-MIN_TIMED_STEPS // apart) * apart, inputs.steps - fitting.optimiser.done)
         began = time.perf_counter()
-        loss = [fitting.step() for _ in range(count)]
-        float(loss[-1])
-        pace.append((time.perf_counter() - began) / count)
+        done = 0
+        while done == 0 or (done < count and time.perf_counter() - began < budget):
+            done, last = done + 1, fitting.step()
+        float(last)
+        pace.append((time.perf_counter() - began) / done)
     return pace
 
 
