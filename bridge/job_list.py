@@ -99,10 +99,10 @@ def _stamps(folder: Path) -> dict[str, _Stamp]:
 
 def _contents(folder: Path, stamps: Mapping[str, _Stamp]) -> tuple[str, int | None]:
     """Id and number of sprites."""
-    asked, report = (_object(folder / name, stamps.get(name)) for name in (JOB, REPORT))
-    job_id = asked.get("id")
+    job, report = (_object(folder / name, stamps.get(name)) for name in (JOB, REPORT))
+    job_id = job.get("id")
     made = report.get("sprites") if COMPOSITION in stamps else None
-    return job_id if isinstance(job_id, str) else "", made if isinstance(made, int) else _requested(asked)
+    return job_id if isinstance(job_id, str) else "", made if isinstance(made, int) else _requested(job)
 
 
 def _requested(job: Mapping[str, Any]) -> int | None:
