@@ -8,7 +8,7 @@ and the color kept from 0 to 1. So in a job composed in sRGB the bitmaps are rea
 Standard.
 
 One node group per job holds the formula; each bitmap has a material that feeds its pixels to the group. Tint and
-opacity come from the object's color.
+opacity come from the object's color, or from the attributes of an instance.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import bpy
 
@@ -25,6 +25,14 @@ from .bridge.choices import BlendSpace
 
 LUMA = (0.2126, 0.7152, 0.0722)
 """Weights of red, green and blue in luma, as the engine has them (Rec. 709)."""
+
+Source = Literal["object", "instancer"]
+"""Where a sprite's own values are: tint and opacity in its object's color, or in the attributes `TINT` and `OPACITY` of
+the instance that it is."""
+
+TINT = "tint"  # a color
+OPACITY = "opacity"  # a float
+SIZE = "size"  # a vector: half width and half height in the mosaic's units, as an object's scale
 
 COLOUR_SPACE: dict[BlendSpace, str] = {"srgb": 'Non-Color', "linear": 'sRGB'}
 
@@ -54,11 +62,12 @@ def load_image(path: Path, space: BlendSpace) -> Any:
     return image
 
 
-def sprite_group(name: str, mix: float, shade: float) -> Any:
-    """The node group that turns a bitmap's color and alpha into a surface with the object's tint and opacity.
+def sprite_group(name: str, mix: float, shade: float, source: Source = "object") -> Any:
+    """The node group that turns a bitmap's color and alpha into a surface with the sprite's tint and opacity.
 
     Args:
         mix, shade: of the composition. With shade, the group also asks for the bitmap's mean luma.
+        source: where tint and opacity are.
     """
     group = bpy.data.node_groups.new(name, 'ShaderNodeTree')
     group.interface.new_socket("Color", in_out='INPUT', socket_type='NodeSocketColor')
@@ -72,7 +81,7 @@ def sprite_group(name: str, mix: float, shade: float) -> Any:
         return made
 
     bitmap = node('NodeGroupInput', -600, -60)
-    info = node('ShaderNodeObjectInfo', -600, 200, "Tint and Opacity")
+    own_tint, own_opacity = _tint_and_opacity(node, source)
     colour = node('ShaderNodeMix', -380, 200, "Color Mix")
     colour.data_type, colour.clamp_factor = 'RGBA', True
     factor, tint, own = (
@@ -86,12 +95,12 @@ def sprite_group(name: str, mix: float, shade: float) -> Any:
     surface = node('ShaderNodeMixShader', 60, 80)
     result = node('NodeGroupOutput', 260, 80)
 
-    links.new(info.outputs["Color"], tint)
+    links.new(own_tint, tint)
     links.new(bitmap.outputs["Color"], own)
     shown = next(s for s in colour.outputs if s.identifier == "Result_Color")
     if shade:
         shown = _shade(group, node, shade, tint, shown)
-    links.new(info.outputs["Alpha"], alpha.inputs[0])
+    links.new(own_opacity, alpha.inputs[0])
     links.new(bitmap.outputs["Alpha"], alpha.inputs[1])
     links.new(shown, glow.inputs["Color"])
     links.new(alpha.outputs[0], surface.inputs[0])
@@ -99,6 +108,19 @@ def sprite_group(name: str, mix: float, shade: float) -> Any:
     links.new(glow.outputs[0], surface.inputs[2])
     links.new(surface.outputs[0], result.inputs["Surface"])
     return group
+
+
+def _tint_and_opacity(node: Callable[..., Any], source: Source) -> tuple[Any, Any]:
+    """The sockets that give a sprite's tint and its opacity."""
+    if source == "object":
+        info = node('ShaderNodeObjectInfo', -600, 200, "Tint and Opacity")
+        return info.outputs["Color"], info.outputs["Alpha"]
+    attributes = []
+    for name, output, y in ((TINT, "Color", 300), (OPACITY, "Fac", 100)):
+        attribute = node('ShaderNodeAttribute', -600, y, name.capitalize())
+        attribute.attribute_type, attribute.attribute_name = 'INSTANCER', name
+        attributes.append(attribute.outputs[output])
+    return attributes[0], attributes[1]
 
 
 def _shade(group: Any, node: Callable[..., Any], shade: float, tint: Any, shown: Any) -> Any:

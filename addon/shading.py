@@ -50,10 +50,14 @@ def read(composition: Composition) -> dict[str, Any]:
     return images
 
 
-def make(composition: Composition, images: dict[str, Any]) -> Shading:
-    """Make the materials of a composition out of the pictures of `read`."""
+def make(composition: Composition, images: dict[str, Any], source: materials.Source = "object") -> Shading:
+    """Make the materials of a composition out of the pictures of `read`.
+
+    Args:
+        source: where each sprite's tint and opacity are.
+    """
     header = composition.header
-    group = materials.sprite_group(f"{composition.name} Sprite", header.colour_mix, header.shade)
+    group = materials.sprite_group(f"{composition.name} Sprite", header.colour_mix, header.shade, source)
     mark(group, composition.folder)
     made = [
         materials.sprite_material(
