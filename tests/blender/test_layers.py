@@ -213,7 +213,7 @@ def test_what_the_artist_changed_stays_on_a_second_import_unless_it_is_to_be_rep
     assert result["copied"]
     assert kept["camera"] == 3
     assert kept["chosen"] == 1
-    # The Empty, the background, the camera and the copy; the rest by bitmap, but for the one in a collection of the artist's.
+    # The Empty, the background, the camera and the copy; the rest by bitmap, but for the one that the artist put away.
     assert kept["homes"].pop("job") == 4
     assert sum(kept["homes"].values()) == 11
     assert {name for name in kept["homes"] if name != "Chosen"} <= {"job leaf", "job ring", "job tile"}
