@@ -94,9 +94,10 @@ lint: $(READY) packages
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $(NATIVE_CODE)
 	MYPYPATH=$(PACKAGES) $(BIN)/mypy -p smalti.engine -p smalti.bridge -p smalti_addon
-	MYPYPATH=$(PACKAGES):tests:tests/golden:benchmarks/quality:benchmarks/gpu $(BIN)/mypy --exclude '^tests/blender/' \
+	MYPYPATH=$(PACKAGES):tests:tests/golden:benchmarks/quality:benchmarks/gpu $(BIN)/mypy \
+		--exclude '^(tests|benchmarks)/blender/' \
 		tests benchmarks docs examples addon/build_extension.py
-	MYPYPATH=$(PACKAGES):tests/blender:tests/blender/scripts $(BIN)/mypy tests/blender
+	MYPYPATH=$(PACKAGES):tests/blender:tests/blender/scripts:addon $(BIN)/mypy tests/blender benchmarks/blender
 	PYTHONPATH=$(PACKAGES):$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
 		$(BIN)/python -S -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 	$(BIN)/pytest -n 0 -q tests/test_house_rules.py

@@ -12,16 +12,18 @@ from mathutils import Color
 PATH_OPTIONS = {'PATH_SUPPORTS_BLEND_RELATIVE'} if bpy.app.version >= (4, 5, 0) else set()
 
 
-def new_curves(item: Any, name: str) -> Any:
-    """Give `item` (an object without an action) a new action and return the collection that takes its F-curves."""
-    action = bpy.data.actions.new(name)
-    animation = item.animation_data_create()
-    animation.action = action
+def curves_for(item: Any, name: str) -> Any:
+    """The collection of F-curves of an object, in a new action where it has none."""
+    animation = item.animation_data or item.animation_data_create()
+    action = animation.action
+    if action is None:
+        action = animation.action = bpy.data.actions.new(name)
     if bpy.app.version < (4, 4, 0):
         return action.fcurves
-    slot = action.slots.new(id_type='OBJECT', name=name)
-    strip = action.layers.new("Layer").strips.new(type='KEYFRAME')
+    slot = animation.action_slot or action.slots.new(id_type='OBJECT', name=name)
     animation.action_slot = slot
+    layer = action.layers[0] if action.layers else action.layers.new("Layer")
+    strip = layer.strips[0] if layer.strips else layer.strips.new(type='KEYFRAME')
     return strip.channelbag(slot, ensure=True).fcurves
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import bpy
 import numpy as np
 
 from . import compat, earlier
@@ -18,7 +19,7 @@ def changing(values: Any) -> Any:
 
 
 def write_curves(item: Any, channels: list[tuple[str, int, Any]], frames: Any) -> int:
-    """Write one F-curve per channel on an object that has no action yet.
+    """Write one F-curve per channel of an object, in place of those that it has.
 
     Args:
         item: the object.
@@ -29,17 +30,32 @@ def write_curves(item: Any, channels: list[tuple[str, int, Any]], frames: Any) -
         the number of keys written.
     """
     if not channels:
+        clear(item)
         return 0
-    curves = compat.new_curves(item, item.name)
+    curves = compat.curves_for(item, item.name)
+    there = {(curve.data_path, curve.array_index): curve for curve in curves}
     points = np.empty((len(frames), 2), np.float32)
     points[:, 0] = frames
     interpolation = np.full(len(frames), LINEAR, np.int32)
     for path, index, values in channels:
-        curve = curves.new(path, index=index)
+        curve = there.pop((path, index), None) or curves.new(path, index=index)
         points[:, 1] = values
-        curve.keyframe_points.add(len(frames))
+        if len(curve.keyframe_points) != len(frames):
+            curve.keyframe_points.clear()
+            curve.keyframe_points.add(len(frames))
         curve.keyframe_points.foreach_set("co", points.ravel())
         curve.keyframe_points.foreach_set("interpolation", interpolation)
         curve.update()
+    for curve in there.values():
+        curves.remove(curve)
     item.animation_data.action[earlier.KEYS] = earlier.checksum(curves)
     return len(channels) * len(frames)
+
+
+def clear(item: Any) -> None:
+    """Take an object's keys away."""
+    if item.animation_data is not None:
+        action = item.animation_data.action
+        item.animation_data_clear()
+        if action is not None and action.users == 0:
+            bpy.data.actions.remove(action)

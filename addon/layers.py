@@ -83,7 +83,8 @@ def make(
             _dress_changed(sprite, shared, shades.materials[shade])
             continue
         if rank in standing.objects:
-            _strip(sprite, f"{rank:0{digits}d} {header.templates[template].name}", shared)
+            name = f"{rank:0{digits}d} {header.templates[template].name}"
+            _refresh(sprite, name, shared, still=header.frames == 1)
         if shade or sprite.material_slots[0].link == 'OBJECT':
             slot = sprite.material_slots[0]
             slot.link, slot.material = 'OBJECT', shades.materials[shade]
@@ -93,13 +94,10 @@ def make(
     return sprites, _write_keys(placed, fresh, frames) if header.frames > 1 else 0
 
 
-def _strip(sprite: Any, name: str, mesh: Any) -> None:
+def _refresh(sprite: Any, name: str, mesh: Any, still: bool) -> None:
     """Make an object that stands already like a new one, but for what an import says nothing of."""
-    if sprite.animation_data is not None:
-        action = sprite.animation_data.action
-        sprite.animation_data_clear()
-        if action is not None and action.users == 0:
-            bpy.data.actions.remove(action)
+    if still:
+        keys.clear(sprite)
     sprite.data = mesh
     # Another name is the artist's.
     if sprite.name != name and re.match(r"\d+ ", sprite.name):

@@ -31,7 +31,7 @@ class Background:
         return self._going() > 0 or not self._done.empty()
 
     def start(self, key: Hashable, work: Callable[[], Any]) -> bool:
-        """Do `work`, which raises nothing, in a thread. False where this key's is not done yet, or there is too much."""
+        """Do `work`, which raises nothing, in a thread. False where that of this key goes on, or too much does."""
         if key in self._since or self._going() >= self._most:
             return False
         self._since[key] = time.monotonic()
