@@ -18,6 +18,7 @@ from .bridge import folder as files
 from .bridge.choices import BlendSpace
 from .bridge.composition import Header, check_arrays, read_header
 from .bridge.errors import SmaltiError
+from .bridge.levels import Sheet, margin_of, read_sheets
 
 DEPTH_STEP = 1e-4
 _GRID = 64
@@ -25,11 +26,13 @@ _GRID = 64
 
 @dataclass(frozen=True)
 class Composition:
-    """A job folder's composition: its header, and its arrays as `bridge.composition` defines them."""
+    """A job folder's composition: its header, its arrays as `bridge.composition` defines them, and its `sheets`, one
+    for each template, as `bridge.levels` defines them."""
 
     folder: Path
     header: Header
     arrays: dict[str, Any]
+    sheets: tuple[Sheet | None, ...]
 
     @property
     def name(self) -> str:
@@ -70,7 +73,7 @@ def load(folder: Path) -> Composition:
                 "Copy the whole job folder, not only a part of it.",
                 "bad_file",
             )
-    return Composition(folder, header, arrays)
+    return Composition(folder, header, arrays, read_sheets(folder, [template.file for template in header.templates]))
 
 
 def unit(header: Header, longer_side: float) -> float:
@@ -114,7 +117,8 @@ def deepest_stack(composition: Composition) -> int:
     Counts bounding boxes over a coarse grid, in time proportional to the sprites.
     """
     header, arrays = composition.header, composition.arrays
-    width, height = _half_sizes(composition)
+    margins = 1 + np.array([margin_of(sheet) for sheet in composition.sheets], np.float32)[arrays["template"]]
+    width, height = (half * margins[:, axis] for axis, half in enumerate(_half_sizes(composition)))
     cosine, sine = np.abs(np.cos(arrays["theta"])), np.abs(np.sin(arrays["theta"]))
     reach = {"x": width * cosine + height * sine, "y": width * sine + height * cosine}
     cells = {}

@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-from . import cameras, earlier, imported, layers, root, shading
+from . import cameras, earlier, imported, layers, meshes, root, shading
 from . import composition as compositions
 from .composition import Composition
 from .earlier import Earlier
@@ -79,7 +79,7 @@ def build(scene: Any, composition: Composition, options: Options) -> Built:
     collection[imported.TRANSPARENT] = header.background == "transparent"
     collection[imported.DEPTH] = compositions.deepest_stack(composition) + (header.background != "transparent")
 
-    shades = shading.make(composition, images)
+    shades = shading.make(composition, images, options.longer_side)
     placed = compositions.placed(composition, options.longer_side)
     frames = options.first_frame + options.frame_step * np.arange(header.frames)
     sprites, written = layers.make(composition, placed, shades, frames, standing)
@@ -129,7 +129,7 @@ def _background(
     width, height = compositions.size(header, longer_side)
     colour = compositions.numbers(header.background, header.blend_space) if header.background[0] == "#" else (1, 1, 1)
     row[6:] = (width / 2, height / 2, 1, *colour, 1)
-    mesh = mark(layers.quad(name, material), composition.folder)
+    mesh = mark(meshes.square(name, material), composition.folder)
     if plane is None:
         plane = bpy.data.objects.new(name, mesh)
         plane[earlier.RANK] = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sprites of a composition as objects, one for each, all of them on one shared quad."""
+"""The sprites of a composition as objects, one for each, those of one bitmap on one shared mesh."""
 
 from __future__ import annotations
 
@@ -13,20 +13,8 @@ from . import composition as compositions
 from . import earlier, keys
 from .composition import Composition
 from .earlier import Earlier
-from .imported import JOB, mark
+from .imported import JOB
 from .shading import TEMPLATE, Shading
-
-_QUAD = ((-1, -1, 0), (1, -1, 0), (1, 1, 0), (-1, 1, 0))
-_UV = (0, 0, 1, 0, 1, 1, 0, 1)
-
-
-def quad(name: str, material: Any) -> Any:
-    """A mesh of the square [-1, 1] in the XY plane, with its UV map."""
-    mesh = bpy.data.meshes.new(name)
-    mesh.from_pydata(_QUAD, [], [(0, 1, 2, 3)])
-    mesh.uv_layers.new(name="UVMap").data.foreach_set("uv", _UV)
-    mesh.materials.append(material)
-    return mesh
 
 
 def _channels(placed: compositions.Placed) -> list[tuple[str, int, Any]]:
@@ -68,26 +56,22 @@ def make(
     rows = rows_of(placed)
     location, rotation = rows[:, 0:3].tolist(), rows[:, 3:6].tolist()
     scale, colour = rows[:, 6:9].tolist(), rows[:, 9:].tolist()
-    shared = mark(quad(f"{composition.name} Quad", shades.materials[0]), composition.folder)
     sprites, fresh = [], []
     for k, (template, shade) in enumerate(zip(composition.arrays["template"].tolist(), shades.of_sprite.tolist())):
-        rank = k + 1
+        rank, mesh = k + 1, shades.meshes[shade]
         if rank in standing.deleted:
             continue
         sprite = standing.objects.get(rank)
         if sprite is None:
-            sprite = bpy.data.objects.new(f"{rank:0{digits}d} {header.templates[template].name}", shared)
+            sprite = bpy.data.objects.new(f"{rank:0{digits}d} {header.templates[template].name}", mesh)
             sprite[earlier.RANK] = rank
         sprites.append(sprite)
         if rank in standing.changed:
-            _dress_changed(sprite, shared, shades.materials[shade])
+            _dress_changed(sprite, mesh)
             continue
         if rank in standing.objects:
             name = f"{rank:0{digits}d} {header.templates[template].name}"
-            _refresh(sprite, name, shared, still=header.frames == 1)
-        if shade or sprite.material_slots[0].link == 'OBJECT':
-            slot = sprite.material_slots[0]
-            slot.link, slot.material = 'OBJECT', shades.materials[shade]
+            _refresh(sprite, name, mesh, still=header.frames == 1)
         sprite.location, sprite.rotation_euler = location[k], rotation[k]
         sprite.scale, sprite.color = scale[k], colour[k]
         fresh.append((k, sprite))
@@ -99,19 +83,23 @@ def _refresh(sprite: Any, name: str, mesh: Any, still: bool) -> None:
     if still:
         keys.clear(sprite)
     sprite.data = mesh
+    sprite.material_slots[0].link = 'DATA'
     # Another name is the artist's.
     if sprite.name != name and re.match(r"\d+ ", sprite.name):
         sprite.name = name
 
 
-def _dress_changed(sprite: Any, mesh: Any, material: Any) -> None:
-    """Give an object that the artist changed the new mesh and material, where it has those of an earlier import."""
+def _dress_changed(sprite: Any, mesh: Any) -> None:
+    """Give an object that the artist changed the new mesh and its material, where it has those of an earlier import."""
     worn = sprite.active_material
     if worn is None or JOB not in worn or JOB not in sprite.data:
         return
     sprite.data = mesh
     slot = sprite.material_slots[0]
-    slot.link, slot.material = 'OBJECT', material if worn.get(TEMPLATE) == material[TEMPLATE] else worn
+    if worn.get(TEMPLATE) == mesh.materials[0][TEMPLATE]:
+        slot.link = 'DATA'
+    else:
+        slot.link, slot.material = 'OBJECT', worn
 
 
 def _write_keys(placed: compositions.Placed, sprites: list[tuple[int, Any]], frames: Any) -> int:

@@ -22,6 +22,7 @@ import bpy
 
 from . import compat
 from .bridge.choices import BlendSpace
+from .nodes import Nodes
 
 LUMA = (0.2126, 0.7152, 0.0722)
 """Weights of red, green and blue in luma, as the engine has them (Rec. 709)."""
@@ -34,7 +35,14 @@ TINT = "tint"  # a color
 OPACITY = "opacity"  # a float
 SIZE = "size"  # a vector: half width and half height in the mosaic's units, as an object's scale
 
-COLOUR_SPACE: dict[BlendSpace, str] = {"srgb": 'Non-Color', "linear": 'sRGB'}
+EXACT, LIT = "Exact", "Lit"
+"""The names of the two surfaces in a `sprite_group`."""
+
+ROUGHNESS = 0.8
+
+NUMBERS = 'Non-Color'
+COLOUR_SPACE: dict[BlendSpace, str] = {"srgb": NUMBERS, "linear": 'sRGB'}
+"""How the artist's own pictures are read."""
 
 
 def _as_blender_keeps(path: Path) -> str:
@@ -45,8 +53,11 @@ def _as_blender_keeps(path: Path) -> str:
     return str(path)
 
 
-def load_image(path: Path, space: BlendSpace) -> Any:
-    """The picture `path` as a new image of `bpy.data`, read for the blend space.
+def load_image(path: Path, colour_space: str) -> Any:
+    """The picture `path` as a new image of `bpy.data`.
+
+    Args:
+        colour_space: by Blender's name.
 
     Raises:
         RuntimeError: Blender cannot read it.
@@ -55,95 +66,111 @@ def load_image(path: Path, space: BlendSpace) -> Any:
     if not image.size[0]:
         bpy.data.images.remove(image)
         raise RuntimeError(f"{path} is not a picture")
-    image.colorspace_settings.name = COLOUR_SPACE[space]
+    image.colorspace_settings.name = colour_space
     # The files carry color on under their transparent texels, so it may be interpolated apart from the alpha; other
     # modes would let Blender premultiply in 8 bits first.
     image.alpha_mode = 'CHANNEL_PACKED'
     return image
 
 
-def sprite_group(name: str, mix: float, shade: float, source: Source = "object") -> Any:
-    """The node group that turns a bitmap's color and alpha into a surface with the sprite's tint and opacity.
+def sprite_group(name: str, mix: float, shade: float, space: BlendSpace, source: Source = "object") -> Any:
+    """The node group that turns a bitmap's color, premultiplied, and alpha into a surface.
 
     Args:
         mix, shade: of the composition. With shade, the group also asks for the bitmap's mean luma.
+        space: the blend space.
         source: where tint and opacity are.
     """
     group = bpy.data.node_groups.new(name, 'ShaderNodeTree')
     group.interface.new_socket("Color", in_out='INPUT', socket_type='NodeSocketColor')
     group.interface.new_socket("Alpha", in_out='INPUT', socket_type='NodeSocketFloat').default_value = 1.0
-    group.interface.new_socket("Surface", in_out='OUTPUT', socket_type='NodeSocketShader')
-    nodes, links = group.nodes, group.links
-
-    def node(kind: str, x: float, y: float, label: str = "") -> Any:
-        made = nodes.new(kind)
-        made.location, made.label = (x, y), label
-        return made
-
-    bitmap = node('NodeGroupInput', -600, -60)
-    own_tint, own_opacity = _tint_and_opacity(node, source)
-    colour = node('ShaderNodeMix', -380, 200, "Color Mix")
-    colour.data_type, colour.clamp_factor = 'RGBA', True
-    factor, tint, own = (
-        next(s for s in colour.inputs if s.identifier == i) for i in ("Factor_Float", "A_Color", "B_Color")
-    )
-    factor.default_value = mix
-    alpha = node('ShaderNodeMath', -380, -60, "Opacity")
-    alpha.operation = 'MULTIPLY'
-    clear = node('ShaderNodeBsdfTransparent', -160, -60)
-    glow = node('ShaderNodeEmission', -160, 200)
-    surface = node('ShaderNodeMixShader', 60, 80)
-    result = node('NodeGroupOutput', 260, 80)
-
-    links.new(own_tint, tint)
-    links.new(bitmap.outputs["Color"], own)
-    shown = next(s for s in colour.outputs if s.identifier == "Result_Color")
     if shade:
-        shown = _shade(group, node, shade, tint, shown)
-    links.new(own_opacity, alpha.inputs[0])
-    links.new(bitmap.outputs["Alpha"], alpha.inputs[1])
-    links.new(shown, glow.inputs["Color"])
-    links.new(alpha.outputs[0], surface.inputs[0])
-    links.new(clear.outputs[0], surface.inputs[1])
-    links.new(glow.outputs[0], surface.inputs[2])
-    links.new(surface.outputs[0], result.inputs["Surface"])
+        group.interface.new_socket("Mean Luma", in_out='INPUT', socket_type='NodeSocketFloat')
+    group.interface.new_socket("Surface", in_out='OUTPUT', socket_type='NodeSocketShader')
+    nodes = Nodes(group)
+    bitmap = nodes.new('NodeGroupInput', 0, 0).outputs
+    tint, opacity = _tint_and_opacity(nodes, source)
+    tinted = nodes.vector('SCALE', 1, 1, "Tinted", tint, bitmap["Alpha"])
+    if shade:
+        tinted = _shaded(nodes, bitmap, shade, tinted)
+    own = nodes.vector('SCALE', 2, 0, "Own Colors", bitmap["Color"], mix)
+    color = nodes.vector('ADD', 4, 1, "Color Mix", nodes.vector('SCALE', 3, 1, "", tinted, 1 - mix), own)
+    if shade:
+        color = nodes.vector(
+            'MINIMUM',
+            5,
+            2,
+            "",
+            nodes.vector('MAXIMUM', 5, 1, "", color, (0.0,) * 3),
+            nodes.join(4, 2, *[bitmap["Alpha"]] * 3),
+        )
+    alpha = nodes.math('MULTIPLY', 4, -1, "Opacity", opacity, bitmap["Alpha"])
+    _exact(nodes, color, opacity, alpha)
+    _lit(
+        nodes, nodes.vector('DIVIDE', 6, -2, "Straight", color, nodes.join(5, -2, *[bitmap["Alpha"]] * 3)), alpha, space
+    )
+    nodes.new('NodeGroupOutput', 10, 0)
+    set_lit(group, False)
     return group
 
 
-def _tint_and_opacity(node: Callable[..., Any], source: Source) -> tuple[Any, Any]:
+def set_lit(group: Any, lit: bool) -> None:
+    """Let the sprites of a `sprite_group` take light, or show exactly their colors."""
+    surface = group.nodes[LIT if lit else EXACT]
+    result = next(each for each in group.nodes if each.bl_idname == 'NodeGroupOutput')
+    group.links.new(surface.outputs[0], result.inputs["Surface"])
+
+
+def _exact(nodes: Nodes, color: Any, opacity: Any, alpha: Any) -> None:
+    """The surface that shines with a premultiplied color, less the opacity, over what is behind it."""
+    glow = nodes.new('ShaderNodeEmission', 7, 1)
+    nodes.link(color, glow.inputs["Color"])
+    nodes.link(opacity, glow.inputs["Strength"])
+    clear = nodes.new('ShaderNodeBsdfTransparent', 7, 0)
+    nodes.link(
+        nodes.join(6, 0, *[nodes.math('SUBTRACT', 5, 0, "Shows Through", 1.0, alpha)] * 3), clear.inputs["Color"]
+    )
+    surface = nodes.new('ShaderNodeAddShader', 8, 1, EXACT)
+    surface.name = EXACT
+    nodes.link(glow.outputs[0], surface.inputs[0])
+    nodes.link(clear.outputs[0], surface.inputs[1])
+
+
+def _lit(nodes: Nodes, color: Any, alpha: Any, space: BlendSpace) -> None:
+    """The surface that takes light. `color`: straight, in numbers of the blend space."""
+    if space == "srgb":
+        light = nodes.new('ShaderNodeGamma', 8, -2, "Linear")
+        nodes.link(
+            nodes.vector('MULTIPLY_ADD', 7, -2, "", color, (1 / 1.055,) * 3, (0.055 / 1.055,) * 3), light.inputs[0]
+        )
+        light.inputs["Gamma"].default_value = 2.4
+        color = light.outputs[0]
+    surface = nodes.new('ShaderNodeBsdfPrincipled', 9, -1, LIT)
+    surface.name = LIT
+    surface.inputs["Roughness"].default_value = ROUGHNESS
+    nodes.link(color, surface.inputs["Base Color"])
+    nodes.link(alpha, surface.inputs["Alpha"])
+
+
+def _tint_and_opacity(nodes: Nodes, source: Source) -> tuple[Any, Any]:
     """The sockets that give a sprite's tint and its opacity."""
     if source == "object":
-        info = node('ShaderNodeObjectInfo', -600, 200, "Tint and Opacity")
+        info = nodes.new('ShaderNodeObjectInfo', 0, 2, "Tint and Opacity")
         return info.outputs["Color"], info.outputs["Alpha"]
     attributes = []
-    for name, output, y in ((TINT, "Color", 300), (OPACITY, "Fac", 100)):
-        attribute = node('ShaderNodeAttribute', -600, y, name.capitalize())
+    for name, output, row in ((TINT, "Color", 3), (OPACITY, "Fac", 2)):
+        attribute = nodes.new('ShaderNodeAttribute', 0, row, name.capitalize())
         attribute.attribute_type, attribute.attribute_name = 'INSTANCER', name
         attributes.append(attribute.outputs[output])
     return attributes[0], attributes[1]
 
 
-def _shade(group: Any, node: Callable[..., Any], shade: float, tint: Any, shown: Any) -> Any:
-    """Add the bitmap's light and shade to the tint, an input of the mix; returns `shown`, the mix, kept from 0 to 1."""
-    links, tinted = group.links, tint.links[0].from_socket
-    group.interface.new_socket("Mean Luma", in_out='INPUT', socket_type='NodeSocketFloat')
-    bitmap = next(each for each in group.nodes if each.bl_idname == 'NodeGroupInput')
-
-    def calculated(operation: str, x: float, y: float, label: str, *values: Any) -> Any:
-        made = node('ShaderNodeVectorMath', x, y, label)
-        made.operation = operation
-        for socket, value in zip(made.inputs, values):
-            if isinstance(value, tuple):
-                socket.default_value = value
-            else:
-                links.new(value, socket)
-        return made.outputs["Value" if operation == 'DOT_PRODUCT' else "Vector"]
-
-    luma = calculated('DOT_PRODUCT', -1000, 360, "Luma", bitmap.outputs["Color"], LUMA)
-    light = calculated('SUBTRACT', -800, 360, "Light and Shade", luma, bitmap.outputs["Mean Luma"])
-    links.new(calculated('MULTIPLY_ADD', -560, 360, "Shade", light, (shade,) * 3, tinted), tint)
-    positive = calculated('MAXIMUM', -200, 360, "From 0", shown, (0.0,) * 3)
-    return calculated('MINIMUM', -20, 360, "To 1", positive, (1.0,) * 3)
+def _shaded(nodes: Nodes, bitmap: Any, shade: float, tinted: Any) -> Any:
+    """The tint with the bitmap's light and shade."""
+    luma = nodes.vector('DOT_PRODUCT', 0, 4, "Luma", bitmap["Color"], LUMA)
+    mean = nodes.math('MULTIPLY', 0, 5, "Mean", bitmap["Mean Luma"], bitmap["Alpha"])
+    light = nodes.math('SUBTRACT', 1, 4, "Light and Shade", luma, mean)
+    return nodes.vector('MULTIPLY_ADD', 2, 4, "Shade", nodes.join(1, 5, light, light, light), (shade,) * 3, tinted)
 
 
 def _empty_tree(material: Any) -> Any:
@@ -151,27 +178,38 @@ def _empty_tree(material: Any) -> Any:
     tree.nodes.clear()
     # Sorted by object and blended: EEVEE's default dithers layers into noise.
     material.surface_render_method = 'BLENDED'
-    material.use_transparency_overlap = True
+    material.use_transparency_overlap = material.use_transparent_shadow = True
     return tree
 
 
-def sprite_material(name: str, image: Any, group: Any, luma: float | None) -> Any:
-    """A material that shows `image` through the job's node group. `luma`: the bitmap's mean, where there is shade."""
+def sprite_material(name: str, group: Any, luma: float | None, bitmap: Callable[[Any], tuple[Any, Any]]) -> Any:
+    """A material that shows a bitmap through the job's node group.
+
+    Args:
+        luma: the bitmap's mean, where there is shade.
+        bitmap: adds the nodes of the bitmap to a tree; returns the sockets of its premultiplied color and its alpha.
+    """
     material = bpy.data.materials.new(name)
     tree = _empty_tree(material)
-    texture = tree.nodes.new('ShaderNodeTexImage')
-    texture.image, texture.interpolation, texture.extension = image, 'Linear', 'CLIP'
-    texture.location = (-300, 0)
-    sprite = tree.nodes.new('ShaderNodeGroup')
+    color, alpha = bitmap(tree)
+    nodes = Nodes(tree)
+    sprite = nodes.new('ShaderNodeGroup', 0, 0)
     sprite.node_tree = group
     if luma is not None:
         sprite.inputs["Mean Luma"].default_value = luma
-    output = tree.nodes.new('ShaderNodeOutputMaterial')
-    output.location = (220, 0)
-    tree.links.new(texture.outputs["Color"], sprite.inputs["Color"])
-    tree.links.new(texture.outputs["Alpha"], sprite.inputs["Alpha"])
-    tree.links.new(sprite.outputs["Surface"], output.inputs["Surface"])
+    nodes.link(color, sprite.inputs["Color"])
+    nodes.link(alpha, sprite.inputs["Alpha"])
+    nodes.link(sprite.outputs["Surface"], nodes.new('ShaderNodeOutputMaterial', 1, 0).inputs["Surface"])
     return material
+
+
+def whole_bitmap(tree: Any, image: Any) -> tuple[Any, Any]:
+    """The premultiplied color and the alpha of a bitmap in its full size, as sockets of a material's tree."""
+    nodes = Nodes(tree)
+    texture = nodes.new('ShaderNodeTexImage', -3, 0)
+    texture.image, texture.interpolation, texture.extension = image, 'Linear', 'CLIP'
+    alpha = texture.outputs["Alpha"]
+    return nodes.vector('SCALE', -1, 1, "Premultiplied", texture.outputs["Color"], alpha), alpha
 
 
 def background_material(name: str, image: Any | None) -> Any:

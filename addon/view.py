@@ -10,6 +10,7 @@ from . import imported, job, root
 SENSOR = 36.0  # mm: of a viewport's lens
 MARGIN = 1.25  # of a viewport about a picture
 CYCLES_LIMIT = 1024  # transparent surfaces that Cycles goes through at most
+POINT = 0.01  # pixels: the narrowest filter that Blender has
 _VIEW = {"srgb": 'Raw', "linear": 'Standard'}
 
 
@@ -24,7 +25,8 @@ class Setting(NamedTuple):
     @property
     def matches(self) -> bool:
         """Whether the setting has its value."""
-        return bool(getattr(self.owner, self.name) == self.value)
+        found = getattr(self.owner, self.name)
+        return abs(found - self.value) < 1e-6 if isinstance(self.value, float) else bool(found == self.value)
 
 
 def settings(scene: Any, collection: Any) -> list[Setting]:
@@ -42,7 +44,8 @@ def settings(scene: Any, collection: Any) -> list[Setting]:
         Setting("Resolution", render, "resolution_y", height),
         Setting("Pixel aspect", render, "pixel_aspect_x", 1.0),
         Setting("Pixel aspect", render, "pixel_aspect_y", 1.0),
-        Setting("Filter size", render, "filter_size", 1.0),
+        # The engine draws the middle of each pixel; its bitmaps are reduced for that already.
+        Setting("Filter size", render, "filter_size", POINT),
     ]
     if collection[imported.TRANSPARENT]:
         found.append(Setting("Transparent film", render, "film_transparent", True))
@@ -50,7 +53,8 @@ def settings(scene: Any, collection: Any) -> list[Setting]:
     if cycles:
         deepest = min(CYCLES_LIMIT, collection[imported.DEPTH] + 1)
         found += [
-            Setting("Pixel filter", cycles, "pixel_filter_type", 'BOX'),
+            Setting("Pixel filter", cycles, "pixel_filter_type", 'BLACKMAN_HARRIS'),  # a box is always a pixel wide
+            Setting("Pixel filter", cycles, "filter_width", POINT),
             Setting("Denoise", cycles, "use_denoising", False),
             Setting(
                 "Transparent bounces", cycles, "transparent_max_bounces", max(deepest, cycles.transparent_max_bounces)

@@ -19,6 +19,10 @@ ARRAYS = "frames.npz"
 """The result's arrays."""
 TEMPLATE_FOLDER = "templates"
 """The bitmaps, one PNG each."""
+LEVEL_FOLDER = "levels"
+"""The bitmaps reduced to the sizes at which they are shown (`bridge.levels`)."""
+LEVELS = f"{LEVEL_FOLDER}/levels.json"
+"""What is on these pictures."""
 BACKGROUND = "background.png"
 """The background, where it is an image."""
 
@@ -40,3 +44,8 @@ def picture_file(frame: int, frames: int) -> str:
 def template_file(index: int) -> str:
     """The bitmap with this index in the composition, relative to the job folder, with slashes."""
     return f"{TEMPLATE_FOLDER}/{index + 1:04d}.png"
+
+
+def level_file(index: int) -> str:
+    """The reduced sizes of the bitmap with this index, relative to the job folder, with slashes."""
+    return f"{LEVEL_FOLDER}/{index + 1:04d}.png"

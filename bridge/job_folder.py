@@ -15,6 +15,8 @@ from .folder import (
     CHECKPOINT,
     COMPOSITION,
     JOB,
+    LEVEL_FOLDER,
+    LEVELS,
     LOG,
     PREVIEW,
     RENDER,
@@ -35,12 +37,12 @@ def clear(folder: Path, job_too: bool = True) -> None:
     """
     hand_offs = (each.file_name for each in FORMATS.values())
     try:
-        for name in (COMPOSITION, ARRAYS, CHECKPOINT, PREVIEW, RENDER, REPORT, BACKGROUND, *hand_offs):
+        for name in (COMPOSITION, ARRAYS, CHECKPOINT, PREVIEW, RENDER, REPORT, BACKGROUND, LEVELS, *hand_offs):
             (folder / name).unlink(missing_ok=True)
         if job_too:
             (folder / JOB).unlink(missing_ok=True)
         remove_leftovers(folder)
-        for sub in (folder / TEMPLATE_FOLDER, folder / RENDER_FOLDER):
+        for sub in (folder / TEMPLATE_FOLDER, folder / LEVEL_FOLDER, folder / RENDER_FOLDER):
             if sub.is_dir() and not sub.is_symlink():
                 for file in sub.glob("*.png"):
                     if re.fullmatch(r"\d{4,}", file.stem):
@@ -55,7 +57,7 @@ def clear(folder: Path, job_too: bool = True) -> None:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove the unfinished files of a process that was killed while writing."""
-    for place in (folder, folder / TEMPLATE_FOLDER, folder / RENDER_FOLDER):
+    for place in (folder, folder / TEMPLATE_FOLDER, folder / LEVEL_FOLDER, folder / RENDER_FOLDER):
         for pattern in (".smalti-*.tmp", ".*.json.new"):
             for file in place.glob(pattern):
                 file.unlink(missing_ok=True)

@@ -18,7 +18,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from smalti.bridge.composition import Header, TemplateFile
 from smalti.bridge.job import JobSpec
+from smalti.engine.composition import Composition
+from smalti.engine.templates import load_templates
 
 Floats = NDArray[np.floating[Any]]
 
@@ -147,3 +150,27 @@ def fill(folder: Path) -> Path:
                 while True:
                     file.write(bytes(size))
     return path
+
+
+def a_composition(folder: Path, frames: int = 2, background: str = "#102030") -> Composition:
+    """Five sprites of two bitmaps."""
+    templates = load_templates(bitmaps(folder / "bitmaps"))
+    rng = np.random.default_rng(4)
+    arrays: dict[str, Any] = {
+        "x": rng.uniform(0, 40, (frames, 5)),
+        "y": rng.uniform(0, 30, (frames, 5)),
+        "scale": rng.uniform(2, 9, (frames, 5)),
+        "aspect": rng.uniform(-0.2, 0.2, (frames, 5)),
+        "theta": rng.uniform(-3, 3, (frames, 5)),
+        "opacity": rng.uniform(0, 1, (frames, 5)),
+        "tint": rng.uniform(0, 1, (frames, 5, 3)),
+    }
+    files = [TemplateFile(t.name, f"templates/{i:04d}.png", t.width, t.height) for i, t in enumerate(templates)]
+    header = Header(40, 30, 5, frames, "linear", 0.25, background, 12.5, tuple(files), "0.1.0")
+    return Composition(
+        header,
+        templates,
+        np.array([0, 1, 0, 1, 1], np.int32),
+        **{name: array.astype(np.float32) for name, array in arrays.items()},
+        background_image=badge(16) if background.endswith(".png") else None,
+    )

@@ -17,7 +17,17 @@ from smalti.engine.composition import Composition
 from smalti.engine.job.run import NullListener, Outcome, resume_job, run_job
 from smalti.engine.templates import Template
 
-FINISHED = {"composition.json", "engine.log", "frames.npz", "job.json", "render.png", "report.json"}
+FINISHED = {
+    "composition.json",
+    "engine.log",
+    "frames.npz",
+    "job.json",
+    "levels/levels.json",
+    "render.png",
+    "report.json",
+}
+BITMAPS = {f"{folder}/{number:04d}.png" for folder in ("templates", "levels") for number in (1, 2)}
+"""Those of a job with two."""
 
 
 class Recorder(NullListener):

@@ -30,6 +30,7 @@ from smalti.bridge.job_folder import remove_leftovers
 
 from ..arrays import UInt8Array
 from ..composition import save_composition
+from ..composition.level_sheets import write_level_sheets
 from ..composition.render import picture, preview
 from ..files.images import write_png
 from ..fitting.fit import Fit
@@ -330,6 +331,7 @@ class _Run:
                 self._render(frame)
             self.listener.progress("render", frame + 1, frames, None, None)
         composition = compose(self.inputs, fitting.result())
+        write_level_sheets(out, composition)
         save_composition(out, replace(composition, header=replace(composition.header, id=self.id)))
         constraints = fitting.report()
         report = job_report(

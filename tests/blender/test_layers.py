@@ -41,13 +41,13 @@ def test_cycles_shows_the_exact_colors(blender: Blender, tmp_path: Path) -> None
         assert told["after"] == []
 
 
-def test_one_object_per_sprite_on_a_shared_quad(blender: Blender, tmp_path: Path) -> None:
+def test_one_object_per_sprite_on_a_square_that_those_of_its_bitmap_share(blender: Blender, tmp_path: Path) -> None:
     header = write_job(tmp_path / "job", count=30, pictures=False)
     result = blender.run("import_job", job=tmp_path / "job", options={"longer_side": 4.0})
     arrays = np.load(tmp_path / "job" / "frames.npz")
     assert result["collection"] == "job"
     assert result["names"] == [f"{k + 1:02d} {header.templates[i].name}" for k, i in enumerate(arrays["template"])]
-    assert result["meshes"] == 1
+    assert result["meshes"] == 3
     assert result["materials"] == 3
     assert np.allclose(result["heights"], 4e-4 * (np.arange(30) + 1))
     assert result["backgrounds"] == [["job Background", 0.0]]

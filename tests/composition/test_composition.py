@@ -12,36 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jobs import badge, bitmaps, ramp, save
+from jobs import a_composition, ramp, save
 
-from smalti.bridge.composition import COLUMNS, Header, TemplateFile
+from smalti.bridge.composition import COLUMNS
 from smalti.bridge.errors import SmaltiError
-from smalti.engine.composition import Composition, load_composition, read_arrays
-from smalti.engine.templates import load_templates
-
-
-def a_composition(folder: Path, frames: int = 2, background: str = "#102030") -> Composition:
-    """Five sprites of two bitmaps."""
-    templates = load_templates(bitmaps(folder / "bitmaps"))
-    rng = np.random.default_rng(4)
-    arrays: dict[str, Any] = {
-        "x": rng.uniform(0, 40, (frames, 5)),
-        "y": rng.uniform(0, 30, (frames, 5)),
-        "scale": rng.uniform(2, 9, (frames, 5)),
-        "aspect": rng.uniform(-0.2, 0.2, (frames, 5)),
-        "theta": rng.uniform(-3, 3, (frames, 5)),
-        "opacity": rng.uniform(0, 1, (frames, 5)),
-        "tint": rng.uniform(0, 1, (frames, 5, 3)),
-    }
-    files = [TemplateFile(t.name, f"templates/{i:04d}.png", t.width, t.height) for i, t in enumerate(templates)]
-    header = Header(40, 30, 5, frames, "linear", 0.25, background, 12.5, tuple(files), "0.1.0")
-    return Composition(
-        header,
-        templates,
-        np.array([0, 1, 0, 1, 1], np.int32),
-        **{name: array.astype(np.float32) for name, array in arrays.items()},
-        background_image=badge(16) if background.endswith(".png") else None,
-    )
+from smalti.engine.composition import load_composition, read_arrays
 
 
 @pytest.fixture

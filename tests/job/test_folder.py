@@ -15,7 +15,7 @@ from jobs import (
     film,
     small_job,
 )
-from runs import FINISHED, Recorder, refused, same_result
+from runs import BITMAPS, FINISHED, Recorder, refused, same_result
 
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import RegionSpec
@@ -82,7 +82,7 @@ def test_overwriting_replaces_the_job_and_keeps_what_is_not_of_a_job(tmp_path: P
     (tmp_path / "job" / "notes.txt").write_text("mine")
     run_job(small_job(tmp_path), tmp_path / "job", overwrite=True)
     present = set(contents(tmp_path / "job"))
-    assert present == FINISHED | {"templates/0001.png", "templates/0002.png", "notes.txt"}
+    assert present == FINISHED | BITMAPS | {"notes.txt"}
     assert not (tmp_path / "job" / "render").exists()
     assert len((tmp_path / "job" / "engine.log").read_text().splitlines()) == 2
 
@@ -161,7 +161,7 @@ def test_two_that_find_the_folder_free_do_not_both_begin(tmp_path: Path, monkeyp
     monkeypatch.setattr(run, "read_inputs", slowly)
     assert refused(lambda: run_job(job, out)).code == "output_holds_job"
     assert read_job(out / "job.json").seed == 9
-    assert set(contents(out)) == FINISHED | {"templates/0001.png", "templates/0002.png"}
+    assert set(contents(out)) == FINISHED | BITMAPS
 
 
 def test_a_new_job_waits_for_none_that_is_done(tmp_path: Path) -> None:

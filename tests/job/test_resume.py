@@ -21,7 +21,7 @@ from jobs import (
     slow,
     small_job,
 )
-from runs import FINISHED, Recorder, refused, refused_and_unchanged, same_result, stopped
+from runs import BITMAPS, FINISHED, Recorder, refused, refused_and_unchanged, same_result, stopped
 
 from smalti.bridge.job import JobSpec
 from smalti.bridge.job_file import read_job, write_job
@@ -37,7 +37,7 @@ def test_a_stopped_job_is_a_valid_one_with_the_best_so_far(tmp_path: Path) -> No
     assert outcome.report["cancelled"]
     assert outcome.report["steps"] == 5
     present = set(contents(tmp_path / "job"))
-    assert present == FINISHED | {"checkpoint.npz", "templates/0001.png", "templates/0002.png"}
+    assert present == FINISHED | BITMAPS | {"checkpoint.npz"}
     assert load_composition(tmp_path / "job").header.sprites == 24
 
 

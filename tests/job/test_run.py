@@ -26,7 +26,7 @@ from jobs import (
     small_job,
 )
 from PIL import Image
-from runs import FINISHED, Recorder, refused, same_result, stopped
+from runs import BITMAPS, FINISHED, Recorder, refused, same_result, stopped
 
 from smalti.bridge.job import JobSpec, RegionSpec
 from smalti.bridge.job_file import read_job
@@ -45,12 +45,12 @@ def test_a_finished_job_holds_these_files_and_no_others(tmp_path: Path) -> None:
     outcome = run_job(small_job(tmp_path), tmp_path / "job")
     assert outcome.folder == tmp_path / "job"
     assert not outcome.cancelled
-    assert set(contents(tmp_path / "job")) == FINISHED | {"templates/0001.png", "templates/0002.png"}
+    assert set(contents(tmp_path / "job")) == FINISHED | BITMAPS
 
 
 def test_a_finished_film_holds_a_picture_of_every_frame(tmp_path: Path) -> None:
     run_job(small_job(tmp_path, target=str(film(tmp_path / "film", 3)), frame_rate=12.0), tmp_path / "job")
-    pictures = {f"render/000{n}.png" for n in (1, 2, 3)} | {"templates/0001.png", "templates/0002.png"}
+    pictures = {f"render/000{n}.png" for n in (1, 2, 3)} | BITMAPS
     assert set(contents(tmp_path / "job")) == FINISHED - {"render.png"} | pictures
     composition = load_composition(tmp_path / "job")
     assert (composition.frames, composition.header.frame_rate) == (3, 12)
