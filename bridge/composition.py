@@ -52,6 +52,9 @@ class TemplateFile:
         file: relative to the job folder (PNG, straight alpha, sRGB).
         width, height: pixels.
         luma: the mean luma of its colors in the blend space, weighted by alpha; given where `Header.shade` is not 0.
+        region: the name of the region whose sprites alone show it; empty where there is none.
+        letter: the character that it shows, as a user sees characters: it may be several code points. Empty where it
+            shows none.
     """
 
     name: str
@@ -59,6 +62,8 @@ class TemplateFile:
     width: int
     height: int
     luma: float | None = None
+    region: str = ""
+    letter: str = ""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Checkpoint:
         state: all arrays by name, for `Fit.restore` and `Fingerprints.check`.
         names: of the templates.
         template_weights: of the templates.
+        letters: of the templates.
         template_counts: number of templates of each group; None if the job has no regions.
         seconds: how long the job has run.
         canvas: width and height in pixels.
@@ -42,6 +43,7 @@ class Checkpoint:
     state: Mapping[str, NDArray[Any]]
     names: list[str]
     template_weights: list[float]
+    letters: list[str]
     template_counts: list[int] | None
     seconds: float
     canvas: tuple[int, int]
@@ -77,6 +79,7 @@ def write_checkpoint(path: Path, inputs: Inputs, fitting: Fit, fingerprints: Fin
             **({} if inputs.placement is None else inputs.placement.state()),
             "names": np.array([t.name for t in inputs.templates]),
             "template_weights": np.array([t.weight for t in inputs.templates]),
+            "letters": np.array([t.letter for t in inputs.templates]),
             "shares": np.array([len(group.templates) for group in inputs.groups]),
             "seconds": np.array(seconds),
             "background": np.array(inputs.background),
@@ -99,6 +102,9 @@ def read_checkpoint(path: Path, job: JobSpec) -> Checkpoint:
         weights = [1.0] * len(names)  # earlier versions had none
         if "template_weights" in state:
             weights = state["template_weights"].astype(np.float64).reshape(len(names)).tolist()
+        letters = [""] * len(names)
+        if "letters" in state:
+            letters = [str(letter) for letter in state["letters"].reshape(len(names))]
         counts = (
             [int(count) for count in state["shares"]] if job.regions or job.mirror or job.grid or job.scraps else None
         )
@@ -109,6 +115,7 @@ def read_checkpoint(path: Path, job: JobSpec) -> Checkpoint:
             state,
             names,
             weights,
+            letters,
             counts,
             float(state["seconds"]),
             (width, height),

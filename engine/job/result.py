@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -18,6 +19,11 @@ from .inputs import Inputs
 
 def compose(inputs: Inputs, arrays: Mapping[str, NDArray[Any]]) -> Composition:
     """The composition of fitted sprites. `arrays`: those of `smalti.bridge.composition` by name."""
+    regions = {
+        index: Path(region.mask).stem
+        for region, group in zip(reversed(inputs.job.regions), reversed(inputs.groups))
+        for index in group.templates
+    }
     luma = inputs.atlases.luma if inputs.job.shade else [None] * len(inputs.templates)
     header = Header(
         width=inputs.width,
@@ -29,7 +35,15 @@ def compose(inputs: Inputs, arrays: Mapping[str, NDArray[Any]]) -> Composition:
         background=inputs.background,
         frame_rate=inputs.job.frame_rate,
         templates=tuple(
-            TemplateFile(template.name, template_file(index), template.width, template.height, mean)
+            TemplateFile(
+                template.name,
+                template_file(index),
+                template.width,
+                template.height,
+                mean,
+                regions.get(index, ""),
+                template.letter,
+            )
             for index, (template, mean) in enumerate(zip(inputs.templates, luma))
         ),
         engine_version=VERSION,

@@ -149,8 +149,10 @@ def resume_job(
         with must_fit(path):
             fingerprints.check(checkpoint.state)
         templates = [
-            replace(read_template(out / template_file(i), name), weight=weight)
-            for i, (name, weight) in enumerate(zip(checkpoint.names, checkpoint.template_weights))
+            replace(read_template(out / template_file(i), name), weight=weight, letter=letter)
+            for i, (name, weight, letter) in enumerate(
+                zip(checkpoint.names, checkpoint.template_weights, checkpoint.letters)
+            )
         ]
         inputs = read_inputs(job, templates, checkpoint.template_counts, placement=checkpoint.placement)
         checkpoint.check(inputs)

@@ -57,11 +57,13 @@ class Template:
             Transparent texels have the color of their neighbors, so that interpolation in other programs shows no dark
             halo.
         weight: how often sprites are made of it, against the others; above 0.
+        letter: the character that it shows; empty where it shows none.
     """
 
     name: str
     rgba: UInt8Array
     weight: float = 1.0
+    letter: str = ""
 
     @property
     def width(self) -> int:

@@ -72,7 +72,9 @@ def text_templates(text: str, font: Path | str | None = None, *, split: TextSpli
     if missing:
         logger.warning("Left out: %s, for which %s has no glyphs.", _short(" ".join(missing)), typeface.name)
     font_at_size = typeface.at(_largest_em(sizes.values()))
-    return uniquely_named(Template(piece, with_margin(_black(drawn(piece, font_at_size)[0]))) for piece in sizes)
+    return uniquely_named(
+        Template(piece, with_margin(_black(drawn(piece, font_at_size)[0])), letter=_letter(piece)) for piece in sizes
+    )
 
 
 def words_of(text: str, split: TextSplit) -> list[list[str]]:
@@ -89,6 +91,11 @@ def words_of(text: str, split: TextSplit) -> list[list[str]]:
                 words[-1].append(piece)
     visible = ([piece for piece in word if any(map(_visible, piece))] for word in words)
     return [word for word in visible if word]
+
+
+def _letter(piece: str) -> str:
+    """The piece where it is a single character, as a user sees characters; else nothing."""
+    return piece if len(list(iter_graphemes(piece))) == 1 else ""
 
 
 def _different(words: Iterable[Iterable[str]]) -> list[str]:

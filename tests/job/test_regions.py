@@ -13,7 +13,7 @@ from jobs import Floats, bitmaps, contents, film, save, slow, small_job
 from numpy.typing import NDArray
 from PIL import Image
 from psd_tools import PSDImage
-from runs import fit_regions
+from runs import fit_regions, stopped
 
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import RegionSpec
@@ -230,6 +230,20 @@ def test_layers_are_called_by_their_region(tmp_path: Path, pictures: Path) -> No
     assert names == ["bar", "disc", "face bar", "face disc", "face bar_2", "face disc_2", "sky bar", "sky disc"]
     layers = [layer.name for layer in PSDImage.open(export_job(tmp_path / "job", "psd"))]
     assert {name.partition(" ")[2] for name in layers} >= {"face bar", "sky disc"}
+
+
+def test_a_composition_says_which_region_and_which_letter_a_bitmap_is_of(tmp_path: Path, pictures: Path) -> None:
+    region = RegionSpec(str(pictures / "face.png"), 6, min_size=6)
+    job = small_job(tmp_path, primitives=None, text="Ab", regions=(region,))
+    run_job(job, tmp_path / "whole")
+    stopped(job, tmp_path / "half", 6)
+    resume_job(tmp_path / "half")
+    for name in ("whole", "half"):
+        files = load_composition(tmp_path / name).header.templates
+        assert [file.letter for file in files] == ["A", "b"] * 2
+        assert [file.region for file in files] == ["", "", "face", "face"]
+    run_job(small_job(tmp_path), tmp_path / "plain")
+    assert {(f.region, f.letter) for f in load_composition(tmp_path / "plain").header.templates} == {("", "")}
 
 
 def test_later_regions_begin_above_earlier_ones(pictures: Path, templates: list[Template]) -> None:
