@@ -54,3 +54,30 @@ def palette_color_from_srgb(color: Any, srgb: Any) -> None:
     """Give a palette's color the color `srgb`."""
     found = Color(srgb)
     color.color = found if bpy.app.version < (5, 0, 0) else found.from_srgb_to_scene_linear()
+
+
+def set_input(modifier: Any, name: str, value: Any) -> None:
+    """Give an input of a geometry nodes modifier a value, by the name of the group's socket."""
+    identifier = _input(modifier, name)
+    if bpy.app.version < (5, 2, 0):
+        modifier[identifier] = value
+    else:
+        getattr(modifier.properties.inputs, identifier).value = value
+
+
+def input_of(modifier: Any, name: str, otherwise: Any = None) -> Any:
+    """The value of an input of a geometry nodes modifier; `otherwise` where its group has none of this name."""
+    identifier = _input(modifier, name)
+    if identifier is None:
+        return otherwise
+    if bpy.app.version < (5, 2, 0):
+        return modifier[identifier]
+    return getattr(modifier.properties.inputs, identifier).value
+
+
+def _input(modifier: Any, name: str) -> Any:
+    """The identifier of a modifier's input."""
+    sockets = modifier.node_group.interface.items_tree
+    return next(
+        (s.identifier for s in sockets if s.item_type == 'SOCKET' and s.in_out == 'INPUT' and s.name == name), None
+    )

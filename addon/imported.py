@@ -17,6 +17,7 @@ BLEND_SPACE = "smalti_blend_space"  # on the collection, like all below
 CANVAS = "smalti_canvas"
 TRANSPARENT = "smalti_transparent"
 DEPTH = "smalti_depth"
+MOSAIC = "smalti_mosaic"  # on an object: that it is all sprites of a job; first frame and frame step as imported
 
 _ASIDE = " (earlier)"
 _LONGEST_NAME = 63 - len(_ASIDE.encode())

@@ -9,12 +9,13 @@ from typing import Any
 import bpy
 import numpy as np
 
-from . import cameras, earlier, imported, layers, meshes, root, shading
+from . import cameras, earlier, imported, instances, layers, meshes, root, shading
 from . import composition as compositions
-from .composition import Composition
+from .composition import Composition, Placed
 from .earlier import Earlier
 from .homes import Homes
 from .imported import mark
+from .shading import Shading
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Options:
         keep_changes: layers of an earlier import that the artist changed stay as they are, and those that were deleted
             are not made again; without it, all are replaced.
         group: whether the sprites are in a collection of their own for each bitmap.
+        mosaic: all sprites are one object with geometry nodes; otherwise each is an object.
     """
 
     longer_side: float = 2.0
@@ -40,6 +42,7 @@ class Options:
     frame_step: float = 1.0
     keep_changes: bool = True
     group: bool = False
+    mosaic: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,13 +82,14 @@ def build(scene: Any, composition: Composition, options: Options) -> Built:
     collection[imported.TRANSPARENT] = header.background == "transparent"
     collection[imported.DEPTH] = compositions.deepest_stack(composition) + (header.background != "transparent")
 
-    shades = shading.make(composition, images, options.longer_side)
+    source = "instancer" if options.mosaic else "object"
+    shades = shading.make(composition, images, options.longer_side, source)
     placed = compositions.placed(composition, options.longer_side)
-    frames = options.first_frame + options.frame_step * np.arange(header.frames)
-    sprites, written = layers.make(composition, placed, shades, frames, standing)
-    names = [header.templates[index].name for index in composition.arrays["template"].tolist()]
     background, row = _background(composition, options.longer_side, shades.background, standing)
-    earlier.remember(collection, np.concatenate((row[None], layers.rows_of(placed))))
+    make = _mosaic if options.mosaic else _layers
+    sprites, rows, written = make(composition, placed, shades, options, collection, standing)
+    earlier.remember(collection, np.concatenate((row[None], rows)))
+    names = [header.templates[index].name for index in composition.arrays["template"].tolist()]
 
     top = float(placed.height[-1])
     size = (*compositions.size(header, options.longer_side), top)
@@ -98,14 +102,39 @@ def build(scene: Any, composition: Composition, options: Options) -> Built:
         if item.parent is None or root.SIZE in item.parent:
             item.parent = holder
         homes.put(item)
-    earlier.remove(
-        item for rank, item in standing.objects.items() if rank > header.sprites and rank not in standing.changed
-    )
     homes.tidy()
     imported.remove_unused(old)
     if options.camera and scene.camera is None:
         scene.camera = camera
-    return Built(collection, holder, len(sprites), written)
+    return Built(collection, holder, header.sprites if options.mosaic else len(sprites), written)
+
+
+def _layers(
+    composition: Composition, placed: Placed, shades: Shading, options: Options, collection: Any, standing: Earlier
+) -> tuple[list[Any], Any, int]:
+    """An object for each sprite; what each is given, float32 [N, 13]; and the number of keys."""
+    header = composition.header
+    mosaic = instances.find(collection)
+    if mosaic is not None:
+        instances.retire(mosaic)
+    frames = options.first_frame + options.frame_step * np.arange(header.frames)
+    sprites, written = layers.make(composition, placed, shades, frames, standing)
+    earlier.remove(
+        item for rank, item in standing.objects.items() if rank > header.sprites and rank not in standing.changed
+    )
+    return sprites, layers.rows_of(placed), written
+
+
+def _mosaic(
+    composition: Composition, placed: Placed, shades: Shading, options: Options, collection: Any, standing: Earlier
+) -> tuple[list[Any], Any, int]:
+    """As `_layers`, but one object, which is not compared with anything at the next import."""
+    points = instances.points_of(composition, placed, shades.of_sprite, options.first_frame, options.frame_step)
+    quads = [instances.Quad(mesh, material) for mesh, material in zip(shades.meshes, shades.materials)]
+    made = instances.make(composition.name, points, quads, composition.folder, instances.find(collection))
+    earlier.remove(item for rank, item in standing.objects.items() if rank)
+    keys = 0 if composition.header.frames == 1 else int(placed.rotation.size)
+    return [made], np.zeros((0, earlier.WIDTH), np.float32), keys
 
 
 def _unwritten(collection: Any) -> list[Any]:

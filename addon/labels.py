@@ -10,6 +10,12 @@ from .bridge.errors import worded
 from .bridge.job import setting_at
 from .bridge.settings import Setting
 
+FORMS = (
+    ('LAYERS', "Layers", "Each sprite is an object. For up to a few thousand, and to change each by hand"),
+    ('MOSAIC', "Mosaic", "All sprites are one object with geometry nodes. For any number, and for effects"),
+)
+"""What the sprites of an import become: items of an EnumProperty."""
+
 
 def label_of(key: str) -> str:
     """What the panel calls the setting with a key as in `bridge.errors.named`."""

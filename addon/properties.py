@@ -25,7 +25,7 @@ from .bridge.job import JobSpec, RegionSpec, setting_at
 from .bridge.looks import LOOKS, PAINTERLY
 from .bridge.settings import Setting, settings_of
 from .compat import PATH_OPTIONS
-from .labels import description_of, label_of, name_after_mask
+from .labels import FORMS, description_of, label_of, name_after_mask
 from .look import take_look
 from .optional import OPEN, check_box_of, kept_of, reader, taker, writer
 
@@ -187,6 +187,7 @@ class SMALTI_PG_settings(bpy.types.PropertyGroup):
                 name=label_of("regions"), description=description_of(setting_at("regions")), type=SMALTI_PG_region
             ),
             "region_index": IntProperty(name="Region", description="The chosen region", min=0),
+            "import_as": EnumProperty(name="As", description="What the sprites become", items=FORMS),
             "import_camera": BoolProperty(
                 name="Camera",
                 description="Also add an orthographic camera that sees exactly the canvas. "

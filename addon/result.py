@@ -16,6 +16,7 @@ from .bridge.errors import SmaltiError
 from .bridge.formats import FORMATS
 from .bridge.protocol import Export
 from .fit import ready, send
+from .labels import FORMS
 
 
 def _job_folder(operator: Any, context: Any) -> Path | None:
@@ -30,7 +31,7 @@ def _job_folder(operator: Any, context: Any) -> Path | None:
 
 
 class SMALTI_OT_import_layers(bpy.types.Operator):
-    """Add the job's sprites to the scene, one image plane each, in a collection of their own"""
+    """Add the job's sprites to the scene, in a collection of their own: one image plane each, or all in one object"""
 
     bl_idname = "smalti.import_layers"
     bl_label = "Import Layers"
@@ -52,6 +53,7 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
             ('FLAT', "Flat", "It lies, and faces up"),
         ),
     )
+    form: EnumProperty(name="As", description="What the sprites become", items=FORMS)
     camera: BoolProperty(
         name="Camera",
         description="Also add an orthographic camera that sees exactly the canvas. A scene without a camera takes it",
@@ -110,6 +112,7 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
                 found,
                 importing.Options(
                     longer_side=self.longer_side,
+                    mosaic=self.form == 'MOSAIC',
                     camera=self.camera,
                     upright=self.placement == 'UPRIGHT',
                     keep_changes=self.changes == 'KEEP',
@@ -131,9 +134,10 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
         if found.header.frames > 1 and self.set_frames:
             _set_frames(scene, found.header, self.first_frame)
         changed = view.match(scene, built.collection, scene.view_settings) if self.colors else []
+        noun = "sprites" if self.form == 'MOSAIC' else "layers"
         keys = f" with {built.keys:,} keys" if built.keys else ""
         colors = f". Changed in the scene: {', '.join(changed).lower()}" if changed else ""
-        self.report({'INFO'}, f"{built.sprites:,} layers{keys} in {time.perf_counter() - began:.1f} s{colors}")
+        self.report({'INFO'}, f"{built.sprites:,} {noun}{keys} in {time.perf_counter() - began:.1f} s{colors}")
         return {'FINISHED'}
 
     def draw(self, context: Any) -> None:
@@ -141,7 +145,18 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
         layout.use_property_split = True
         if self._summary:
             layout.label(text=f"{self._summary} since the last import.", icon='INFO')
-        for name in ("changes", "longer_side", "placement", "camera", "colors", "group", "first_frame", "set_frames"):
+        names = [
+            "changes",
+            "form",
+            "longer_side",
+            "placement",
+            "camera",
+            "colors",
+            "group",
+            "first_frame",
+            "set_frames",
+        ]
+        for name in names:
             layout.prop(self, name)
 
 
@@ -204,7 +219,10 @@ class SMALTI_PT_result(bpy.types.Panel):
         layout.use_property_decorate = False
         scene = context.scene
         column = layout.column()
-        importing = column.operator(SMALTI_OT_import_layers.bl_idname, icon='IMPORT')
+        chosen = scene.smalti.import_as
+        column.prop(scene.smalti, "import_as")
+        importing = column.operator(SMALTI_OT_import_layers.bl_idname, text=f"Import {chosen.title()}", icon='IMPORT')
+        importing.form = chosen
         importing.camera, importing.colors = scene.smalti.import_camera, scene.smalti.import_colors
         column.prop(scene.smalti, "import_camera")
         column.prop(scene.smalti, "import_colors")

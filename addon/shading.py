@@ -19,6 +19,8 @@ from .composition import Composition
 from .imported import mark
 
 TEMPLATE = "smalti_template"  # on a material: the name of its bitmap
+BITMAP, REGION, LETTER = "smalti_bitmap", "smalti_region", "smalti_letter"
+"""On a material: the index of its bitmap; the index of its region, and the code point of its letter, or -1."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,11 @@ def make(
         meshes.square(f"{name} {template.name}", material, margin_of(sheet))
         for template, material, sheet in zip(header.templates, made, composition.sheets)
     ]
+    regions = list(dict.fromkeys(template.region for template in header.templates if template.region))
+    for index, (material, template) in enumerate(zip(made, header.templates)):
+        material[BITMAP] = index
+        material[REGION] = regions.index(template.region) if template.region else -1
+        material[LETTER] = ord(template.letter) if template.letter else -1
     background = None
     if header.background != "transparent":
         background = materials.background_material(f"{name} Background", images.get(header.background))

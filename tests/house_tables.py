@@ -27,7 +27,6 @@ DRAWING_ORDER = "addon/pages.py"
 """The one front door whose errand is to name settings; those that it does not name are drawn after the others."""
 SETTINGS_NAMED = {
     "addon/fit.py:target": "a job folder that nobody chose is named after it",
-    "addon/materials.py:size": "an attribute of instances, no setting",
     "addon/look.py:background": "three properties",
     "addon/palettes.py:palette": "drawn beside Blender's own palettes",
     "addon/presets.py:background": "two properties",
@@ -43,6 +42,7 @@ SETTINGS_NAMED = {
     "addon/properties.py:mask": "a region's, which names the region",
     "addon/properties.py:palette": "may be one of Blender's palettes",
     "addon/properties.py:regions": "a list of property groups",
+    "addon/materials.py:size": "an attribute of instances, no setting",
     "addon/properties.py:size": "starts from another value in the panel",
     "addon/regions.py:regions": "the panel's list of them",
     "addon/values.py:background": "made of three properties",

@@ -21,6 +21,16 @@ from smalti.bridge.job import BlendSpace
 Array = NDArray[np.float64]
 LUMA = np.array([0.2126, 0.7152, 0.0722])
 
+COLOR_CASES: tuple[tuple[BlendSpace, float, float, str, float], ...] = (
+    ("srgb", 0.5, 0.0, "#d0c0a0", 50),
+    ("srgb", 1.0, 0.0, "image", 50),
+    ("srgb", 0.2, 0.8, "#d0c0a0", 50),
+    ("linear", 0.5, 0.0, "transparent", 44),
+    ("linear", 0.0, 0.0, "image", 44),
+    ("linear", 0.0, 1.0, "image", 44),
+)
+"""Blend space, color mix, shade, background; and the least PSNR in dB of Cycles' picture against the engine's."""
+
 
 def _bitmaps() -> dict[str, Array]:
     """Straight RGBA, 0 to 1, with a transparent margin of one texel and colors that go on under it."""
@@ -223,3 +233,11 @@ def write_job(
             picture = composite(header, arrays, frame, list(bitmaps.values()))
             Image.fromarray((picture * 255).round().astype(np.uint8)).save(path)
     return header
+
+
+def write_color_jobs(folder: Path) -> list[Path]:
+    """Write a job for each of `COLOR_CASES`."""
+    jobs = [folder / f"Kräuter {number}" for number in range(len(COLOR_CASES))]
+    for job, (space, mix, shade, background, _) in zip(jobs, COLOR_CASES, strict=True):
+        write_job(job, space=space, mix=mix, shade=shade, background=background, width=72, height=96, count=40)
+    return jobs

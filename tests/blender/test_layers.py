@@ -9,28 +9,13 @@ import numpy as np
 import pytest
 from blenders import Blender
 from pictures import psnr
-from synthetic import covered, write_job
-
-from smalti.bridge.job import BlendSpace
+from synthetic import COLOR_CASES, covered, write_color_jobs, write_job
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow]
 
 
-COLOR_CASES: tuple[tuple[BlendSpace, float, float, str, float], ...] = (
-    ("srgb", 0.5, 0.0, "#d0c0a0", 50),
-    ("srgb", 1.0, 0.0, "image", 50),
-    ("srgb", 0.2, 0.8, "#d0c0a0", 50),
-    ("linear", 0.5, 0.0, "transparent", 44),
-    ("linear", 0.0, 0.0, "image", 44),
-    ("linear", 0.0, 1.0, "image", 44),
-)
-"""Blend space, color mix, shade, background; and the least PSNR in dB of Cycles' picture against the engine's."""
-
-
 def test_cycles_shows_the_exact_colors(blender: Blender, tmp_path: Path) -> None:
-    jobs = [tmp_path / f"Kräuter {number}" for number in range(len(COLOR_CASES))]
-    for job, (space, mix, shade, background, _) in zip(jobs, COLOR_CASES, strict=True):
-        write_job(job, space=space, mix=mix, shade=shade, background=background, width=72, height=96, count=40)
+    jobs = write_color_jobs(tmp_path)
     result = blender.run("show_colors", jobs=[(job, job / "cycles.png") for job in jobs])
     for job, case, told in zip(jobs, COLOR_CASES, result["jobs"], strict=True):
         found = psnr(job / "cycles.png", job / "render.png")

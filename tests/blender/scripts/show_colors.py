@@ -14,7 +14,7 @@ for job, picture in given["jobs"]:
     bpy.ops.wm.read_homefile(use_empty=True)
     scene = bpy.context.scene
     scene.smalti.output = job
-    bpy.ops.smalti.import_layers(camera=True)
+    bpy.ops.smalti.import_layers(camera=True, form=given.get("form", 'LAYERS'))
     collection = imported.find_collection(scene, Path(job))
     before = view.differing(scene, collection)
     inside.render(picture, 1)
