@@ -4,9 +4,35 @@
 Each module registers what it defines; `register` and `unregister` only call them in order.
 """
 
-from . import command_line, fit, palettes, preferences, presets, properties, regions, result, session, thumbnails, view
+from . import (
+    command_line,
+    convert,
+    fit,
+    palettes,
+    preferences,
+    presets,
+    properties,
+    regions,
+    result,
+    session,
+    thumbnails,
+    view,
+)
 
-_MODULES = (preferences, properties, palettes, presets, thumbnails, session, regions, fit, view, result, command_line)
+_MODULES = (
+    preferences,
+    properties,
+    palettes,
+    presets,
+    thumbnails,
+    session,
+    regions,
+    fit,
+    view,
+    convert,
+    result,
+    command_line,
+)
 
 
 def register() -> None:

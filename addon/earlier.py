@@ -71,7 +71,7 @@ def find(collection: Any) -> Earlier:
     if not isinstance(written, bytes):  # nothing was imported, or by a version that did not write it down
         return Earlier()
     rows = np.frombuffer(written, np.float32).reshape(-1, WIDTH)
-    items, now = _values_inside(collection)
+    items, now = values_inside(collection)
     ranks = [item.get(RANK, -1) for item in items]
     known = [place for place, rank in enumerate(ranks) if 0 <= rank < len(rows)]
     moved = dict(zip(known, (now[known] != rows[[ranks[place] for place in known]]).any(1).tolist()))
@@ -89,7 +89,7 @@ def find(collection: Any) -> Earlier:
     return Earlier(objects, changed, gone)
 
 
-def _values_inside(collection: Any) -> tuple[list[Any], Any]:
+def values_inside(collection: Any) -> tuple[list[Any], Any]:
     """All objects in a collection and those in it, and their values, float32 [objects, 13] in the order of `VALUES`."""
     items: list[Any] = []
     rows: list[Any] = []

@@ -17,7 +17,8 @@ BLEND_SPACE = "smalti_blend_space"  # on the collection, like all below
 CANVAS = "smalti_canvas"
 TRANSPARENT = "smalti_transparent"
 DEPTH = "smalti_depth"
-MOSAIC = "smalti_mosaic"  # on an object: that it is all sprites of a job; first frame and frame step as imported
+LAYERS_WRITTEN = "smalti_written_layers"  # where there is a mosaic of layers: what `earlier.WRITTEN` said of them
+MOSAIC = "smalti_mosaic"  # on the collection: the object that is all sprites
 
 _ASIDE = " (earlier)"
 _LONGEST_NAME = 63 - len(_ASIDE.encode())

@@ -132,6 +132,8 @@ def _mosaic(
     points = instances.points_of(composition, placed, shades.of_sprite, options.first_frame, options.frame_step)
     quads = [instances.Quad(mesh, material) for mesh, material in zip(shades.meshes, shades.materials)]
     made = instances.make(composition.name, points, quads, composition.folder, instances.find(collection))
+    collection[imported.MOSAIC] = made
+    collection.pop(imported.LAYERS_WRITTEN, None)
     earlier.remove(item for rank, item in standing.objects.items() if rank)
     keys = 0 if composition.header.frames == 1 else int(placed.rotation.size)
     return [made], np.zeros((0, earlier.WIDTH), np.float32), keys

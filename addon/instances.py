@@ -40,6 +40,7 @@ from .imported import MOSAIC, mark
 from .materials import OPACITY, SIZE, TINT
 from .shading import BITMAP, LETTER, REGION
 
+_GIVEN = "smalti_given"  # on the object: first frame and frame step as they were imported
 _KINDS = {
     **dict.fromkeys(("center", "rotation", SIZE), 'FLOAT_VECTOR'),
     TINT: 'FLOAT_COLOR',
@@ -100,7 +101,9 @@ def points_of(composition: Composition, placed: Placed, of_sprite: Any, first: f
 
 def find(collection: Any) -> Any | None:
     """The mosaic in an imported collection; None where it holds layers."""
-    return next((item for item in collection.all_objects if MOSAIC in item), None)
+    mosaic = collection.get(MOSAIC)
+    # One that was deleted from the scene lives on as long as the collection names it.
+    return mosaic if mosaic is not None and mosaic.users_collection else None
 
 
 def modifier_of(mosaic: Any) -> Any | None:
@@ -117,8 +120,8 @@ def has_own_work(mosaic: Any) -> bool:
 def make(name: str, points: Points, quads: Sequence[Quad], folder: Path, standing: Any | None = None) -> Any:
     """Make the object of a mosaic, not yet in any collection; or give new data to one that stands already.
 
-    One that stands keeps its place, its other modifiers, and the first frame and frame step that the artist gave it. The
-    meshes that it had stay, with no users.
+    One that stands keeps its place, its other modifiers, and the first frame and frame step that the artist gave it.
+    The meshes that it had stay, with no users.
 
     Args:
         name: of the composition.
@@ -156,7 +159,7 @@ def make(name: str, points: Points, quads: Sequence[Quad], folder: Path, standin
         given[mosaic_nodes.KEYS] = bpy.data.objects.new(keys.name, keys)
         for key, value in given.items():
             compat.set_input(modifier, key, value)
-    mosaic[MOSAIC] = [points.first, points.step]
+    mosaic[_GIVEN] = [points.first, points.step]
     mosaic.hide_viewport = mosaic.hide_render = False
     _remove(old)
     return mosaic
@@ -164,7 +167,7 @@ def make(name: str, points: Points, quads: Sequence[Quad], folder: Path, standin
 
 def _kept(mosaic: Any, modifier: Any, given: dict[str, float]) -> dict[str, float]:
     """First frame and frame step of an import; those that the artist has changed on a mosaic as they are there."""
-    was = dict(zip(given, mosaic[MOSAIC]))
+    was = dict(zip(given, mosaic[_GIVEN]))
     now = {name: compat.input_of(modifier, name, was[name]) for name in given}
     return {name: value if abs(now[name] - was[name]) < 1e-4 else now[name] for name, value in given.items()}
 
@@ -213,7 +216,7 @@ def read(mosaic: Any) -> Points:
         size, colour = size_opacity[..., :2], np.concatenate((tint, size_opacity[..., 2:]), -1)
     first, step = (
         compat.input_of(modifier, name, float(was))
-        for name, was in zip((mosaic_nodes.FIRST, mosaic_nodes.STEP), mosaic[MOSAIC])
+        for name, was in zip((mosaic_nodes.FIRST, mosaic_nodes.STEP), mosaic[_GIVEN])
     )
     return Points(
         Placed(location[:, order], angle[:, order], size[:, order], colour[:, order], place[order, 2]),
@@ -229,7 +232,7 @@ def read(mosaic: Any) -> Points:
 def _points_mesh(name: str, points: Points, quads: Sequence[Quad]) -> Any:
     placed, count = points.placed, len(points.layer)
     rank = np.arange(count)
-    facts = np.array([[quad.material.get(key, -1) for key in (BITMAP, REGION, LETTER)] for quad in quads])[points.quad]
+    facts = np.array([[_fact(quad, key) for key in (BITMAP, REGION, LETTER)] for quad in quads])[points.quad]
     place = np.concatenate((placed.location[0], placed.height[:, None]), -1)
     values = {
         "center": place * (1, 1, 0),
@@ -246,6 +249,10 @@ def _points_mesh(name: str, points: Points, quads: Sequence[Quad]) -> Any:
         "layer": points.layer,
     }
     return _point_mesh(name, place, {key: (_KINDS[key], value) for key, value in values.items()})
+
+
+def _fact(quad: Quad, key: str) -> int:
+    return -1 if quad.material is None else int(quad.material.get(key, -1))
 
 
 def _keys_mesh(name: str, points: Points) -> Any:
@@ -293,7 +300,7 @@ def _quads_collection(name: str, quads: Sequence[Quad], folder: Path) -> Any:
     holder = mark(bpy.data.collections.new(f"{name} Bitmaps"), folder)
     digits = len(str(len(quads)))
     for number, quad in enumerate(quads, 1):
-        item = bpy.data.objects.new(f"{number:0{digits}d} {quad.material.name}", quad.mesh)
+        item = bpy.data.objects.new(f"{number:0{digits}d} {(quad.material or quad.mesh).name}", quad.mesh)
         if item.active_material != quad.material:
             slot = item.material_slots[0]
             slot.link, slot.material = 'OBJECT', quad.material

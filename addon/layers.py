@@ -75,7 +75,7 @@ def make(
         sprite.location, sprite.rotation_euler = location[k], rotation[k]
         sprite.scale, sprite.color = scale[k], colour[k]
         fresh.append((k, sprite))
-    return sprites, _write_keys(placed, fresh, frames) if header.frames > 1 else 0
+    return sprites, write_keys(placed, fresh, frames) if header.frames > 1 else 0
 
 
 def _refresh(sprite: Any, name: str, mesh: Any, still: bool) -> None:
@@ -102,7 +102,7 @@ def _dress_changed(sprite: Any, mesh: Any) -> None:
         slot.link, slot.material = 'OBJECT', worn
 
 
-def _write_keys(placed: compositions.Placed, sprites: list[tuple[int, Any]], frames: Any) -> int:
+def write_keys(placed: compositions.Placed, sprites: list[tuple[int, Any]], frames: Any) -> int:
     """Write the keys of sprites, given with their indices; returns their number."""
     channels = [
         (path, index, np.ascontiguousarray(values.T), keys.changing(values))

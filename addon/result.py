@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty
 
-from . import composition, earlier, imported, importing, job, notices, root, session, view
+from . import composition, convert, earlier, imported, importing, job, notices, root, session, view
 from .bridge import folder as files
 from .bridge.composition import Header
 from .bridge.errors import SmaltiError
@@ -234,6 +234,7 @@ class SMALTI_PT_result(bpy.types.Panel):
         holder = root.of(collection)
         if holder is not None:
             layout.prop(holder, "scale", index=2, text="Depth")
+        convert.draw(layout, context)
         layout.operator(view.SMALTI_OT_set_up_view.bl_idname, icon='HIDE_OFF')
         layout.operator(view.SMALTI_OT_match_colours.bl_idname, icon='COLOR')
         differing = view.differing(scene, collection)
