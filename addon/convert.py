@@ -45,7 +45,7 @@ class SMALTI_OT_convert_to_layers(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         began = time.perf_counter()
-        mosaic = _mosaic(context)
+        mosaic: Any = _mosaic(context)  # of poll
         kept = f". {mosaic.name} is kept, hidden, with what was added to it" if instances.has_own_work(mosaic) else ""
         try:
             done = converting.to_layers(view.current(context.scene), mosaic)

@@ -17,7 +17,7 @@ class Homes:
 
     Args:
         collection: of the import.
-        groups: the name of each sprite's group, bottom first; None where they are not grouped.
+        groups: the name of each sprite's group, bottom first, empty for none; None where they are not grouped.
     """
 
     def __init__(self, collection: Any, groups: list[str] | None) -> None:
@@ -48,6 +48,8 @@ class Homes:
         if self._groups is None or not 0 < rank <= len(self._groups):
             return self._collection
         group = self._groups[rank - 1]
+        if not group:
+            return self._collection
         if group not in self._children:
             child = bpy.data.collections.new(f"{self._collection.name} {group}")
             child[GROUP] = group

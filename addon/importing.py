@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import bpy
 import numpy as np
 
-from . import cameras, earlier, imported, instances, layers, meshes, root, shading
+from . import cameras, earlier, imported, instances, layers, materials, meshes, root, shading
 from . import composition as compositions
 from .composition import Composition, Placed
 from .earlier import Earlier
@@ -31,7 +31,7 @@ class Options:
         frame_step: scene frames from one frame of the composition to the next.
         keep_changes: layers of an earlier import that the artist changed stay as they are, and those that were deleted
             are not made again; without it, all are replaced.
-        group: whether the sprites are in a collection of their own for each bitmap.
+        group: what the layers of each collection have in common; empty for one collection with all.
         mosaic: all sprites are one object with geometry nodes; otherwise each is an object.
     """
 
@@ -41,7 +41,7 @@ class Options:
     first_frame: float = 1.0
     frame_step: float = 1.0
     keep_changes: bool = True
-    group: bool = False
+    group: Literal["", "bitmap", "region"] = ""
     mosaic: bool = False
 
 
@@ -82,21 +82,20 @@ def build(scene: Any, composition: Composition, options: Options) -> Built:
     collection[imported.TRANSPARENT] = header.background == "transparent"
     collection[imported.DEPTH] = compositions.deepest_stack(composition) + (header.background != "transparent")
 
-    source = "instancer" if options.mosaic else "object"
+    source: materials.Source = "instancer" if options.mosaic else "object"
     shades = shading.make(composition, images, options.longer_side, source)
     placed = compositions.placed(composition, options.longer_side)
     background, row = _background(composition, options.longer_side, shades.background, standing)
     make = _mosaic if options.mosaic else _layers
     sprites, rows, written = make(composition, placed, shades, options, collection, standing)
     earlier.remember(collection, np.concatenate((row[None], rows)))
-    names = [header.templates[index].name for index in composition.arrays["template"].tolist()]
 
     top = float(placed.height[-1])
     size = (*compositions.size(header, options.longer_side), top)
     holder = root.of(collection) or root.make(scene, collection, size, options.upright)
     wanted = options.camera or cameras.find(collection) is not None
     camera = cameras.add(composition, collection, options.longer_side, top) if wanted else None
-    homes = Homes(collection, names if options.group else None)
+    homes = Homes(collection, _groups(composition, options.group))
     for item in filter(None, (background, *sprites, camera)):
         # Another parent is the artist's; that of an earlier import was deleted from the scene.
         if item.parent is None or root.SIZE in item.parent:
@@ -137,6 +136,14 @@ def _mosaic(
     earlier.remove(item for rank, item in standing.objects.items() if rank)
     keys = 0 if composition.header.frames == 1 else int(placed.rotation.size)
     return [made], np.zeros((0, earlier.WIDTH), np.float32), keys
+
+
+def _groups(composition: Composition, by: str) -> list[str] | None:
+    """The name of each sprite's group, bottom first; empty for those of no region."""
+    if not by:
+        return None
+    names = [each.name if by == "bitmap" else each.region for each in composition.header.templates]
+    return [names[index] for index in composition.arrays["template"].tolist()]
 
 
 def _unwritten(collection: Any) -> list[Any]:

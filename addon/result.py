@@ -62,8 +62,14 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
         name="Exact Colors",
         description="Also set the scene's view transform, so that the picture has the colors that were fitted",
     )
-    group: BoolProperty(
-        name="Collections by Bitmap", description="Also put the layers of each bitmap into a collection of their own"
+    group: EnumProperty(
+        name="Collections",
+        description="How the layers are sorted into collections",
+        items=(
+            ('NONE', "One for All", "All layers in one collection"),
+            ('BITMAP', "By Bitmap", "A collection for the layers of each bitmap"),
+            ('REGION', "By Region", "A collection for the layers of each region; those of the rest in that of the job"),
+        ),
     )
     changes: EnumProperty(
         name="Changed Layers",
@@ -116,7 +122,7 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
                     camera=self.camera,
                     upright=self.placement == 'UPRIGHT',
                     keep_changes=self.changes == 'KEEP',
-                    group=self.group,
+                    group="" if self.group == 'NONE' else self.group.lower(),
                     first_frame=self.first_frame,
                     frame_step=1.0 if self.set_frames else _frame_step(scene, found.header),
                 ),

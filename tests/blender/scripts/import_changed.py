@@ -60,7 +60,7 @@ camera = next(item for item in collection.objects if item.type == 'CAMERA')
 camera.location.x = 3
 changed = state()
 Path(given["job"]).joinpath("frames.npz").write_bytes(Path(given["other"]).joinpath("frames.npz").read_bytes())
-kept = bring_in(camera=True, group=True)
+kept = bring_in(camera=True, group='BITMAP')
 kept["camera"] = camera.location.x
 kept["chosen"] = len(below.objects)
 copied = copy.name in bpy.data.objects

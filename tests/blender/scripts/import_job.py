@@ -33,4 +33,5 @@ inside.finish(
     frames=[scene.frame_start, scene.frame_end, scene.render.fps, scene.render.fps_base],
     differing=[before, after],
     depth=collection[imported.DEPTH],
+    homes={each.name: len(each.objects) for each in (collection, *collection.children)},
 )
