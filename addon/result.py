@@ -139,7 +139,7 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
             view.show(space, built.root)
         if found.header.frames > 1 and self.set_frames:
             _set_frames(scene, found.header, self.first_frame)
-        changed = view.match(scene, built.collection, scene.view_settings) if self.colors else []
+        changed = view.match(scene, built.collection, "view_settings") if self.colors else []
         noun = "sprites" if self.form == 'MOSAIC' else "layers"
         keys = f" with {built.keys:,} keys" if built.keys else ""
         colors = f". Changed in the scene: {', '.join(changed).lower()}" if changed else ""
@@ -242,7 +242,10 @@ class SMALTI_PT_result(bpy.types.Panel):
             layout.prop(holder, "scale", index=2, text="Depth")
         convert.draw(layout, context)
         layout.operator(view.SMALTI_OT_set_up_view.bl_idname, icon='HIDE_OFF')
-        layout.operator(view.SMALTI_OT_match_colours.bl_idname, icon='COLOR')
+        row = layout.row(align=True)
+        row.operator(view.SMALTI_OT_match_colours.bl_idname, icon='COLOR')
+        if view.is_matched(scene):
+            row.operator(view.SMALTI_OT_restore_settings.bl_idname, text="", icon='LOOP_BACK')
         differing = view.differing(scene, collection)
         if differing:
             text = f"A render will differ from {collection.name}: {', '.join(differing).lower()}."

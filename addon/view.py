@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How a composition is seen: in the viewport, and the scene settings with which a render shows its exact colors."""
 
+import json
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import bpy
@@ -11,62 +13,66 @@ SENSOR = 36.0  # mm: of a viewport's lens
 MARGIN = 1.25  # of a viewport about a picture
 CYCLES_LIMIT = 1024  # transparent surfaces that Cycles goes through at most
 POINT = 0.01  # pixels: the narrowest filter that Blender has
+_BEFORE = "smalti_before"  # on the scene: its settings before `match`, as JSON
 _VIEW = {"srgb": 'Raw', "linear": 'Standard'}
 
 
 class Setting(NamedTuple):
-    """One setting: what to call it, whose it is, its name there, and the value that it needs."""
+    """A setting of a scene: what to call it, in which of the scene's groups, its name, and the value that it needs."""
 
     label: str
-    owner: Any
+    scene: Any
+    group: str
     name: str
     value: Any
 
     @property
+    def now(self) -> Any:
+        """The value that it has."""
+        return getattr(getattr(self.scene, self.group), self.name)
+
+    @property
     def matches(self) -> bool:
-        """Whether the setting has its value."""
-        found = getattr(self.owner, self.name)
-        return abs(found - self.value) < 1e-6 if isinstance(self.value, float) else bool(found == self.value)
+        """Whether it has the value that it needs."""
+        return _same(self.now, self.value)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return abs(one - other) < 1e-6 if isinstance(other, float) else bool(one == other)
 
 
 def settings(scene: Any, collection: Any) -> list[Setting]:
     """Every setting of `scene` on which the picture of an imported composition depends, and the value it needs."""
-    render, view = scene.render, scene.view_settings
     width, height = collection[imported.CANVAS]
-    found = [
-        Setting("View transform", view, "view_transform", _VIEW[collection[imported.BLEND_SPACE]]),
-        Setting("Look", view, "look", 'None'),
-        Setting("Exposure", view, "exposure", 0.0),
-        Setting("Gamma", view, "gamma", 1.0),
-        Setting("View curves", view, "use_curve_mapping", False),
-        Setting("Dither", render, "dither_intensity", 0.0),
-        Setting("Resolution", render, "resolution_x", width),
-        Setting("Resolution", render, "resolution_y", height),
-        Setting("Pixel aspect", render, "pixel_aspect_x", 1.0),
-        Setting("Pixel aspect", render, "pixel_aspect_y", 1.0),
+    needed = [
+        ("View transform", "view_settings", "view_transform", _VIEW[collection[imported.BLEND_SPACE]]),
+        ("Look", "view_settings", "look", 'None'),
+        ("Exposure", "view_settings", "exposure", 0.0),
+        ("Gamma", "view_settings", "gamma", 1.0),
+        ("View curves", "view_settings", "use_curve_mapping", False),
+        ("Dither", "render", "dither_intensity", 0.0),
+        ("Resolution", "render", "resolution_x", width),
+        ("Resolution", "render", "resolution_y", height),
+        ("Pixel aspect", "render", "pixel_aspect_x", 1.0),
+        ("Pixel aspect", "render", "pixel_aspect_y", 1.0),
         # The engine draws the middle of each pixel; its bitmaps are reduced for that already.
-        Setting("Filter size", render, "filter_size", POINT),
+        ("Filter size", "render", "filter_size", POINT),
     ]
     if collection[imported.TRANSPARENT]:
-        found.append(Setting("Transparent film", render, "film_transparent", True))
+        needed.append(("Transparent film", "render", "film_transparent", True))
     cycles = getattr(scene, "cycles", None)
     if cycles:
         deepest = min(CYCLES_LIMIT, collection[imported.DEPTH] + 1)
-        found += [
-            Setting("Pixel filter", cycles, "pixel_filter_type", 'BLACKMAN_HARRIS'),  # a box is always a pixel wide
-            Setting("Pixel filter", cycles, "filter_width", POINT),
-            Setting("Denoise", cycles, "use_denoising", False),
-            Setting(
-                "Transparent bounces", cycles, "transparent_max_bounces", max(deepest, cycles.transparent_max_bounces)
-            ),
-            Setting(
-                "Transparent bounces",
-                cycles,
-                "min_transparent_bounces",
-                max(deepest, cycles.min_transparent_bounces),
+        needed += [
+            ("Pixel filter", "cycles", "pixel_filter_type", 'BLACKMAN_HARRIS'),  # a box is always a pixel wide
+            ("Pixel filter", "cycles", "filter_width", POINT),
+            ("Denoise", "cycles", "use_denoising", False),
+            *(
+                ("Transparent bounces", "cycles", name, max(deepest, getattr(cycles, name)))
+                for name in ("transparent_max_bounces", "min_transparent_bounces")
             ),
         ]
-    return found
+    return [Setting(label, scene, group, name, value) for label, group, name, value in needed]
 
 
 def differing(scene: Any, collection: Any) -> list[str]:
@@ -78,12 +84,46 @@ def differing(scene: Any, collection: Any) -> list[str]:
     return list(found)
 
 
-def match(scene: Any, collection: Any, owner: Any = None) -> list[str]:
-    """Give settings the values that a composition needs, all or those of one owner. Returns what has changed."""
-    changed = [s for s in settings(scene, collection) if not s.matches and owner in (None, s.owner)]
+def match(scene: Any, collection: Any, group: str | None = None) -> list[str]:
+    """Give settings the values that a composition needs, all or those of one group. Returns what has changed.
+
+    What they were before is kept with the scene, for `restore`.
+    """
+    changed = [s for s in settings(scene, collection) if not s.matches and group in (None, s.group)]
+    kept = _kept(scene)
     for setting in changed:
-        setattr(setting.owner, setting.name, setting.value)
+        was, key = setting.now, f"{setting.group}.{setting.name}"
+        setattr(getattr(scene, setting.group), setting.name, setting.value)
+        first = kept.get(key, {"was": was})["was"]
+        kept[key] = {"label": setting.label, "was": first, "given": setting.now}
+    if changed:
+        scene[_BEFORE] = json.dumps(kept)
     return list(dict.fromkeys(setting.label for setting in changed))
+
+
+def restore(scene: Any) -> list[str]:
+    """Give settings back what they were before `match`, but for those that were changed since. Returns them."""
+    restored = []
+    for key, each in _kept(scene).items():
+        group, name = key.split(".")
+        owner = getattr(scene, group, None)
+        if owner is not None and _same(getattr(owner, name), each["given"]):
+            with suppress(TypeError):  # a view transform that this color configuration does not have
+                setattr(owner, name, each["was"])
+                restored.append(each["label"])
+    if _BEFORE in scene:
+        del scene[_BEFORE]
+    return list(dict.fromkeys(restored))
+
+
+def is_matched(scene: Any) -> bool:
+    """Whether there is something to restore."""
+    return _BEFORE in scene
+
+
+def _kept(scene: Any) -> dict[str, Any]:
+    kept: dict[str, Any] = json.loads(scene[_BEFORE]) if _BEFORE in scene else {}
+    return kept
 
 
 def current(scene: Any) -> Any:
@@ -169,4 +209,27 @@ class SMALTI_OT_match_colours(bpy.types.Operator):
         return {'FINISHED'}
 
 
-register, unregister = bpy.utils.register_classes_factory((SMALTI_OT_set_up_view, SMALTI_OT_match_colours))
+class SMALTI_OT_restore_settings(bpy.types.Operator):
+    """Give the scene's view, film, filter and resolution back the values that they had before colors were matched"""
+
+    bl_idname = "smalti.restore_settings"
+    bl_label = "Restore Settings"
+    bl_options = {'REGISTER', 'UNDO'}
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        if not is_matched(context.scene):
+            cls.poll_message_set("Colors were not matched in this scene")
+            return False
+        return True
+
+    def execute(self, context: Any) -> set[str]:
+        restored = restore(context.scene)
+        text = f"As before: {', '.join(restored).lower()}" if restored else "All of them were changed since then"
+        self.report({'INFO'}, text)
+        return {'FINISHED'}
+
+
+register, unregister = bpy.utils.register_classes_factory(
+    (SMALTI_OT_set_up_view, SMALTI_OT_match_colours, SMALTI_OT_restore_settings)
+)

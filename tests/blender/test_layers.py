@@ -221,3 +221,16 @@ def test_layers_lie_in_collections_by_region(blender: Blender, tmp_path: Path) -
     of_face = int((np.load(tmp_path / "job" / "frames.npz")["template"] == 0).sum())
     # Besides: the Empty, the background, the camera.
     assert result["homes"] == {"job": 20 - of_face + 3, "job face": of_face}
+
+
+def test_a_matched_scene_gets_its_own_settings_back(blender: Blender, tmp_path: Path) -> None:
+    write_job(tmp_path / "job", count=5, pictures=False)
+    result = blender.run("match_and_restore", job=tmp_path / "job")
+    before, after = result["before"], result["after"]
+    assert before["view_settings.exposure"] == 1.5
+    assert result["matched"]["view_settings.exposure"] == 0
+    changed_since = "view_settings.gamma"
+    assert after.pop(changed_since) == 1.25
+    del before[changed_since]
+    assert after == before
+    assert not result["again"]

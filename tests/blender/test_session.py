@@ -38,6 +38,7 @@ def test_grey_buttons_say_why(blender: Blender, tmp_path: Path) -> None:
         "resume": "The output folder holds no interrupted job",
         "export_psd": "Choose an engine in the add-on's preferences first",
         "match_colours": "Import layers first",
+        "restore_settings": "Colors were not matched in this scene",
         "check_engine": "Choose an engine first",
         "remove_region": "There are no regions",
         "move_region": "There is no other region",

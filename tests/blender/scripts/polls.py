@@ -26,6 +26,7 @@ result = {
             "resume",
             "export_psd",
             "match_colours",
+            "restore_settings",
             "check_engine",
             "remove_region",
             "move_region",
