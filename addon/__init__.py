@@ -5,6 +5,8 @@ Each module registers what it defines; `register` and `unregister` only call the
 """
 
 from . import (
+    blender_images,
+    camera_target,
     command_line,
     convert,
     fit,
@@ -17,6 +19,7 @@ from . import (
     session,
     thumbnails,
     view,
+    ways_in,
 )
 
 _MODULES = (
@@ -25,6 +28,9 @@ _MODULES = (
     palettes,
     presets,
     thumbnails,
+    ways_in,
+    blender_images,
+    camera_target,
     session,
     regions,
     fit,

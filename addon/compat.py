@@ -81,3 +81,17 @@ def _input(modifier: Any, name: str) -> Any:
     return next(
         (s.identifier for s in sockets if s.item_type == 'SOCKET' and s.in_out == 'INPUT' and s.name == name), None
     )
+
+
+def write_pictures(image_settings: Any) -> None:
+    """Have a scene write PNG files with alpha, of 8 bits; newer versions ask first whether it is a film."""
+    if hasattr(image_settings, "media_type"):
+        image_settings.media_type = 'IMAGE'
+    image_settings.file_format, image_settings.color_mode, image_settings.color_depth = 'PNG', 'RGBA', '8'
+    image_settings.color_management = 'FOLLOW_SCENE'
+
+
+def image_settings_kept(image_settings: Any) -> tuple[str, ...]:
+    """What `write_pictures` changes, in an order in which it can be set again: each allows the values of the next."""
+    kind = ("media_type",) if hasattr(image_settings, "media_type") else ()
+    return (*kind, "file_format", "color_mode", "color_depth", "color_management")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import palettes, thumbnails
+from . import palettes, ways_in
 from .bridge.job import JobSpec, RegionSpec
 from .bridge.settings import settings_of
 from .optional import OPEN, check_box_of, kept_of
@@ -22,14 +22,12 @@ class Item:
         when: whether it is shown, given the settings.
         expand: whether an enumeration is a row of buttons.
         draw: shows it, given a layout and the settings, where it is more than a property.
-        below: shows what belongs below it.
     """
 
     name: str
     when: Callable[[Any], bool] = lambda settings: True
     expand: bool = False
     draw: Callable[[Any, Any], None] | None = None
-    below: Callable[[Any, Any], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,17 +49,13 @@ def _has_text(settings: Any) -> bool:
     return bool(settings.text or settings.text_file)
 
 
-def _draw_bitmaps(layout: Any, owner: Any) -> None:
-    thumbnails.draw(layout, owner.primitives, "bitmaps")
-
-
 _PAGES: dict[str, tuple[Column, ...]] = {
     "main": (
         Column(
             (
                 "look",
-                Item("target", below=lambda layout, settings: thumbnails.draw(layout, settings.target, "frames")),
-                Item("primitives", below=_draw_bitmaps),
+                Item("target", draw=ways_in.draw_target),
+                Item("primitives", draw=ways_in.draw_bitmaps),
                 "text",
                 Item("font", _has_text),
                 Item("text_split", _has_text, expand=True),
@@ -93,7 +87,7 @@ _PAGES: dict[str, tuple[Column, ...]] = {
     ),
 }
 _REGION = (
-    Column(("mask", "count", Item("primitives", below=_draw_bitmaps))),
+    Column(("mask", "count", Item("primitives", draw=ways_in.draw_bitmaps_of_region))),
     Column(("min_size", "max_size"), align=True),
     Column(("confine",)),
 )
@@ -131,8 +125,6 @@ def _draw_item(layout: Any, owner: Any, item: Item, heading: str) -> None:
     if heading:
         look["text"] = owner.bl_rna.properties[item.name].name.removeprefix(f"{heading} ")
     layout.prop(owner, item.name, **look)
-    if item.below is not None:
-        item.below(layout, owner)
 
 
 def _draw_open_number(layout: Any, owner: Any, name: str) -> None:

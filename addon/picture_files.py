@@ -16,6 +16,7 @@ PICTURES = frozenset(
 )
 """Endings of the pictures that the engine reads and that are offered."""
 VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv"})
+_NUMBERED = re.compile(r"(.*?)(\d+)(\D*\.[^.]+)")
 SHOWN = 4
 """Pictures of a folder that are looked at."""
 
@@ -30,6 +31,8 @@ class Pictures:
         is_one: whether the path is that of a picture itself.
         exists: whether there is anything at the path.
         first: the first pictures, at most `SHOWN`, each with what changes when the file does.
+        frames: of a picture itself, how many there are of the sequence to which its number belongs; 1 where it is
+            alone.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Pictures:
     is_one: bool = False
     exists: bool = False
     first: tuple[tuple[str, str], ...] = ()
+    frames: int = 1
 
 
 def natural_order(path: str) -> list[str | int]:
@@ -57,6 +61,41 @@ def pictures_in(folder: str) -> list[str]:
     return sorted(found, key=natural_order)
 
 
+def sequence_of(path: str) -> list[str]:
+    """The frames among which a picture is by the last number in its name: those with the numbers next to it, and so on.
+
+    In their order; itself where it is alone. Raises OSError.
+    """
+    folder, name = os.path.split(path)
+    parts = _NUMBERED.fullmatch(name)
+    if parts is None:
+        return [path]
+    found = {int(parts[2]): path}
+    with os.scandir(folder or ".") as entries:
+        for each in entries:
+            other = _NUMBERED.fullmatch(each.name)
+            if other is not None and (other[1], other[3].lower()) == (parts[1], parts[3].lower()):
+                found.setdefault(int(other[2]), os.path.join(folder, each.name))
+    first = last = int(parts[2])
+    while first - 1 in found:
+        first -= 1
+    while last + 1 in found:
+        last += 1
+    return [found[number] for number in range(first, last + 1)]
+
+
+def number_of(path: str) -> int | None:
+    """The last number in the name of a file; None without any."""
+    parts = _NUMBERED.fullmatch(os.path.basename(path))
+    return int(parts[2]) if parts else None
+
+
+def is_whole_folder(paths: list[str]) -> bool:
+    """Whether these are all pictures of their folder, in the order in which the engine takes them. Raises OSError."""
+    folders = {os.path.dirname(path) for path in paths}
+    return len(folders) == 1 and pictures_in(folders.pop()) == paths
+
+
 def pictures_at(path: str) -> Pictures:
     """What there is at an absolute path: a picture, a folder of them, or a pattern. Reads the disk; never raises."""
     name = Path(path).name
@@ -64,7 +103,7 @@ def pictures_at(path: str) -> Pictures:
         if os.path.isdir(path):
             return _several(name, pictures_in(path))
         if os.path.isfile(path):
-            return Pictures(name, 1, True, True, ((path, _state_of(path)),))
+            return Pictures(name, 1, True, True, ((path, _state_of(path)),), len(sequence_of(path)))
         if glob.has_magic(path):
             return _several(name, sorted(filter(is_picture, glob.glob(path, recursive=True)), key=natural_order))
     except OSError:

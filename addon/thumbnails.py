@@ -42,26 +42,29 @@ def of(path: str) -> Pictures | None:
     return _found.get(path)
 
 
-def draw(layout: Any, path: str, noun: str) -> None:
+def draw(layout: Any, path: str, noun: str) -> Pictures | None:
     """The pictures at a path of the artist's, and its name; nothing where none is set.
 
     Args:
         layout: where to.
         path: as the property has it.
         noun: what several of them are: "bitmaps".
+
+    Returns:
+        What there is at the path, as far as is known.
     """
     if not path or (path.startswith("//") and not bpy.data.filepath):
-        return
+        return None
     path = bpy.path.abspath(path)
     found = of(path)
     row = layout.row(align=True)
     if found is None:
         row.label(text=Path(path).name, translate=False)
-        return
+        return found
     if not found.count:
         text = f"{found.name}: no {noun}" if found.exists else f"{found.name} is not there"
         row.label(text=text, icon='ERROR', translate=False)
-        return
+        return found
     scale = _SCALE_OF_ONE if found.is_one else _SCALE_OF_SEVERAL
     icons = [icon for each in found.first if (icon := _icon_of(*each)) is not None]
     for icon in icons:
@@ -72,6 +75,7 @@ def draw(layout: Any, path: str, noun: str) -> None:
     names.scale_y = scale / len(texts) if icons else 1.0
     for text in texts:
         names.label(text=text, translate=False)
+    return found
 
 
 def _icon_of(path: str, state: str) -> int | None:

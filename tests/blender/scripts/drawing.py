@@ -49,6 +49,14 @@ class Layout:
         self._call("operator", rest)
         return SimpleNamespace()
 
+    def menu(self, idname: str, **rest: Any) -> None:
+        kind = getattr(bpy.types, idname, None)
+        if kind is None:
+            self._notes.faults.append(f"no menu {idname}")
+        else:
+            kind.draw(SimpleNamespace(layout=self), None)
+        self._call("menu", rest)
+
     def __getattr__(self, name: Any) -> Any:
         def call(**rest: Any) -> Any:
             self._call(name, rest)
