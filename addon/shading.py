@@ -98,7 +98,7 @@ def make(
     for index, (material, template) in enumerate(zip(made, header.templates)):
         material[BITMAP] = index
         material[REGION] = regions.index(template.region) if template.region else -1
-        material[LETTER] = ord(template.letter) if template.letter else -1
+        material[LETTER] = ord(template.letter[0]) if template.letter else -1
     background = None
     if header.background != "transparent":
         background = materials.background_material(f"{name} Background", images.get(header.background))
