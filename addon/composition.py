@@ -21,6 +21,7 @@ from .bridge.errors import SmaltiError
 from .bridge.levels import Sheet, margin_of, read_sheets
 
 DEPTH_STEP = 1e-4
+LOD_OFFSET = -0.6  # as in engine/raster/atlas.py, where the reason stands
 _GRID = 64
 
 
@@ -109,6 +110,17 @@ def placed(composition: Composition, longer_side: float) -> Placed:
         colour=np.concatenate((arrays["tint"], arrays["opacity"][..., None]), -1),
         height=(np.arange(header.sprites, dtype=np.float32) + 1) * np.float32(DEPTH_STEP * longer_side),
     )
+
+
+def coarsest_levels(composition: Composition) -> Any:
+    """The coarsest level that each sprite shows of its sheet in any frame, int [N]; 0 where there is no sheet."""
+    sheets = [sheet or Sheet(1, 1, 1, 0) for sheet in composition.sheets]
+    finest = np.array([(sheet.width * sheet.height, sheet.count - 1) for sheet in sheets])[
+        composition.arrays["template"]
+    ]
+    width, height = _half_sizes(composition)
+    lod = 0.5 * np.log2(finest[:, 0] / (4 * width * height)) + LOD_OFFSET
+    return np.ceil(lod.max(0)).clip(0, finest[:, 1]).astype(int)
 
 
 def deepest_stack(composition: Composition) -> int:

@@ -19,6 +19,7 @@ TRANSPARENT = "smalti_transparent"
 DEPTH = "smalti_depth"
 LAYERS_WRITTEN = "smalti_written_layers"  # where there is a mosaic of layers: what `earlier.WRITTEN` said of them
 MOSAIC = "smalti_mosaic"  # on the collection: the object that is all sprites
+REDUCED = "smalti_reduced"  # whether its materials sample bitmaps that the engine has reduced
 
 _ASIDE = " (earlier)"
 _LONGEST_NAME = 63 - len(_ASIDE.encode())

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import bpy
 import numpy as np
 
-from . import cameras, earlier, imported, instances, layers, materials, meshes, root, shading
+from . import cameras, earlier, imported, instances, layers, materials, meshes, root, shading, surfaces
 from . import composition as compositions
 from .composition import Composition, Placed
 from .earlier import Earlier
@@ -33,6 +33,8 @@ class Options:
             are not made again; without it, all are replaced.
         group: what the layers of each collection have in common; empty for one collection with all.
         mosaic: all sprites are one object with geometry nodes; otherwise each is an object.
+        cut: whether meshes are cut along the outlines of bitmaps, instead of squares.
+        lit: whether it takes light; None leaves that as it was chosen for an earlier import.
     """
 
     longer_side: float = 2.0
@@ -43,6 +45,8 @@ class Options:
     keep_changes: bool = True
     group: Literal["", "bitmap", "region"] = ""
     mosaic: bool = False
+    cut: bool = False
+    lit: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -80,10 +84,17 @@ def build(scene: Any, composition: Composition, options: Options) -> Built:
     collection[imported.BLEND_SPACE] = header.blend_space
     collection[imported.CANVAS] = [header.width, header.height]
     collection[imported.TRANSPARENT] = header.background == "transparent"
+    used = set(composition.arrays["template"].tolist())
+    collection.pop(imported.REDUCED, None)
+    if all(composition.sheets[index] is not None for index in used):
+        collection[imported.REDUCED] = True
     collection[imported.DEPTH] = compositions.deepest_stack(composition) + (header.background != "transparent")
 
     source: materials.Source = "instancer" if options.mosaic else "object"
-    shades = shading.make(composition, images, options.longer_side, source)
+    shades = shading.make(composition, images, options.longer_side, source, options.cut)
+    if options.lit is not None:
+        collection.smalti_surface = surfaces.SURFACES[int(options.lit)][0]
+    surfaces.apply(collection)
     placed = compositions.placed(composition, options.longer_side)
     background, row = _background(composition, options.longer_side, shades.background, standing)
     make = _mosaic if options.mosaic else _layers
@@ -128,8 +139,8 @@ def _mosaic(
     composition: Composition, placed: Placed, shades: Shading, options: Options, collection: Any, standing: Earlier
 ) -> tuple[list[Any], Any, int]:
     """As `_layers`, but one object, which is not compared with anything at the next import."""
-    points = instances.points_of(composition, placed, shades.of_sprite, options.first_frame, options.frame_step)
-    quads = [instances.Quad(mesh, material) for mesh, material in zip(shades.meshes, shades.materials)]
+    points = instances.points_of(composition, placed, shades.mesh_of_sprite, options.first_frame, options.frame_step)
+    quads = [instances.Quad(mesh, mesh.materials[0]) for mesh in shades.meshes]
     made = instances.make(composition.name, points, quads, composition.folder, instances.find(collection))
     collection[imported.MOSAIC] = made
     collection.pop(imported.LAYERS_WRITTEN, None)

@@ -57,8 +57,8 @@ def make(
     location, rotation = rows[:, 0:3].tolist(), rows[:, 3:6].tolist()
     scale, colour = rows[:, 6:9].tolist(), rows[:, 9:].tolist()
     sprites, fresh = [], []
-    for k, (template, shade) in enumerate(zip(composition.arrays["template"].tolist(), shades.of_sprite.tolist())):
-        rank, mesh = k + 1, shades.meshes[shade]
+    for k, (template, own) in enumerate(zip(composition.arrays["template"].tolist(), shades.mesh_of_sprite.tolist())):
+        rank, mesh = k + 1, shades.meshes[own]
         if rank in standing.deleted:
             continue
         sprite = standing.objects.get(rank)

@@ -15,9 +15,10 @@ from typing import Any
 import bpy
 
 from .bridge.levels import BORDER, GAP, SLACK, Sheet
+from .composition import LOD_OFFSET
+from .materials import REDUCED, REDUCED_ALPHA, SHEET
 from .nodes import Nodes, socket
 
-LOD_OFFSET = -0.6  # as in engine/raster/atlas.py, where the reason stands
 NEAREST = 0.5  # texels outside of a level, where it has faded to nothing
 
 
@@ -132,9 +133,11 @@ def sample(tree: Any, image: Any, sheet: Sheet, group: Any, level: float) -> tup
         texture.projection = 'TUBE'
         tree.links.new(where.outputs[title], texture.inputs["Vector"])
         found.append(texture)
+    found[0].name = SHEET
     mix = nodes.new('ShaderNodeMix', -2, 1)
     mix.data_type = 'RGBA'
     alpha = nodes.new('ShaderNodeMix', -2, -1)
+    mix.name, alpha.name = REDUCED, REDUCED_ALPHA
     for node, kind, output in ((mix, "Color", "Color"), (alpha, "Float", "Alpha")):
         tree.links.new(where.outputs["Mix"], socket(node.inputs, "Factor_Float"))
         tree.links.new(found[0].outputs[output], socket(node.inputs, f"A_{kind}"))

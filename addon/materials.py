@@ -22,7 +22,7 @@ import bpy
 
 from . import compat
 from .bridge.choices import BlendSpace
-from .nodes import Nodes
+from .nodes import Nodes, socket
 
 LUMA = (0.2126, 0.7152, 0.0722)
 """Weights of red, green and blue in luma, as the engine has them (Rec. 709)."""
@@ -37,6 +37,12 @@ SIZE = "size"  # a vector: half width and half height in the mosaic's units, as 
 
 EXACT, LIT = "Exact", "Lit"
 """The names of the two surfaces in a `sprite_group`."""
+
+SPRITE, SHEET, REDUCED, REDUCED_ALPHA = "Sprite", "Sheet", "Reduced Bitmap", "Reduced Alpha"
+FULL = ("Full Bitmap", "Full Color")
+"""The names of nodes in a sprite's material: its group, its sheet, what that gives, and those of the bitmap itself."""
+
+FILE = "smalti_file"  # on a material: the file of its bitmap, in the job folder
 
 ROUGHNESS = 0.8
 
@@ -114,11 +120,10 @@ def sprite_group(name: str, mix: float, shade: float, space: BlendSpace, source:
     return group
 
 
-def set_lit(group: Any, lit: bool) -> None:
-    """Let the sprites of a `sprite_group` take light, or show exactly their colors."""
-    surface = group.nodes[LIT if lit else EXACT]
-    result = next(each for each in group.nodes if each.bl_idname == 'NodeGroupOutput')
-    group.links.new(surface.outputs[0], result.inputs["Surface"])
+def set_lit(tree: Any, lit: bool) -> None:
+    """Let the sprites of a `sprite_group`, or a background, take light, or show exactly their colors."""
+    result = next(each for each in tree.nodes if each.bl_idname in {'NodeGroupOutput', 'ShaderNodeOutputMaterial'})
+    tree.links.new(tree.nodes[LIT if lit else EXACT].outputs[0], result.inputs["Surface"])
 
 
 def _exact(nodes: Nodes, color: Any, opacity: Any, alpha: Any) -> None:
@@ -193,8 +198,8 @@ def sprite_material(name: str, group: Any, luma: float | None, bitmap: Callable[
     tree = _empty_tree(material)
     color, alpha = bitmap(tree)
     nodes = Nodes(tree)
-    sprite = nodes.new('ShaderNodeGroup', 0, 0)
-    sprite.node_tree = group
+    sprite = nodes.new('ShaderNodeGroup', 0, 0, SPRITE)
+    sprite.name, sprite.node_tree = SPRITE, group
     if luma is not None:
         sprite.inputs["Mean Luma"].default_value = luma
     nodes.link(color, sprite.inputs["Color"])
@@ -206,36 +211,42 @@ def sprite_material(name: str, group: Any, luma: float | None, bitmap: Callable[
 def whole_bitmap(tree: Any, image: Any) -> tuple[Any, Any]:
     """The premultiplied color and the alpha of a bitmap in its full size, as sockets of a material's tree."""
     nodes = Nodes(tree)
-    texture = nodes.new('ShaderNodeTexImage', -3, 0)
+    texture = nodes.new('ShaderNodeTexImage', -3, 3)
+    texture.name = FULL[0]
     texture.image, texture.interpolation, texture.extension = image, 'Linear', 'CLIP'
     alpha = texture.outputs["Alpha"]
-    return nodes.vector('SCALE', -1, 1, "Premultiplied", texture.outputs["Color"], alpha), alpha
+    color = nodes.vector('SCALE', -1, 3, "Premultiplied", texture.outputs["Color"], alpha)
+    color.node.name = FULL[1]
+    return color, alpha
 
 
-def background_material(name: str, image: Any | None) -> Any:
+def show_bitmap(material: Any, image: Any | None) -> None:
+    """Let the material of a reduced bitmap show `image`, the bitmap in full size; or None: the reduced one again."""
+    tree = material.node_tree
+    sprite = tree.nodes[SPRITE]
+    for name in FULL:
+        if name in tree.nodes:
+            tree.nodes.remove(tree.nodes[name])
+    color, alpha = (tree.nodes[REDUCED].outputs, tree.nodes[REDUCED_ALPHA].outputs)
+    color, alpha = socket(color, "Result_Color"), socket(alpha, "Result_Float")
+    if image is not None:
+        color, alpha = whole_bitmap(tree, image)
+    tree.links.new(color, sprite.inputs["Color"])
+    tree.links.new(alpha, sprite.inputs["Alpha"])
+
+
+def background_material(name: str, image: Any | None, space: BlendSpace) -> Any:
     """The material of the background: `image` stretched over the plane, or where there is none the object's color."""
     material = bpy.data.materials.new(name)
-    tree = _empty_tree(material)
-    glow = tree.nodes.new('ShaderNodeEmission')
-    glow.location = (-160, 0)
-    output = tree.nodes.new('ShaderNodeOutputMaterial')
-    output.location = (260, 0)
+    nodes = Nodes(_empty_tree(material))
     if image is None:
-        info = tree.nodes.new('ShaderNodeObjectInfo')
-        info.location = (-380, 0)
-        tree.links.new(info.outputs["Color"], glow.inputs["Color"])
-        tree.links.new(glow.outputs[0], output.inputs["Surface"])
-        return material
-    texture = tree.nodes.new('ShaderNodeTexImage')
-    texture.image, texture.interpolation, texture.extension = image, 'Linear', 'EXTEND'
-    texture.location = (-460, 0)
-    clear = tree.nodes.new('ShaderNodeBsdfTransparent')
-    clear.location = (-160, -140)
-    surface = tree.nodes.new('ShaderNodeMixShader')
-    surface.location = (60, 0)
-    tree.links.new(texture.outputs["Color"], glow.inputs["Color"])
-    tree.links.new(texture.outputs["Alpha"], surface.inputs[0])
-    tree.links.new(clear.outputs[0], surface.inputs[1])
-    tree.links.new(glow.outputs[0], surface.inputs[2])
-    tree.links.new(surface.outputs[0], output.inputs["Surface"])
+        source = nodes.new('ShaderNodeObjectInfo', 0, 0)
+    else:
+        source = nodes.new('ShaderNodeTexImage', 0, 0)
+        source.image, source.interpolation, source.extension = image, 'Linear', 'EXTEND'
+    color, alpha = source.outputs["Color"], source.outputs["Alpha"]
+    _exact(nodes, nodes.vector('SCALE', 2, 1, "Premultiplied", color, alpha), 1.0, alpha)
+    _lit(nodes, color, alpha, space)
+    nodes.new('ShaderNodeOutputMaterial', 10, 0)
+    set_lit(nodes.tree, False)
     return material

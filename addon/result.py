@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty
 
-from . import composition, convert, earlier, imported, importing, job, notices, root, session, view
+from . import composition, convert, earlier, imported, importing, job, notices, root, session, surfaces, view
 from .bridge import folder as files
 from .bridge.composition import Header
 from .bridge.errors import SmaltiError
@@ -61,6 +61,11 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
     colors: BoolProperty(
         name="Exact Colors",
         description="Also set the scene's view transform, so that the picture has the colors that were fitted",
+    )
+    surface: EnumProperty(name="Surface", description="What the layers are made of", items=surfaces.SURFACES)
+    outlines: BoolProperty(
+        name="Cut Outlines",
+        description="Meshes follow the outlines of the bitmaps, for physics and modifiers; the picture is the same",
     )
     group: EnumProperty(
         name="Collections",
@@ -123,6 +128,8 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
                     upright=self.placement == 'UPRIGHT',
                     keep_changes=self.changes == 'KEEP',
                     group="" if self.group == 'NONE' else self.group.lower(),
+                    cut=self.outlines,
+                    lit=self.surface == 'LIT' if self.properties.is_property_set("surface") else None,
                     first_frame=self.first_frame,
                     frame_step=1.0 if self.set_frames else _frame_step(scene, found.header),
                 ),
@@ -158,6 +165,8 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
             "placement",
             "camera",
             "colors",
+            "surface",
+            "outlines",
             "group",
             "first_frame",
             "set_frames",
@@ -241,6 +250,7 @@ class SMALTI_PT_result(bpy.types.Panel):
         if holder is not None:
             layout.prop(holder, "scale", index=2, text="Depth")
         convert.draw(layout, context)
+        surfaces.draw(layout, collection)
         layout.operator(view.SMALTI_OT_set_up_view.bl_idname, icon='HIDE_OFF')
         row = layout.row(align=True)
         row.operator(view.SMALTI_OT_match_colours.bl_idname, icon='COLOR')

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+import numpy as np
 
 from . import composition as compositions
 from . import levels, materials, meshes
@@ -27,14 +28,16 @@ BITMAP, REGION, LETTER = "smalti_bitmap", "smalti_region", "smalti_letter"
 class Shading:
     """Attributes:
     materials: every material that a sprite has, one for each bitmap.
-    meshes: the mesh for each of them.
     of_sprite: int [N], the index among them for each sprite, bottom first.
+    meshes: every mesh that a sprite has, with its material.
+    mesh_of_sprite: int [N], the index among those.
     background: that of the background's plane; None for a transparent background.
     """
 
     materials: list[Any]
-    meshes: list[Any]
     of_sprite: Any
+    meshes: list[Any]
+    mesh_of_sprite: Any
     background: Any | None
 
 
@@ -63,13 +66,18 @@ def read(composition: Composition) -> dict[str, Any]:
 
 
 def make(
-    composition: Composition, images: dict[str, Any], longer_side: float, source: materials.Source = "object"
+    composition: Composition,
+    images: dict[str, Any],
+    longer_side: float,
+    source: materials.Source = "object",
+    cut: bool = False,
 ) -> Shading:
     """Make the materials of a composition out of the pictures of `read`.
 
     Args:
         longer_side: the canvas's, in Blender units.
         source: where each sprite's tint and opacity are.
+        cut: whether meshes are cut along the outlines of bitmaps.
     """
     header, name = composition.header, composition.name
     group = materials.sprite_group(f"{name} Sprite", header.colour_mix, header.shade, header.blend_space, source)
@@ -90,10 +98,6 @@ def make(
             )
         luma = template.luma if header.shade else None
         made.append(materials.sprite_material(f"{name} {template.name}", group, luma, bitmap))
-    squares = [
-        meshes.square(f"{name} {template.name}", material, margin_of(sheet))
-        for template, material, sheet in zip(header.templates, made, composition.sheets)
-    ]
     regions = list(dict.fromkeys(template.region for template in header.templates if template.region))
     for index, (material, template) in enumerate(zip(made, header.templates)):
         material[BITMAP] = index
@@ -101,12 +105,40 @@ def make(
         material[LETTER] = ord(template.letter[0]) if template.letter else -1
     background = None
     if header.background != "transparent":
-        background = materials.background_material(f"{name} Background", images.get(header.background))
+        background = materials.background_material(
+            f"{name} Background", images.get(header.background), header.blend_space
+        )
     for material, template in zip(made, header.templates):
-        material[TEMPLATE] = template.name
-    for item in (group, coordinates, *made, *squares, *images.values(), *filter(None, (background,))):
+        material[TEMPLATE], material[materials.FILE] = template.name, template.file
+    for item in (group, coordinates, *made, *images.values(), *filter(None, (background,))):
         mark(item, composition.folder)
-    return Shading(made, squares, composition.arrays["template"], background)
+    of_sprite = composition.arrays["template"]
+    found, mesh_of_sprite = _cut(composition, images, made) if cut else (_squares(composition, made), of_sprite)
+    for mesh in found:
+        mark(mesh, composition.folder)
+    return Shading(made, of_sprite, found, mesh_of_sprite, background)
+
+
+def _squares(composition: Composition, made: list[Any]) -> list[Any]:
+    """A square for each bitmap and its material."""
+    return [
+        meshes.square(f"{composition.name} {template.name}", material, margin_of(sheet))
+        for template, material, sheet in zip(composition.header.templates, made, composition.sheets)
+    ]
+
+
+def _cut(composition: Composition, images: dict[str, Any], made: list[Any]) -> tuple[list[Any], Any]:
+    """A mesh for each bitmap in each of its sizes, and which each sprite has: the more a bitmap is reduced, the softer
+    its outline is, and the farther out it must be cut."""
+    header, sheets = composition.header, composition.sheets
+    pairs = np.stack((composition.arrays["template"], compositions.coarsest_levels(composition)), -1)
+    different, of_sprite = np.unique(pairs, axis=0, return_inverse=True)
+    found = []
+    for index, level in different.tolist():
+        sheet, template = sheets[index], header.templates[index]
+        alpha = meshes.alpha_of(images[level_file(index) if sheet else template.file], sheet, level)
+        found.append(meshes.cut(f"{composition.name} {template.name} {level + 1}", made[index], alpha))
+    return found, of_sprite.reshape(-1)
 
 
 def _image(path: Path, colour_space: str) -> Any:

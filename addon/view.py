@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import bpy
 
-from . import imported, job, root
+from . import imported, job, root, surfaces
 
 SENSOR = 36.0  # mm: of a viewport's lens
 MARGIN = 1.25  # of a viewport about a picture
@@ -44,6 +44,8 @@ def _same(one: Any, other: Any) -> bool:
 def settings(scene: Any, collection: Any) -> list[Setting]:
     """Every setting of `scene` on which the picture of an imported composition depends, and the value it needs."""
     width, height = collection[imported.CANVAS]
+    # The engine draws the middle of each pixel, out of bitmaps that were reduced before.
+    is_reduced = bool(collection.get(imported.REDUCED))
     needed = [
         ("View transform", "view_settings", "view_transform", _VIEW[collection[imported.BLEND_SPACE]]),
         ("Look", "view_settings", "look", 'None'),
@@ -55,8 +57,7 @@ def settings(scene: Any, collection: Any) -> list[Setting]:
         ("Resolution", "render", "resolution_y", height),
         ("Pixel aspect", "render", "pixel_aspect_x", 1.0),
         ("Pixel aspect", "render", "pixel_aspect_y", 1.0),
-        # The engine draws the middle of each pixel; its bitmaps are reduced for that already.
-        ("Filter size", "render", "filter_size", POINT),
+        ("Filter size", "render", "filter_size", POINT if is_reduced else 1.0),
     ]
     if collection[imported.TRANSPARENT]:
         needed.append(("Transparent film", "render", "film_transparent", True))
@@ -64,19 +65,26 @@ def settings(scene: Any, collection: Any) -> list[Setting]:
     if cycles:
         deepest = min(CYCLES_LIMIT, collection[imported.DEPTH] + 1)
         needed += [
-            ("Pixel filter", "cycles", "pixel_filter_type", 'BLACKMAN_HARRIS'),  # a box is always a pixel wide
-            ("Pixel filter", "cycles", "filter_width", POINT),
+            # A box is always a pixel wide.
+            ("Pixel filter", "cycles", "pixel_filter_type", 'BLACKMAN_HARRIS' if is_reduced else 'BOX'),
             ("Denoise", "cycles", "use_denoising", False),
             *(
                 ("Transparent bounces", "cycles", name, max(deepest, getattr(cycles, name)))
                 for name in ("transparent_max_bounces", "min_transparent_bounces")
             ),
         ]
+        if is_reduced:
+            needed.append(("Pixel filter", "cycles", "filter_width", POINT))
     return [Setting(label, scene, group, name, value) for label, group, name, value in needed]
 
 
 def differing(scene: Any, collection: Any) -> list[str]:
-    """What differs from what the composition needs. Another resolution of the same shape does not count."""
+    """What differs from what the composition needs; nothing where it takes light.
+
+    Another resolution of the same shape does not count.
+    """
+    if surfaces.is_lit(collection):
+        return []
     found = dict.fromkeys(setting.label for setting in settings(scene, collection) if not setting.matches)
     width, height = collection[imported.CANVAS]
     if scene.render.resolution_x * height == scene.render.resolution_y * width:

@@ -2,7 +2,7 @@
 """Job folders made without the engine: drawn bitmaps, random sprites, and the picture that they must give.
 
 The picture comes from a plain compositor written for these tests alone: it samples the bitmaps bilinearly,
-premultiplied, in the middle of every pixel. That is what a renderer with the narrowest filter does.
+premultiplied, at many points in every pixel, and averages. That is what a renderer with a box filter does.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def covered(header: Header, arrays: dict[str, Array], frame: int) -> Array:
     return count
 
 
-def composite(header: Header, arrays: dict[str, Array], frame: int, bitmaps: list[Array]) -> Array:
+def composite(header: Header, arrays: dict[str, Array], frame: int, bitmaps: list[Array], samples: int = 6) -> Array:
     """The picture, straight RGBA sRGB-encoded 0 to 1, of one frame: `bitmaps` straight and encoded, as in the PNGs."""
     linear = header.blend_space == "linear"
     # Premultiplied in the numbers of the blend space.
@@ -111,20 +111,20 @@ def composite(header: Header, arrays: dict[str, Array], frame: int, bitmaps: lis
     for bitmap in bitmaps:
         rgb = decode(bitmap[..., :3]) if linear else bitmap[..., :3]
         texels.append(np.concatenate((rgb * bitmap[..., 3:], bitmap[..., 3:]), -1))
-    y, x = np.mgrid[0 : header.height, 0 : header.width] + 0.5
+    y, x = (np.mgrid[0 : header.height * samples, 0 : header.width * samples] + 0.5) / samples
     image = np.zeros((*x.shape, 4))
     if header.background.startswith("#"):
         colour = np.array([int(header.background[i : i + 2], 16) / 255 for i in (1, 3, 5)])
         image[...] = [*(decode(colour) if linear else colour), 1]
     elif header.background != "transparent":
-        behind = backdrop(header.width, header.height)
+        behind = backdrop(header.width, header.height).repeat(samples, 0).repeat(samples, 1)
         image[..., :3], image[..., 3] = decode(behind) if linear else behind, 1
     mix = header.colour_mix
     for k, index in enumerate(arrays["template"]):
         template, own = header.templates[index], texels[index]
         reach = 2 * arrays["scale"][frame, k] * np.exp(abs(arrays["aspect"][frame, k]) / 2)
         rows, columns = (
-            slice(max(0, int(centre - reach)), max(0, int(centre + reach) + 1))
+            slice(max(0, int((centre - reach) * samples)), max(0, int((centre + reach) * samples) + 1))
             for centre in (arrays["y"][frame, k], arrays["x"][frame, k])
         )
         u, v = _template_coordinates(header, arrays, frame, k, x[rows, columns], y[rows, columns])
@@ -135,6 +135,7 @@ def composite(header: Header, arrays: dict[str, Array], frame: int, bitmaps: lis
             rgb = np.clip(rgb + (1 - mix) * header.shade * light[..., None], 0, texel[..., 3:])
         layer = np.concatenate((rgb, texel[..., 3:]), -1) * arrays["opacity"][frame, k]
         image[rows, columns] = layer + (1 - layer[..., 3:]) * image[rows, columns]
+    image = image.reshape(header.height, samples, header.width, samples, 4).mean((1, 3))
     rgb = np.divide(image[..., :3], image[..., 3:], out=np.zeros_like(image[..., :3]), where=image[..., 3:] > 0)
     return np.asarray(np.concatenate((encode(rgb) if linear else rgb, image[..., 3:]), -1).clip(0, 1))
 

@@ -55,7 +55,7 @@ def wait_for_end(seconds: float = 120.0) -> Any:
     return session.outcome
 
 
-def render(path: Any, frame: Any = None, samples: int = 1) -> None:
+def render(path: Any, frame: Any = None, samples: int = 64) -> None:
     """Match the scene to the imported composition and render it with Cycles into `path`."""
     scene = bpy.context.scene
     scene.render.engine = 'CYCLES'

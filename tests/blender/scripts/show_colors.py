@@ -17,6 +17,6 @@ for job, picture in given["jobs"]:
     bpy.ops.smalti.import_layers(camera=True, form=given.get("form", 'LAYERS'))
     collection = imported.find_collection(scene, Path(job))
     before = view.differing(scene, collection)
-    inside.render(picture, 1)
+    inside.render(picture, 1, samples=32)
     told.append({"before": before, "after": view.differing(scene, collection), "depth": collection[imported.DEPTH]})
 inside.finish(jobs=told)
