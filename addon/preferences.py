@@ -2,6 +2,7 @@
 """The add-on's preferences: which engine is used, and a button that starts it and shows its Hello."""
 
 import sys
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import bpy
 from bpy.props import StringProperty
 
-from . import notices, session
+from . import notices, packages, session
+from .bridge.choices import DEVICES
 from .bridge.engine_place import EnginePlace
 from .bridge.version import VERSION
 
+_faults: list[str] = []  # what is wrong with the engine's packages, found in the background
 _bundled: EnginePlace | None = None  # looked for once, as panels ask whenever they are drawn
 
 
@@ -72,6 +75,7 @@ class SMALTI_OT_check_engine(bpy.types.Operator):
         place = engine_place()
         assert place is not None  # of poll
         session.start_engine(place, log_path())
+        _look_at_packages()
         return {'FINISHED'}
 
 
@@ -96,10 +100,12 @@ class SMALTI_AP_preferences(bpy.types.AddonPreferences):
         row.prop(self, "engine_python")
         row.operator(SMALTI_OT_check_engine.bl_idname)
         hello = session.hello()
+        for text in _faults:
+            notices.lines(layout, context, text, 'ERROR')
         if hello:
-            names = ", ".join(hello.devices)
-            text = f"Smalti {hello.engine_version} on {hello.device} (devices: {names}), Python {hello.python}"
-            notices.lines(layout, context, text, 'CHECKMARK')
+            device = DEVICES[hello.device].label if hello.device in DEVICES else hello.device
+            text = f"Smalti {hello.engine_version} computes on {device}, with Python {hello.python}."
+            notices.lines(layout, context, f"{text}\n{hello.device_reason}", 'CHECKMARK')
             if hello.engine_version != VERSION:
                 notices.lines(
                     layout, context, f"The add-on is version {VERSION}: update the older of the two.", 'ERROR'
@@ -113,8 +119,22 @@ class SMALTI_AP_preferences(bpy.types.AddonPreferences):
 _register_classes, unregister = bpy.utils.register_classes_factory((SMALTI_OT_check_engine, SMALTI_AP_preferences))
 
 
+def _look_at_packages() -> None:
+    """Find out in the background which of the bundled engine's packages do not fit it."""
+    if _bundled is None:
+        return
+    site = Path(_bundled.folders[0])
+    repositories = [Path(each.directory) for each in bpy.context.preferences.extensions.repos if each.enabled]
+
+    def look() -> None:
+        _faults[:] = packages.faults(site, repositories)
+
+    threading.Thread(target=look, name="smalti packages", daemon=True).start()
+
+
 def register() -> None:
     """Add the preferences, and look for the engine."""
     global _bundled
     _bundled = _find_bundled()
+    _look_at_packages()
     _register_classes()

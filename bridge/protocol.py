@@ -19,11 +19,11 @@ from .errors import NameOf, SmaltiError, worded
 from .schema import from_mapping, parse_json
 
 PROTOCOL = 1
-REVISION = 2
-"""Additions to this version of the protocol: 1, `Error.marked`; 2, `Estimate` and `Hello.revision`. Worker and client
-may differ in revision. A client sets `REVISION_VARIABLE` in the worker's environment to the revision that it reads, and
-the worker sends nothing newer; one that sets nothing reads revision 0. A client sends nothing newer than what the
-worker's Hello says."""
+REVISION = 3
+"""Additions to this version of the protocol: 1, `Error.marked`; 2, `Estimate` and `Hello.revision`; 3,
+`Hello.device_reason`. Worker and client may differ in revision. A client sets `REVISION_VARIABLE` in the worker's
+environment to the revision that it reads, and the worker sends nothing newer; one that sets nothing reads revision 0. A
+client sends nothing newer than what the worker's Hello says."""
 REVISION_VARIABLE = "SMALTI_PROTOCOL_REVISION"
 
 
@@ -83,7 +83,8 @@ class Shutdown:
 class Hello:
     """The worker is ready. `device` is what ``auto`` means here, `devices` all that a job can request.
 
-    `revision` is what the worker reads, 0 for workers that do not say it.
+    `revision` is what the worker reads, 0 for workers that do not say it; `device_reason` why `device` is what it is,
+    in a sentence or two, empty for workers that do not say it.
     """
 
     protocol: int
@@ -92,6 +93,7 @@ class Hello:
     devices: tuple[str, ...]
     python: str
     revision: int = field(default=0, metadata={"revision": 2})
+    device_reason: str = field(default="", metadata={"revision": 3})
 
 
 @dataclass(frozen=True)

@@ -209,3 +209,12 @@ def available_devices() -> tuple[str, ...]:
 def default_device() -> str:
     """The device that ``"auto"`` stands for here."""
     return available_devices()[0]
+
+
+def device_reason() -> str:
+    """Why `default_device` is what it is: the GPU that is used, or why none is, with what to do where that helps."""
+    why_not = cuda_unavailable()
+    if why_not is not None:
+        return str(why_not) if why_not.fixable else why_not.reason
+    gpu = nvidia_gpu()
+    return f"{gpu.name} can be used." if isinstance(gpu, Gpu) else gpu.reason

@@ -53,7 +53,7 @@ from smalti.bridge.protocol import (
 from smalti.bridge.schema import from_mapping
 from smalti.bridge.version import VERSION
 
-from .devices import available_devices, default_device
+from .devices import available_devices, default_device, device_reason
 from .errors import to_user_error
 from .estimator import Estimator
 
@@ -139,7 +139,8 @@ class Worker:
     def run(self) -> None:
         """Say Hello and serve until the conversation ends."""
         python = sys.version.split()[0]
-        self.send(Hello(PROTOCOL, VERSION, default_device(), available_devices(), python, REVISION))
+        devices = available_devices()
+        self.send(Hello(PROTOCOL, VERSION, default_device(), devices, python, REVISION, device_reason()))
         threading.Thread(target=self._read, name="smalti requests", daemon=True).start()
         while (task := self._queue.get()) is not None and not self._leaving.is_set():
             self._work(task)

@@ -136,3 +136,13 @@ def test_extension_installs_works_and_leaves_nothing_behind(bare_blender: Blende
     assert {p.relative_to(package).as_posix() for p in package.rglob("*") if p.is_file()} == set(
         zipfile.ZipFile(extension).namelist()
     )
+
+
+@pytest.mark.blender
+@pytest.mark.slow
+def test_without_numpy_one_sentence_says_what_to_install(bare_blender: Blender, extension: Path) -> None:
+    bare_blender.run("install", zip=extension)
+    result = bare_blender.run("without_numpy")
+    assert (result["said"], result["faults"], result["left"]) == ("", [], False)
+    assert result["labels"][0] == "Smalti needs NumPy, which this Blender's Python lacks."
+    assert "python3-numpy" in result["labels"][1]
