@@ -54,15 +54,21 @@ def status(text: str) -> None:
     if bpy.app.background:
         return
     for window in bpy.context.window_manager.windows:
-        window.workspace.status_text_set(f"Smalti: {text}")
+        with bpy.context.temp_override(window=window):
+            window.workspace.status_text_set(f"Smalti: {text}")
     if not bpy.app.timers.is_registered(clear_status):
         bpy.app.timers.register(clear_status, first_interval=_STATUS_SECONDS, persistent=True)
 
 
 def clear_status() -> None:
     """Let the status bar show what it usually does."""
-    for workspace in bpy.data.workspaces:
-        workspace.status_text_set(None)
+    windows = bpy.context.window_manager.windows
+    if not windows:
+        return
+    # Blender crashes where there is no current window, as when it is quit while that of a render is open.
+    with bpy.context.temp_override(window=windows[0]):
+        for workspace in bpy.data.workspaces:
+            workspace.status_text_set(None)
 
 
 def unregister() -> None:

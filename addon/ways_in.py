@@ -241,7 +241,10 @@ def draw_target(layout: Any, settings: Any) -> None:
     row = layout.row()
     found = thumbnails.draw(row, settings.target, "frames")
     if found is not None and found.frames > 1:
-        row.operator(SMALTI_OT_use_frames.bl_idname, text=f"{found.frames:,}", icon='RENDER_ANIMATION', translate=False)
+        button = row.row()
+        button.alignment = 'RIGHT'
+        text = f"{found.frames:,}"
+        button.operator(SMALTI_OT_use_frames.bl_idname, text=text, icon='RENDER_ANIMATION', translate=False)
 
 
 def draw_bitmaps(layout: Any, settings: Any) -> None:
