@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import bpy
 import numpy as np
 
-from . import cameras, earlier, imported, instances, layers, materials, meshes, root, shading, surfaces
+from . import cameras, earlier, edits, imported, instances, layers, materials, meshes, root, shading, surfaces
 from . import composition as compositions
 from .composition import Composition, Placed
 from .earlier import Earlier
@@ -91,7 +92,8 @@ def build(scene: Any, composition: Composition, options: Options) -> Built:
     collection[imported.DEPTH] = compositions.deepest_stack(composition) + (header.background != "transparent")
 
     source: materials.Source = "instancer" if options.mosaic else "object"
-    shades = shading.make(composition, images, options.longer_side, source, options.cut)
+    edited = edits.edited(old) if options.keep_changes else {}
+    shades = shading.make(composition, images, options.longer_side, source, options.cut, edited)
     if options.lit is not None:
         collection.smalti_surface = surfaces.SURFACES[int(options.lit)][0]
     surfaces.apply(collection)
@@ -117,6 +119,13 @@ def build(scene: Any, composition: Composition, options: Options) -> Built:
     if options.camera and scene.camera is None:
         scene.camera = camera
     return Built(collection, holder, header.sprites if options.mosaic else len(sprites), written)
+
+
+def changes_in(collection: Any) -> str:
+    """What the artist has changed of an import, in words; empty where nothing."""
+    count = len(edits.edited(imported.data_of(Path(collection[imported.JOB]))))
+    materials_too = f"{count} {'material was' if count == 1 else 'materials were'} edited" if count else ""
+    return "; ".join(filter(None, (earlier.find(collection).summary, materials_too)))
 
 
 def _layers(

@@ -16,7 +16,7 @@ import bpy
 
 from .bridge.levels import BORDER, GAP, SLACK, Sheet
 from .composition import LOD_OFFSET
-from .materials import REDUCED, REDUCED_ALPHA, SHEET
+from .materials import COORDINATES, REDUCED, REDUCED_ALPHA, SHEET
 from .nodes import Nodes, socket
 
 NEAREST = 0.5  # texels outside of a level, where it has faded to nothing
@@ -122,7 +122,7 @@ def sample(tree: Any, image: Any, sheet: Sheet, group: Any, level: float) -> tup
     """
     nodes = Nodes(tree)
     where = nodes.new('ShaderNodeGroup', -6, 0)
-    where.node_tree = group
+    where.name, where.node_tree = COORDINATES, group
     where.inputs["Finest"].default_value = (sheet.width, sheet.height, sheet.count - 1)
     where.inputs["Sheet"].default_value = (*sheet.pixels, 1)
     where.inputs["Level"].default_value = level

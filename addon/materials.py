@@ -38,9 +38,10 @@ SIZE = "size"  # a vector: half width and half height in the mosaic's units, as 
 EXACT, LIT = "Exact", "Lit"
 """The names of the two surfaces in a `sprite_group`."""
 
-SPRITE, SHEET, REDUCED, REDUCED_ALPHA = "Sprite", "Sheet", "Reduced Bitmap", "Reduced Alpha"
+SPRITE, COORDINATES, SHEET = "Sprite", "Level of Detail", "Sheet"
+REDUCED, REDUCED_ALPHA = "Reduced Bitmap", "Reduced Alpha"
 FULL = ("Full Bitmap", "Full Color")
-"""The names of nodes in a sprite's material: its group, its sheet, what that gives, and those of the bitmap itself."""
+"""The names of nodes in a sprite's material: its groups, its sheet, what that gives, and those of the bitmap itself."""
 
 FILE = "smalti_file"  # on a material: the file of its bitmap, in the job folder
 
@@ -206,6 +207,19 @@ def sprite_material(name: str, group: Any, luma: float | None, bitmap: Callable[
     nodes.link(alpha, sprite.inputs["Alpha"])
     nodes.link(sprite.outputs["Surface"], nodes.new('ShaderNodeOutputMaterial', 1, 0).inputs["Surface"])
     return material
+
+
+def renew(material: Any, group: Any, coordinates: Any, image: Any) -> None:
+    """Let a material that the artist edited use new groups and the new picture, where it has those of Smalti's."""
+    nodes = material.node_tree.nodes
+    for name, new in ((SPRITE, group), (COORDINATES, coordinates)):
+        if name in nodes:
+            nodes[name].node_tree = new
+    path = bpy.path.abspath(image.filepath)
+    for node in nodes:
+        is_image = node.bl_idname == 'ShaderNodeTexImage' and node.image is not None
+        if is_image and bpy.path.abspath(node.image.filepath) == path:
+            node.image = image
 
 
 def whole_bitmap(tree: Any, image: Any) -> tuple[Any, Any]:

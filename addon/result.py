@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty
 
-from . import composition, convert, earlier, imported, importing, job, notices, root, session, surfaces, view
+from . import composition, convert, imported, importing, job, notices, root, session, surfaces, view
 from .bridge import folder as files
 from .bridge.composition import Header
 from .bridge.errors import SmaltiError
@@ -77,11 +77,11 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
         ),
     )
     changes: EnumProperty(
-        name="Changed Layers",
-        description="What happens to layers that were changed since the last import of this job",
+        name="Changes",
+        description="What happens to layers and materials that were changed since the last import of this job",
         items=(
-            ('KEEP', "Keep", "They stay as they are, and deleted ones stay away; all others are brought up to date"),
-            ('REPLACE', "Replace", "All layers become those of the job"),
+            ('KEEP', "Keep", "They stay as they are, and deleted layers stay away; all else is brought up to date"),
+            ('REPLACE', "Replace", "All layers and materials become those of the job"),
         ),
     )
     first_frame: IntProperty(
@@ -107,7 +107,7 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
     def invoke(self, context: Any, event: Any) -> set[str]:
         folder = job.output_folder(context.scene)
         collection = imported.find_collection(context.scene, folder) if folder is not None else None
-        self._summary = earlier.find(collection).summary if collection is not None else ""
+        self._summary = importing.changes_in(collection) if collection is not None else ""
         if not self._summary:
             return self.execute(context)
         answer: set[str] = context.window_manager.invoke_props_dialog(self, confirm_text="Import")

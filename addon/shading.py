@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import bpy
 import numpy as np
 
 from . import composition as compositions
-from . import levels, materials, meshes
+from . import edits, levels, materials, meshes, sources
 from .bridge.errors import SmaltiError
 from .bridge.folder import level_file
 from .bridge.levels import margin_of
@@ -71,6 +73,7 @@ def make(
     longer_side: float,
     source: materials.Source = "object",
     cut: bool = False,
+    edited: Mapping[str, Any] = MappingProxyType({}),
 ) -> Shading:
     """Make the materials of a composition out of the pictures of `read`.
 
@@ -78,38 +81,46 @@ def make(
         longer_side: the canvas's, in Blender units.
         source: where each sprite's tint and opacity are.
         cut: whether meshes are cut along the outlines of bitmaps.
+        edited: of `edits.edited`: what the artist made of the materials of an earlier import, to be kept where it fits.
     """
     header, name = composition.header, composition.name
-    group = materials.sprite_group(f"{name} Sprite", header.colour_mix, header.shade, header.blend_space, source)
+    like = (header.colour_mix, header.shade, header.blend_space)
+    group = _kept_or(
+        edited,
+        f"formula {like}",
+        f"{name} Sprite",
+        partial(materials.sprite_group, mix=like[0], shade=like[1], space=like[2], source=source),
+    )
     size = ('OBJECT', "scale") if source == "object" else ('INSTANCER', materials.SIZE)
     coordinates = levels.coordinates_group(f"{name} Level of Detail", size)
     unit = compositions.unit(header, longer_side)
     made = []
     for k, (template, sheet) in enumerate(zip(header.templates, composition.sheets)):
+        level = levels.level_of(sheet, unit) if sheet else 0.0
         if sheet is None:
             bitmap = partial(materials.whole_bitmap, image=images[template.file])
         else:
-            bitmap = partial(
-                levels.sample,
-                image=images[level_file(k)],
-                sheet=sheet,
-                group=coordinates,
-                level=levels.level_of(sheet, unit),
-            )
+            bitmap = partial(levels.sample, image=images[level_file(k)], sheet=sheet, group=coordinates, level=level)
         luma = template.luma if header.shade else None
-        made.append(materials.sprite_material(f"{name} {template.name}", group, luma, bitmap))
-    regions = list(dict.fromkeys(template.region for template in header.templates if template.region))
-    for index, (material, template) in enumerate(zip(made, header.templates)):
-        material[BITMAP] = index
-        material[REGION] = regions.index(template.region) if template.region else -1
-        material[LETTER] = ord(template.letter[0]) if template.letter else -1
+        material = _kept_or(
+            edited,
+            f"bitmap {template.name} {sheet} {level} {luma}",
+            f"{name} {template.name}",
+            partial(materials.sprite_material, group=group, luma=luma, bitmap=bitmap),
+        )
+        materials.renew(material, group, coordinates, images[level_file(k) if sheet else template.file])
+        made.append(material)
+    if edited:
+        sources.let_read(made, source)
+    _describe(made, composition)
     background = None
     if header.background != "transparent":
-        background = materials.background_material(
-            f"{name} Background", images.get(header.background), header.blend_space
+        background = _kept_or(
+            edited,
+            f"background {header.background} {header.blend_space}",
+            f"{name} Background",
+            partial(materials.background_material, image=images.get(header.background), space=header.blend_space),
         )
-    for material, template in zip(made, header.templates):
-        material[TEMPLATE], material[materials.FILE] = template.name, template.file
     for item in (group, coordinates, *made, *images.values(), *filter(None, (background,))):
         mark(item, composition.folder)
     of_sprite = composition.arrays["template"]
@@ -117,6 +128,27 @@ def make(
     for mesh in found:
         mark(mesh, composition.folder)
     return Shading(made, of_sprite, found, mesh_of_sprite, background)
+
+
+def _kept_or(edited: Mapping[str, Any], purpose: str, name: str, make: Callable[[str], Any]) -> Any:
+    """The one that the artist has edited for a purpose; where there is none, a new one."""
+    found = edited.get(purpose)
+    if found is None:
+        found = make(name)
+        edits.seal(found, purpose)
+    found.name = name
+    return found
+
+
+def _describe(made: list[Any], composition: Composition) -> None:
+    """Let each material say which bitmap it is of."""
+    templates = composition.header.templates
+    regions = list(dict.fromkeys(template.region for template in templates if template.region))
+    for index, (material, template) in enumerate(zip(made, templates)):
+        material[TEMPLATE], material[materials.FILE] = template.name, template.file
+        material[BITMAP] = index
+        material[REGION] = regions.index(template.region) if template.region else -1
+        material[LETTER] = ord(template.letter[0]) if template.letter else -1
 
 
 def _squares(composition: Composition, made: list[Any]) -> list[Any]:

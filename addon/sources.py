@@ -7,8 +7,10 @@ Whatever else an artist has made of the materials stays.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
+from . import edits
 from .materials import OPACITY, SIZE, TINT, Source
 
 _SCALE = "scale"  # of an object, for which an instance has `SIZE`
@@ -16,8 +18,13 @@ _SCALE = "scale"  # of an object, for which an instance has `SIZE`
 
 def let_read(materials: Iterable[Any], source: Source) -> None:
     """Let the materials of sprites read tint, opacity and size from there."""
-    for tree in _trees(material.node_tree for material in materials if material):
-        (_to_instancer if source == "instancer" else _to_object)(tree)
+    found = [material for material in materials if material]
+    trees = _trees(material.node_tree for material in found)
+    with ExitStack() as all_of_them:
+        for item in {*found, *trees}:
+            all_of_them.enter_context(edits.own_change(item))
+        for tree in trees:
+            (_to_instancer if source == "instancer" else _to_object)(tree)
 
 
 def _trees(roots: Iterable[Any]) -> set[Any]:

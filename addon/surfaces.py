@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
-from . import imported, materials, notices
+from . import edits, imported, materials, notices
 from .bridge.errors import SmaltiError
 
 SURFACES = (
@@ -26,9 +26,10 @@ def is_lit(collection: Any) -> bool:
 
 def apply(collection: Any) -> None:
     """Let the materials of an imported mosaic be as its property says."""
-    for tree in _trees(collection):
+    for owner, tree in _trees(collection):
         if materials.LIT in tree.nodes:
-            materials.set_lit(tree, is_lit(collection))
+            with edits.own_change(owner):
+                materials.set_lit(tree, is_lit(collection))
 
 
 def show_full(collection: Any, full: bool) -> None:
@@ -50,7 +51,8 @@ def show_full(collection: Any, full: bool) -> None:
             f"{path}: Blender cannot read this bitmap.", "Copy the whole job folder.", "bad_file"
         ) from fault
     for material in found:
-        materials.show_bitmap(material, images[_bitmap_of(material)] if full else None)
+        with edits.own_change(material):
+            materials.show_bitmap(material, images[_bitmap_of(material)] if full else None)
     collection[imported.REDUCED] = not full
 
 
@@ -62,15 +64,17 @@ def _materials(collection: Any) -> list[Any]:
     return [each for each in bpy.data.materials if _is_of(each, collection)]
 
 
-def _trees(collection: Any) -> list[Any]:
-    groups = [group for group in bpy.data.node_groups if _is_of(group, collection)]
-    return groups + [each.node_tree for each in _materials(collection)]
+def _trees(collection: Any) -> list[tuple[Any, Any]]:
+    """The node groups and materials of a mosaic, with their trees."""
+    groups = [(group, group) for group in bpy.data.node_groups if _is_of(group, collection)]
+    return groups + [(each, each.node_tree) for each in _materials(collection)]
 
 
 def _bitmap_of(material: Any) -> Path:
     """The file of the bitmap that a material shows reduced, which lies in a folder beside that of its sheet."""
     sheet = material.node_tree.nodes[materials.SHEET].image
-    return Path(bpy.path.abspath(sheet.filepath)).parent.parent / material[materials.FILE]
+    folder = Path(bpy.path.abspath(sheet.filepath)).parent.parent
+    return folder / str(material[materials.FILE])
 
 
 class SMALTI_OT_bitmap_size(bpy.types.Operator):

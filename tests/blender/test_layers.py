@@ -234,3 +234,17 @@ def test_a_matched_scene_gets_its_own_settings_back(blender: Blender, tmp_path: 
     del before[changed_since]
     assert after == before
     assert not result["again"]
+
+
+def test_materials_that_the_artist_edited_stay_on_a_second_import(blender: Blender, tmp_path: Path) -> None:
+    write_job(tmp_path / "job", count=9, pictures=False)
+    result = blender.run("import_edited", job=tmp_path / "job")
+    assert result["first"]["summary"] == result["lit"]["summary"] == "", "what Smalti changes itself is no edit"
+    for when in ("edited", "kept", "mosaic"):
+        told = result[when]
+        assert told["summary"] == "2 materials were edited", when
+        assert told["gold"] == ["job leaf"], when
+        assert told["rough"] == [0.25], when
+        assert told["earlier"] == [], when
+    assert result["edited"]["counts"] == result["kept"]["counts"]
+    assert result["replaced"] == result["first"]
