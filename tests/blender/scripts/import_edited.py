@@ -19,14 +19,15 @@ def found() -> Any:
 
 
 def state() -> Any:
+    groups = [group for group in bpy.data.node_groups if imported.JOB in group]
+    rough = [group.nodes["Lit"].inputs["Roughness"].default_value for group in groups if "Lit" in group.nodes]
     return {
         "summary": importing.changes_in(found()),
         "gold": [m.name for m in bpy.data.materials if "Gold" in m.node_tree.nodes],
-        "rough": [round(g.nodes["Lit"].inputs["Roughness"].default_value, 3) for g in bpy.data.node_groups
-                  if "Lit" in g.nodes],
-        "counts": [len(bpy.data.materials), sum(imported.JOB in g for g in bpy.data.node_groups), len(bpy.data.images), len(bpy.data.meshes)],
-        "earlier": [m.name for m in (*bpy.data.materials, *bpy.data.node_groups) if "earlier" in m.name],
-    }  # fmt: skip
+        "rough": [round(value, 3) for value in rough],
+        "counts": [len(each) for each in (bpy.data.materials, groups, bpy.data.images, bpy.data.meshes)],
+        "earlier": [item.name for item in (*bpy.data.materials, *groups) if "earlier" in item.name],
+    }
 
 
 bpy.ops.smalti.import_layers()
