@@ -83,7 +83,7 @@ _PAGES: dict[str, tuple[Column, ...]] = {
     ),
     "limits": (
         Column((Item("palette", draw=palettes.draw), "rotation_steps", "keep_in", "keep_out", "inside_outline")),
-        Column(("min_visibility", "max_overlap", "even_coverage", "cover")),
+        Column(("min_visibility", "preferred_visibility", "max_overlap", "even_coverage", "cover")),
     ),
 }
 _REGION = (

@@ -243,7 +243,7 @@ class JobSpec:
     0.9 times `alpha_max`. Where there is no room for that, the report says how many are ``hidden``. A film's later
     frames are only fitted towards it."""
     preferred_visibility: float = share(
-        "Visible Preferably", "How much of every sprite the fit tries to show; none is dropped for it", page="limits"
+        "Preferred Share", "How much of every sprite the fit tries to show; none is dropped for it", page="limits"
     )
     """At least a quarter more than `min_visibility`."""
     max_overlap: float | None = setting(

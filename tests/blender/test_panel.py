@@ -100,6 +100,14 @@ def test_choosing_a_look_sets_what_it_says_and_leaves_nothing_of_the_one_before(
         assert {n: round(v, 6) if isinstance(v, float) else v for n, v in found.items()} == expected
 
 
+def test_no_label_is_cut_off_at_the_usual_width(blender: Blender, tmp_path: Path) -> None:
+    settings = {"target": str(tmp_path / "a.png"), "primitives": str(tmp_path), "text": "a", "background": 'COLOUR'}
+    widths = blender.run("panel", settings=settings)["widths"]
+    assert len(widths) > 30
+    # In a sidebar of 291 pixels, as Blender opens it. It leaves that much for what stands beside fields.
+    assert {text: width for text, width in widths.items() if width > 86} == {}
+
+
 def test_the_panel_speaks_american_english(blender: Blender, tmp_path: Path) -> None:
     settings = {"target": str(tmp_path / "a.png"), "primitives": str(tmp_path)}
     said = blender.run("panel", settings=settings)["said"]

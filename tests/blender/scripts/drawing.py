@@ -28,7 +28,10 @@ class Layout:
         if name not in data.bl_rna.properties:
             self._notes.faults.append(f"{data} has no property {name}")
         self._notes.properties.append(name)
-        self._notes.texts.append(rest.get("text", data.bl_rna.properties[name].name))
+        text = rest.get("text", data.bl_rna.properties[name].name)
+        self._notes.texts.append(text)
+        if data.bl_rna.properties[name].type != 'BOOLEAN':
+            self._notes.beside.append(text)
         self._call("prop", rest)
 
     def template_list(
@@ -69,6 +72,7 @@ class Layout:
             self._notes.labels.append(rest["text"])
         if rest.get("heading"):
             self._notes.headings.append(rest["heading"])
+            self._notes.beside.append(rest["heading"])
         function = _RNA.functions.get(name)
         if function is None:
             self._notes.faults.append(f"layout.{name} does not exist")
@@ -79,8 +83,8 @@ class Layout:
 
 
 def notes() -> Any:
-    """What a layout notes."""
-    return SimpleNamespace(faults=[], labels=[], properties=[], texts=[], headings=[])
+    """What a layout notes. `beside`: labels in the narrow column at the left."""
+    return SimpleNamespace(faults=[], labels=[], properties=[], texts=[], headings=[], beside=[])
 
 
 def drawn() -> Any:

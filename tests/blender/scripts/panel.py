@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The panel as it is at first: its job, the labels and tooltips of its properties, and those that are drawn."""
 
+import importlib
+
 import bpy
 import drawing
 import inside
@@ -14,7 +16,10 @@ job, schema = inside.module("job"), inside.module("bridge.schema")
 notes = drawing.noted()
 groups = {"settings": settings, "region": settings.regions[0]}
 operators = [getattr(bpy.ops.smalti, name).get_rna_type() for name in dir(bpy.ops.smalti)]
+blf = importlib.import_module("blf")  # there once bpy is
+blf.size(0, bpy.context.preferences.ui_styles[0].widget.points)
 inside.finish(
+    widths={text: blf.dimensions(0, text)[0] for text in notes.beside},
     job=schema.to_mapping(job.job_of(settings)),
     faults=notes.faults,
     drawn=notes.properties,
