@@ -17,8 +17,8 @@ import bpy
 
 from .bridge.errors import SmaltiError
 from .compat import image_settings_kept, write_pictures
+from .jobs import home
 from .picture_files import PICTURES
-from .preferences import jobs_folder
 
 _OF_A_SCENE = {'RENDER_RESULT', 'COMPOSITING'}  # types of images that are seen as the scene's view has it
 _NOT_IN_NAMES = re.compile(r'[\x00-\x1f<>:"/\\|?*]+')
@@ -26,7 +26,7 @@ _NOT_IN_NAMES = re.compile(r'[\x00-\x1f<>:"/\\|?*]+')
 
 def folder(name: str) -> str:
     """A folder for files that are made for jobs, as the artist's path of it; beside the Blender file if it is saved."""
-    return f"//smalti/{name}" if bpy.data.filepath else str(jobs_folder() / name)
+    return f"//smalti/{name}" if bpy.data.filepath else str(home() / name)
 
 
 def new_folder(name: str) -> str:

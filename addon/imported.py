@@ -35,6 +35,11 @@ def imported_collections(scene: Any) -> list[Any]:
     return [c for c in scene.collection.children_recursive if JOB in c]
 
 
+def folders(scene: Any) -> list[Path]:
+    """The job folders of what was imported into a scene, where they were then."""
+    return [Path(c[JOB]) for c in imported_collections(scene)]
+
+
 def mark(item: Any, folder: Path) -> Any:
     """Let a data-block carry the job that it was made from; returns it."""
     item[JOB] = str(folder)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import blf
@@ -11,20 +13,24 @@ import bpy
 from .bridge.errors import SmaltiError
 from .labels import label_of
 
-_MARGINS = 74  # pixels of a region, at scale 1, that the tabs, the panel's edges and an icon take
-_LONGEST = 12  # lines
+_MARGINS = 86  # pixels of a region, at scale 1, that the tabs, the panel's edges and an icon take
+LONGEST = 12
+"""Lines of a text that are shown."""
 _STATUS_SECONDS = 8.0
+_REDRAW = 0.25  # seconds between two redraws, at least
+
+_redrawn = 0.0
 
 
 def lines(layout: Any, context: Any, text: str, icon: str = 'NONE') -> None:
     """Labels with `text`, wrapped to the width of the region; `icon` before the first line."""
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for number, part in enumerate(_wrapped(text, context)[:_LONGEST]):
+    for number, part in enumerate(wrapped(text, context)[:LONGEST]):
         column.label(text=part, icon=icon if number == 0 or icon == 'NONE' else 'BLANK1', translate=False)
 
 
-def _wrapped(text: str, context: Any) -> list[str]:
+def wrapped(text: str, context: Any) -> list[str]:
     """Lines of `text` that fit between the region's margins, with room for an icon."""
     scale = context.preferences.system.ui_scale
     width = max(100.0, context.region.width - _MARGINS * scale)
@@ -32,7 +38,7 @@ def _wrapped(text: str, context: Any) -> list[str]:
     found = []
     for paragraph in text.splitlines():
         line = ""
-        for word in paragraph.split():
+        for word in _short_enough(paragraph.split(), width):
             longer = f"{line} {word}".lstrip()
             if line and blf.dimensions(0, longer)[0] > width:
                 found.append(line)
@@ -41,6 +47,17 @@ def _wrapped(text: str, context: Any) -> list[str]:
         if line:
             found.append(line)
     return found
+
+
+def _short_enough(words: list[str], width: float) -> Iterator[str]:
+    """The words, in parts where one of them is wider than a line: a path."""
+    for word in words:
+        rest = word
+        while blf.dimensions(0, rest)[0] > width and len(rest) > 1:
+            fits = next(n for n in range(len(rest) - 1, 0, -1) if n == 1 or blf.dimensions(0, rest[:n])[0] <= width)
+            yield rest[:fits]
+            rest = rest[fits:]
+        yield rest
 
 
 def failed(operator: Any, fault: SmaltiError) -> set[str]:
@@ -76,10 +93,25 @@ def unregister() -> None:
     if bpy.app.timers.is_registered(clear_status):
         bpy.app.timers.unregister(clear_status)
         clear_status()
+    if bpy.app.timers.is_registered(_redraw_late):
+        bpy.app.timers.unregister(_redraw_late)
 
 
-def redraw() -> None:
-    """Redraw every region that shows the state of the engine."""
+def _redraw_late() -> None:
+    redraw(at_once=True)
+
+
+def redraw(at_once: bool = False) -> None:
+    """Redraw every region that shows the state of the engine, at most every `_REDRAW` seconds unless `at_once`."""
+    global _redrawn
+    if bpy.app.background:
+        return
+    wait = _redrawn + _REDRAW - time.monotonic()
+    if wait > 0 and not at_once:
+        if not bpy.app.timers.is_registered(_redraw_late):
+            bpy.app.timers.register(_redraw_late, first_interval=wait, persistent=True)
+        return
+    _redrawn = time.monotonic()
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type not in {'VIEW_3D', 'PREFERENCES'}:

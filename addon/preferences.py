@@ -48,11 +48,6 @@ def log_path() -> Path:
     return folder() / "engine.log"
 
 
-def jobs_folder() -> Path:
-    """Where jobs go that have no better place. Not into the extension's folder, with which they would be removed."""
-    return Path(bpy.utils.user_resource('DATAFILES', path="smalti jobs"))
-
-
 class SMALTI_OT_check_engine(bpy.types.Operator):
     """Start the engine and show what it says of itself"""
 

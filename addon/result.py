@@ -7,27 +7,34 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
-from . import composition, convert, imported, importing, job, notices, root, session, surfaces, view
-from .bridge import folder as files
+from . import composition, convert, imported, importing, job, jobs, notices, root, session, surfaces, view
 from .bridge.composition import Header
 from .bridge.errors import SmaltiError
 from .bridge.formats import FORMATS
 from .bridge.protocol import Export
-from .fit import ready, send
 from .labels import FORMS
+from .requests import ready, send
+
+
+def _ended() -> Path | None:
+    """The folder of the job that has ended last in this Blender, whatever file was open, with something to import."""
+    return session.outcome.folder if session.outcome.can_import else None
 
 
 def _job_folder(operator: Any, context: Any) -> Path | None:
-    """The scene's job folder where it holds a composition; else None, and the button says why."""
-    folder = job.output_folder(context.scene)
-    if folder is None:
-        operator.poll_message_set("Choose an output folder first")
-    elif not (folder / files.COMPOSITION).is_file():
-        operator.poll_message_set("The output folder holds no finished job")
-        folder = None
-    return folder
+    """The scene's job folder where it holds a composition, as far as is known, else that of the job that has ended
+    last; else None, and the button says why."""
+    output = job.output_folder(context.scene)
+    if jobs.importable(output) is not False:
+        return output
+    if (ended := _ended()) is not None:
+        return ended
+    operator.poll_message_set(
+        "Choose an output folder first" if output is None else "The output folder holds no finished job"
+    )
+    return None
 
 
 class SMALTI_OT_import_layers(bpy.types.Operator):
@@ -37,6 +44,12 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
     bl_label = "Import Layers"
     bl_options = {'REGISTER', 'UNDO'}
 
+    folder: StringProperty(
+        name="Job Folder",
+        description="The job to import; empty for that of the output folder",
+        subtype='DIR_PATH',
+        options={'HIDDEN', 'SKIP_SAVE'},
+    )
     longer_side: FloatProperty(
         name="Size",
         description="Length of the canvas's longer side",
@@ -102,10 +115,13 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
         if context.mode != 'OBJECT':
             cls.poll_message_set("Leave the edit mode first")
             return False
-        return _job_folder(cls, context) is not None
+        # One from the list, or one that a script names, does not stand in the way of what the output folder holds.
+        if jobs.watch.waits and job.output_folder(context.scene) is None:
+            return True
+        return any(found.importable for found in jobs.watch.jobs) or _job_folder(cls, context) is not None
 
     def invoke(self, context: Any, event: Any) -> set[str]:
-        folder = job.output_folder(context.scene)
+        folder = Path(self.folder) if self.folder else job.output_folder(context.scene)
         collection = imported.find_collection(context.scene, folder) if folder is not None else None
         self._summary = importing.changes_in(collection) if collection is not None else ""
         if not self._summary:
@@ -117,7 +133,7 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
         scene = context.scene
         began = time.perf_counter()
         try:
-            found = composition.load(Path(job.absolute(scene.smalti.output, "The output folder")))
+            found = composition.load(self._chosen(scene))
             built = importing.build(
                 scene,
                 found,
@@ -152,6 +168,13 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
         colors = f". Changed in the scene: {', '.join(changed).lower()}" if changed else ""
         self.report({'INFO'}, f"{built.sprites:,} {noun}{keys} in {time.perf_counter() - began:.1f} s{colors}")
         return {'FINISHED'}
+
+    def _chosen(self, scene: Any) -> Path:
+        """The job folder to import. Raises SmaltiError where there is none."""
+        folder = job.absolute(self.folder or scene.smalti.output, "The job folder")
+        if not folder:
+            raise SmaltiError("No job is chosen.", "Choose an output folder first.")
+        return Path(folder)
 
     def draw(self, context: Any) -> None:
         layout = self.layout
@@ -198,7 +221,7 @@ class _Export:
         return ready(cls) and _job_folder(cls, context) is not None
 
     def execute(self, context: Any) -> set[str]:
-        send(Export(session.new_id(), str(job.output_folder(context.scene)), self.form))
+        send(Export(session.new_id(), str(_job_folder(self, context)), self.form))
         return {'FINISHED'}
 
 
@@ -218,6 +241,14 @@ _EXPORTS: tuple[Any, ...] = tuple(
 """One operator for each format."""
 
 
+def draw_import(layout: Any, scene: Any, folder: Path | None) -> None:
+    """The button that imports the job in a folder, as the scene says that imports are made."""
+    form = scene.smalti.import_as
+    importing = layout.operator(SMALTI_OT_import_layers.bl_idname, text=f"Import {form.title()}", icon='IMPORT')
+    importing.folder, importing.form = "" if folder is None else str(folder), form
+    importing.camera, importing.colors = scene.smalti.import_camera, scene.smalti.import_colors
+
+
 class SMALTI_PT_result(bpy.types.Panel):
     """What to do with a finished job"""
 
@@ -234,11 +265,12 @@ class SMALTI_PT_result(bpy.types.Panel):
         layout.use_property_decorate = False
         scene = context.scene
         column = layout.column()
-        chosen = scene.smalti.import_as
+        output = job.output_folder(scene)
+        folder = output if jobs.importable(output) is not False else _ended()
+        if folder is not None:
+            column.label(text=folder.name, icon='FILE_FOLDER', translate=False)
         column.prop(scene.smalti, "import_as")
-        importing = column.operator(SMALTI_OT_import_layers.bl_idname, text=f"Import {chosen.title()}", icon='IMPORT')
-        importing.form = chosen
-        importing.camera, importing.colors = scene.smalti.import_camera, scene.smalti.import_colors
+        draw_import(column, scene, folder)
         column.prop(scene.smalti, "import_camera")
         column.prop(scene.smalti, "import_colors")
         for export in _EXPORTS:

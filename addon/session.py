@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from typing import Any, Literal
 import bpy
 from bpy.app.handlers import persistent
 
-from . import notices
+from . import jobs, notices
 from .bridge import folder as files
 from .bridge.client import EngineProcess
 from .bridge.engine_place import EnginePlace
@@ -25,6 +26,7 @@ from .bridge.protocol import (
     Cancelled,
     Cancelling,
     Error,
+    Estimate,
     Event,
     Export,
     Fit,
@@ -41,7 +43,11 @@ from .labels import label_of
 INTERVAL = 0.1  # seconds between two polls of the engine
 IDLE_LIMIT = 300.0  # seconds after which an engine without work is let go, with the memory that it holds
 RESUME = "Resume goes on from what was kept last."
+BEGIN_AGAIN = "Fit begins the job again."
+ENGINE_DIED = "engine_died"
 LAST_WORDS = 3.0  # seconds for which an engine that has ended is still listened to
+
+ESTIMATES = 2  # the revision of the protocol that brought them
 
 Kind = Literal["fit", "resume", "export"]
 
@@ -60,6 +66,11 @@ class Task:
     cancelling: bool = False
 
     @property
+    def name(self) -> str:
+        """What the artist calls the job."""
+        return self.folder.name
+
+    @property
     def fraction(self) -> float:
         """How much of the stage is done, 0 to 1."""
         return min(1.0, self.done / self.total) if self.total > 0 else 0.0
@@ -67,12 +78,35 @@ class Task:
 
 @dataclass
 class Outcome:
-    """How the last request ended: a sentence, what to do about it where it failed, and warnings on the way."""
+    """How the last request ended.
+
+    Attributes:
+        text: a sentence, with the job's name where it is about one.
+        hint: what the engine says about it, where it failed.
+        code: of the error, where it failed.
+        failed: whether it did.
+        warnings: on the way.
+        folder: the job's, or None.
+        can_import: whether it has left a composition that is new.
+    """
 
     text: str = ""
     hint: str = ""
+    code: str = ""
     failed: bool = False
     warnings: list[str] = field(default_factory=list)
+    folder: Path | None = None
+    can_import: bool = False
+
+    def advice(self) -> str:
+        """What to do about a fault, in paragraphs: the engine's hint, and with what the job goes on."""
+        if not self.failed or self.folder is None:
+            return self.hint
+        state = jobs.state(self.folder)
+        next_step = RESUME if state == "interrupted" else BEGIN_AGAIN if self.code == ENGINE_DIED else ""
+        # Before a log, of which only the beginning may be shown; after a remedy, which comes first.
+        parts = (next_step, self.hint) if self.code == ENGINE_DIED else (self.hint, next_step)
+        return "\n".join(filter(None, parts))
 
 
 task: Task | None = None
@@ -81,12 +115,16 @@ preview: Path | None = None
 """The newest picture of the job under way, or of the last job."""
 preview_count = 0
 """Rises with every new picture, also under the same name."""
+on_estimate: Callable[[str, dict[str, Any] | None], None] | None = None
+"""Takes the id of an estimate and its report, or None where there is none."""
 
 _engine: EngineProcess | None = None
 _place: EnginePlace | None = None
 _rendering = False
 _idle_since = 0.0
 _seen_alive = 0.0
+_estimating: str | None = None
+_unasked = False  # whether the engine was started for an estimate alone: then its faults are not shown
 
 
 def hello() -> Hello | None:
@@ -99,9 +137,16 @@ def starting() -> bool:
     return _engine is not None and _engine.alive and _engine.hello is None
 
 
-def start_engine(place: EnginePlace, log_path: Path) -> None:
-    """Start the engine unless it runs already at this place. Errors arrive as events."""
-    global _engine, _place, _idle_since, _seen_alive
+def start_engine(place: EnginePlace, log_path: Path, unasked: bool = False) -> None:
+    """Start the engine unless it runs already at this place. Errors arrive as events.
+
+    Args:
+        place: where it is.
+        log_path: see `EngineProcess`.
+        unasked: no artist has started anything: faults are kept to ourselves.
+    """
+    global _engine, _place, _idle_since, _seen_alive, _unasked
+    _unasked = unasked
     if _engine and place != _place:
         _engine.let_go()
         _engine = None
@@ -120,9 +165,23 @@ def request(message: Fit | Resume | Export, place: EnginePlace, log_path: Path) 
     assert _engine is not None
     kinds: dict[type, Kind] = {Fit: "fit", Resume: "resume", Export: "export"}
     folder = Path(message.job if isinstance(message, Export) else message.out)
-    task, outcome = Task(message.id, kinds[type(message)], folder), Outcome()
+    task, outcome = Task(message.id, kinds[type(message)], folder), Outcome(folder=folder)
     if not isinstance(message, Export):
         preview = None
+    _engine.send(message)
+
+
+def can_estimate() -> bool:
+    """Whether the engine can take an estimate now."""
+    said = hello()
+    return task is None and said is not None and said.revision >= ESTIMATES
+
+
+def estimate(message: Estimate) -> None:
+    """Request an estimate, where `can_estimate`; `on_estimate` takes the answer, if there is one."""
+    global _estimating, _idle_since
+    assert _engine is not None
+    _estimating, _idle_since = message.id, time.monotonic()
     _engine.send(message)
 
 
@@ -140,10 +199,10 @@ def new_id() -> str:
 
 def close() -> None:
     """End the engine and forget everything."""
-    global _engine, _place, task, outcome, preview, preview_count, _rendering
+    global _engine, _place, task, outcome, preview, preview_count, _rendering, _estimating
     if _engine:
         _engine.let_go()
-    _engine, _place, _rendering = None, None, False
+    _engine, _place, _rendering, _estimating = None, None, False, None
     task, outcome, preview, preview_count = None, Outcome(), None, 0
 
 
@@ -156,10 +215,11 @@ def tick() -> float | None:
         return INTERVAL
     now = time.monotonic()
     events = _engine.poll()
+    before = task
     for event in events:
         _hear(event)
     if events:
-        notices.redraw()
+        notices.redraw(at_once=task is not before)
     if _engine.alive:
         _seen_alive = now
     idle = task is None and now > _idle_since + IDLE_LIMIT
@@ -172,20 +232,22 @@ def tick() -> float | None:
 
 
 def _hear(event: Event) -> None:
-    global preview, preview_count
-    mine = task is not None and getattr(event, "id", None) == task.id
-    if isinstance(event, Log):
-        if event.level == "warning":
+    global preview, preview_count, _estimating
+    event_id = getattr(event, "id", None)
+    mine = task is not None and event_id == task.id
+    if _estimating is not None and event_id == _estimating:
+        _estimating = None
+        if on_estimate is not None:
+            on_estimate(event_id, event.report if isinstance(event, Result) else None)
+    elif isinstance(event, Log):
+        if event.level == "warning" and task is not None:
             outcome.warnings.append(event.message)
     elif isinstance(event, Error):
         # Without an id it concerns the engine as a whole, and so the task too.
-        if mine or event.id is None:
+        if mine or (event.id is None and not (_unasked and task is None)):
             text, hint = event.worded(label_of)
-            if task is not None and task.kind != "export" and (task.folder / files.CHECKPOINT).is_file():
-                # Before a log, of which only the beginning may be shown; after a remedy, which comes first.
-                parts = (RESUME, hint) if event.code == "engine_died" else (hint, RESUME)
-                hint = "\n".join(parts)
-            _end(text, hint, failed=True)
+            outcome.hint, outcome.code, outcome.failed = hint, event.code, True
+            _end(text)
     elif not mine or task is None:
         return
     elif isinstance(event, Progress):
@@ -197,35 +259,38 @@ def _hear(event: Event) -> None:
         task.cancelling = True
     elif isinstance(event, Cancelled):
         kept = "the best so far is kept" if event.path else "nothing was kept"
-        _end(f"Cancelled: {kept}.")
+        outcome.can_import = event.path is not None
+        _end(f"{task.name}: canceled, {kept}.")
     elif isinstance(event, Result):
         if task.kind == "export":
-            _end(f"Wrote {Path(event.path).name}.")
+            _end(f"{task.name}: wrote {Path(event.path).name}.")
         else:
-            preview, preview_count = _picture(Path(event.path)), preview_count + 1
-            _end(_summary(event.report))
+            preview, preview_count = Path(event.path) / _picture(event.report), preview_count + 1
+            outcome.can_import = True
+            _end(f"{task.name}: {_summary(event.report)}")
 
 
-def _picture(folder: Path) -> Path:
+def _picture(report: dict[str, Any]) -> str:
     """The picture of a finished job, of an animation the first."""
-    still = folder / files.RENDER
-    return still if still.is_file() else folder / files.picture_file(0, frames=2)
+    frames = report.get("frames")
+    return files.picture_file(0, frames if isinstance(frames, int) else 1)
 
 
 def _summary(report: dict[str, Any]) -> str:
     """What report.json says, in one line."""
-    said = []
+    said = ["finished"]
     if isinstance(sprites := report.get("sprites"), int):
         said.append(f"{sprites:,} sprites")
     if isinstance(seconds := report.get("seconds"), (int, float)):
         said.append(duration(seconds))
-    return "Finished: " + ", ".join(said) + "." if said else "Finished."
+    return f"{', '.join(said)}."
 
 
-def _end(text: str, hint: str = "", failed: bool = False) -> None:
+def _end(text: str) -> None:
     global task, _idle_since
-    outcome.text, outcome.hint, outcome.failed = text, hint, failed
+    outcome.text = text
     task, _idle_since = None, time.monotonic()
+    jobs.refresh()
     notices.status(text)
 
 

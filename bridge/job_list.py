@@ -25,7 +25,7 @@ _Stamp = tuple[int, int]  # of a file: time of its last change in nanoseconds, b
 
 @dataclass(frozen=True)
 class FoundJob:
-    """A job on disk.
+    """A job on disk, or a composition that was saved without one.
 
     Attributes:
         folder: where it is.
@@ -63,7 +63,7 @@ class JobReader:
         """The job in a folder, or None where there is none or it cannot be read. Never raises."""
         try:
             stamps = _stamps(folder)
-            if JOB not in stamps:
+            if JOB not in stamps and COMPOSITION not in stamps:
                 self._kept.pop(folder, None)
                 return None
             kept = self._kept.get(folder)
@@ -100,6 +100,8 @@ def _stamps(folder: Path) -> dict[str, _Stamp]:
 def _contents(folder: Path, stamps: Mapping[str, _Stamp]) -> tuple[str, int | None]:
     """Id and number of sprites."""
     job, report = (_object(folder / name, stamps.get(name)) for name in (JOB, REPORT))
+    if JOB not in stamps:  # a composition that a program has saved
+        job = report = _object(folder / COMPOSITION, stamps.get(COMPOSITION))
     job_id = job.get("id")
     made = report.get("sprites") if COMPOSITION in stamps else None
     return job_id if isinstance(job_id, str) else "", made if isinstance(made, int) else _requested(job)

@@ -73,7 +73,7 @@ def test_fitted_picture_renders_in_cycles_as_the_engine_drew_it(blender: Blender
     settings = _settings(tmp_path, colour_mix=0.3)
     result = blender.run("fit", settings=settings, renders=[(1, tmp_path / "out.png")])
     assert result["outcome"]["failed"] is False, result
-    assert result["outcome"]["text"].startswith("Finished: 120 sprites")
+    assert result["outcome"]["text"].startswith("job: finished, 120 sprites")
     report = json.loads((tmp_path / "job" / "report.json").read_text())
     found = psnr(tmp_path / "out.png", tmp_path / "job" / "render.png")
     print(f"{blender.python.parents[1].name}: {found:.1f} dB (fit {report['psnr']:.1f} dB)")
@@ -99,13 +99,13 @@ def test_cancelled_job_is_kept_resumed_to_its_end_and_exported(blender: Blender,
     settings = _settings(tmp_path, count=400, size=256, steps=400)
     result = blender.run("cancel_and_resume", settings=settings, kill=False)
     assert result["acknowledged"] < 0.5
-    assert result["after_cancel"]["text"] == "Cancelled: the best so far is kept."
+    assert result["after_cancel"]["text"] == "job: canceled, the best so far is kept."
     assert result["could_resume"]
     assert result["layers"] == 400
     assert result["done_at_resume"] > 0, "resume began from the beginning"
     assert result["after_resume"]["failed"] is False
     assert result["could_resume_again"] is False
-    assert result["after_export"]["text"] == "Wrote layers.psd."
+    assert result["after_export"]["text"] == "job: wrote layers.psd."
     assert (tmp_path / "job" / "layers.psd").read_bytes().startswith(b"8BPS")
 
 

@@ -65,7 +65,7 @@ def test_grey_buttons_say_why(blender: Blender, tmp_path: Path) -> None:
 
 def test_progress_result_and_warnings_are_shown(blender: Blender, tmp_path: Path, fake_python: Path) -> None:
     result = _told(blender, tmp_path, fake_python, seed=0)
-    assert result["text"] == "Finished: 1,000 sprites, 3 s."
+    assert result["text"] == "job: finished, 1,000 sprites, 3 s."
     assert result["warnings"] == ["broken.png: is cut short."]
     assert result["drawing"] == []
 
@@ -92,7 +92,8 @@ def test_engine_that_dies_is_told_with_the_tail_of_its_log(blender: Blender, tmp
 @pytest.mark.parametrize("seed", [1, 3])
 def test_a_fault_says_that_the_job_can_go_on(blender: Blender, tmp_path: Path, fake_python: Path, seed: int) -> None:
     (tmp_path / "job").mkdir()
-    (tmp_path / "job" / "checkpoint.npz").touch()
+    for name in ("job.json", "checkpoint.npz"):
+        (tmp_path / "job" / name).touch()
     result = _told(blender, tmp_path, fake_python, until_timer_ends=seed == 3, seed=seed)
     assert "Resume goes on" in result["hint"].splitlines()[{1: 1, 3: 0}[seed]]
 
@@ -120,7 +121,7 @@ def test_job_outlives_a_new_file_and_an_idle_engine_is_let_go(
     assert result["output"] == str(tmp_path / "job")
     assert result["timer_after_new"]
     assert result["heard_while_rendering"] is False
-    assert result["text"] == "Cancelled: nothing was kept."
+    assert result["text"] == "job: canceled, nothing was kept."
     assert result["alive_when_idle"] is False
     assert result["timer_when_idle"] is False
 

@@ -97,6 +97,15 @@ def test_a_damaged_job_is_listed_all_the_same(tmp_path: Path, text: str) -> None
     assert (job.state, job.sprites, job.id) == ("finished", None, "")
 
 
+def test_a_composition_without_a_job_is_listed_and_not_removed(tmp_path: Path) -> None:
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "composition.json").write_text('{"sprites": 5, "id": "abc"}')
+    (job,) = JobReader().read_below(tmp_path)
+    assert (job.state, job.sprites, job.id, job.importable) == ("finished", 5, "abc", True)
+    with pytest.raises(SmaltiError):
+        remove(tmp_path / "saved")
+
+
 def test_a_folder_that_is_missing_or_a_file_has_no_jobs(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for path in (tmp_path / "file", tmp_path / "missing"):

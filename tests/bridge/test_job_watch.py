@@ -80,7 +80,7 @@ def test_a_drive_that_does_not_answer_hides_only_its_own_jobs(tmp_path: Path, go
         watch.at(tmp_path / "drive" / "job")
         assert time.monotonic() - began < 0.5
         time.sleep(0.01)
-    assert [job.name for job in watch.jobs] == ["job"]
+    assert [found.name for found in watch.jobs] == ["job"]
     assert not watch.knows(tmp_path / "drive" / "job2")
     assert sum(thread.name == "smalti background" for thread in threading.enumerate()) <= 3
 

@@ -99,10 +99,13 @@ def noted() -> Any:
     context = SimpleNamespace(
         space_data=SimpleNamespace(shading=SimpleNamespace(type='SOLID')),
         scene=bpy.context.scene,
+        window_manager=bpy.context.window_manager,
         region=SimpleNamespace(width=280),
         preferences=SimpleNamespace(system=SimpleNamespace(ui_scale=1.0), ui_styles=bpy.context.preferences.ui_styles),
     )
-    for panel in (bpy.types.SMALTI_PT_main, bpy.types.SMALTI_PT_result):
+    panels = (bpy.types.SMALTI_PT_main, bpy.types.SMALTI_PT_jobs, bpy.types.SMALTI_PT_result)
+    for panel in panels:
+        inside.module("jobs").write_list()
         panel.draw(SimpleNamespace(layout=Layout(found)), context)
     preferences = bpy.context.preferences.addons[inside.MODULE].preferences
     type(preferences).draw(

@@ -16,9 +16,9 @@ bpy.ops.wm.save_as_mainfile(filepath=str(Path(given["folder"]) / "file.blend"))
 first = job.new_output(target, elsewhere)
 Path(bpy.path.abspath(first)).mkdir(parents=True)
 second = job.new_output(target, elsewhere)
-preferences = inside.module("preferences")
+preferences, jobs = inside.module("preferences"), inside.module("jobs")
 inside.finish(
-    jobs=str(preferences.jobs_folder()),
+    jobs=str(jobs.home()),
     removed=str(preferences.folder()),
     unsaved=unsaved,
     first=first,

@@ -23,5 +23,6 @@ if given["until_timer_ends"]:
     until = time.monotonic() + session.LAST_WORDS + 1
     while (timer := session.tick() is not None) and time.monotonic() < until:
         time.sleep(0.1)
+told = {**dataclasses.asdict(outcome), "hint": outcome.advice()}
 session.close()
-inside.finish(**dataclasses.asdict(outcome), drawing=faults + more, labels=labels, timer=timer)
+inside.finish(**told, drawing=faults + more, labels=labels, timer=timer)

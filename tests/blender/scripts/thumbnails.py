@@ -24,7 +24,7 @@ settings.target, settings.primitives = str(picture), str(bitmaps)
 def shown() -> Any:
     """The labels about what was chosen, which come first."""
     found = drawing.drawn()[1]
-    return found[: found.index("Regions")]
+    return [label for label in found[: found.index("Regions")] if label]
 
 
 def labels() -> Any:
