@@ -43,9 +43,9 @@ class Background:
         threading.Thread(target=run, name="smalti background", daemon=True).start()
         return True
 
-    def results(self) -> list[tuple[Hashable, Any]]:
-        """Keys and results of what is done since the last call."""
-        found = [self._done.get() for _ in range(self._done.qsize())]
+    def results(self, most: int = 1000) -> list[tuple[Hashable, Any]]:
+        """Keys and results of what is done since the last call, `most` of them."""
+        found = [self._done.get() for _ in range(min(most, self._done.qsize()))]
         for key, _ in found:
             self._since.pop(key, None)
         return found
