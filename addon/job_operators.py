@@ -26,20 +26,20 @@ def folder_property() -> Any:
 
 
 class _OfJob:
-    """An operator for the job in `folder`, which its `perform` takes; a SmaltiError is reported."""
+    """An operator for the job in `folder`, which its `_perform` takes; a SmaltiError is reported."""
 
     folder: str
 
     def execute(self, context: Any) -> set[str]:
         try:
-            answer = self.perform(context, Path(self.folder))
+            answer = self._perform(context, Path(self.folder))
         except SmaltiError as fault:
             return notices.failed(self, fault)
         finally:
             jobs.refresh()
         return answer or {'FINISHED'}
 
-    def perform(self, context: Any, folder: Path) -> set[str] | None:
+    def _perform(self, context: Any, folder: Path) -> set[str] | None:
         """Do it. Returns what `execute` returns; None for FINISHED."""
         raise NotImplementedError
 
@@ -57,7 +57,7 @@ class SMALTI_OT_run_job(_OfJob, bpy.types.Operator):
     def poll(cls, context: Any) -> bool:
         return ready(cls)
 
-    def perform(self, context: Any, folder: Path) -> set[str] | None:
+    def _perform(self, context: Any, folder: Path) -> set[str] | None:
         found = jobs.watch.at(folder)
         if found is not None and found.state != "not_begun":
             raise SmaltiError(f"{folder.name} has begun already.", "Duplicate it, and run the duplicate.")
@@ -79,7 +79,7 @@ class SMALTI_OT_resume_job(_OfJob, bpy.types.Operator):
     def poll(cls, context: Any) -> bool:
         return ready(cls)
 
-    def perform(self, context: Any, folder: Path) -> set[str] | None:
+    def _perform(self, context: Any, folder: Path) -> set[str] | None:
         send(Resume(session.new_id(), str(folder)))
         return None
 
@@ -93,7 +93,7 @@ class SMALTI_OT_duplicate_job(_OfJob, bpy.types.Operator):
 
     folder: folder_property()
 
-    def perform(self, context: Any, folder: Path) -> set[str] | None:
+    def _perform(self, context: Any, folder: Path) -> set[str] | None:
         new = job_folder.duplicate(folder)
         jobs.choose(new)
         self.report({'INFO'}, f"{new.name} has the settings of {folder.name}")
@@ -109,7 +109,7 @@ class SMALTI_OT_take_settings(_OfJob, bpy.types.Operator):
 
     folder: folder_property()
 
-    def perform(self, context: Any, folder: Path) -> set[str] | None:
+    def _perform(self, context: Any, folder: Path) -> set[str] | None:
         settings = context.scene.smalti
         job = read_job(folder / files.JOB)
         if bpy.data.filepath and context.preferences.filepaths.use_relative_paths:
@@ -141,7 +141,7 @@ class SMALTI_OT_open_job(_OfJob, bpy.types.Operator):
 
     folder: folder_property()
 
-    def perform(self, context: Any, folder: Path) -> set[str] | None:
+    def _perform(self, context: Any, folder: Path) -> set[str] | None:
         if not folder.is_dir():
             raise SmaltiError(f"{folder}: is not there any more.", "Choose another job.")
         bpy.ops.wm.path_open(filepath=str(folder))
@@ -168,7 +168,7 @@ class SMALTI_OT_remove_job(_OfJob, bpy.types.Operator):
         )
         return answer
 
-    def perform(self, context: Any, folder: Path) -> set[str] | None:
+    def _perform(self, context: Any, folder: Path) -> set[str] | None:
         if session.task is not None and session.task.folder == folder:
             raise SmaltiError(f"{folder.name} is being worked on.", "Cancel it first.")
         rest = job_folder.remove(folder)

@@ -10,6 +10,7 @@ LONG_FUNCTIONS = {
     "examples/draw_primitives.py:maple": "the outline of a leaf: a list of points",
 }
 LONG_PARAMETER_LISTS = {
+    "addon/job_list.py:SMALTI_UL_jobs.draw_item": "Blender's signature",
     "addon/regions.py:SMALTI_UL_regions.draw_item": "Blender's signature",
     "engine/pytorch/autograd.py:composite": "the documented function with plain keywords; the engine passes a Scene",
     "tests/blender/synthetic.py:write_job": "a made-up job in keywords, each of which a test varies",

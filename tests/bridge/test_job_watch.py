@@ -58,11 +58,11 @@ def test_the_jobs_of_all_places_are_one_list_and_none_is_there_twice(tmp_path: P
         made(tmp_path / name)
     watch = JobWatch()
     watch.look([tmp_path / "a", tmp_path / "nowhere"], [tmp_path / "a" / "one", tmp_path / "b" / "three"])
-    assert watch.jobs == ()
+    assert not [*watch.jobs]
     assert not watch.knows(tmp_path / "a" / "one")
     wait(lambda: watch.update() or len(watch.jobs) == 3)
     wait(lambda: not watch.update() and not watch.busy)
-    assert sorted(job.name for job in watch.jobs) == ["one", "three", "two"]
+    assert sorted(found.name for found in watch.jobs) == ["one", "three", "two"]
     assert watch.at(tmp_path / "b" / "three") is not None
     assert watch.at(tmp_path / "a" / "four") is None
     assert watch.knows(tmp_path / "a" / "four")
@@ -93,7 +93,7 @@ def test_a_place_is_read_once_in_an_interval_and_when_something_has_changed(tmp_
     watch.look([tmp_path])
     time.sleep(0.1)
     watch.update()
-    assert watch.jobs == ()
+    assert not [*watch.jobs]
     watch.refresh()
     watch.look([tmp_path])
     wait(lambda: watch.update() or watch.jobs)
@@ -111,7 +111,7 @@ def test_a_place_that_is_watched_no_more_has_no_jobs(tmp_path: Path) -> None:
     wait(lambda: watch.update() or watch.jobs)
     before = watch.version
     watch.look([])
-    assert watch.jobs == ()
+    assert not [*watch.jobs]
     assert watch.version > before
 
 
@@ -128,10 +128,10 @@ def test_without_a_window_the_truth_is_waited_for(tmp_path: Path) -> None:
 def test_work_that_is_stuck_keeps_no_other_from_being_done(monkeypatch: pytest.MonkeyPatch) -> None:
     end, work = threading.Event(), Background(most=1)
     assert work.start("stuck", end.wait)
-    assert work.busy
+    busy = [work.busy]
     assert not work.start("other", lambda: 1)
     monkeypatch.setattr(background, "STUCK", 0.0)
-    assert not work.busy
+    assert [*busy, work.busy] == [True, False]
     assert not work.start("stuck", lambda: 1)
     monkeypatch.undo()
     monkeypatch.setattr(background, "STUCK", 0.05)
