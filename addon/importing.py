@@ -71,6 +71,7 @@ def build(scene: Any, composition: Composition, options: Options) -> Built:
     """
     header, folder = composition.header, composition.folder
     images = shading.read(composition)
+    imported.know(folder, header.id)
     collection = imported.find_collection(scene, folder)
     if collection is None:
         collection = bpy.data.collections.new(composition.name)

@@ -10,10 +10,13 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
 from . import composition, convert, imported, importing, job, jobs, notices, root, session, surfaces, view
+from .bridge import folder as files
 from .bridge.composition import Header
 from .bridge.errors import SmaltiError
 from .bridge.formats import FORMATS
+from .bridge.job_file import ID
 from .bridge.protocol import Export
+from .bridge.schema import read_text_at
 from .labels import FORMS
 from .requests import ready, send
 
@@ -122,6 +125,8 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
 
     def invoke(self, context: Any, event: Any) -> set[str]:
         folder = Path(self.folder) if self.folder else job.output_folder(context.scene)
+        if folder is not None:
+            imported.know(folder, read_text_at(folder / files.COMPOSITION, ID))
         collection = imported.find_collection(context.scene, folder) if folder is not None else None
         self._summary = importing.changes_in(collection) if collection is not None else ""
         if not self._summary:

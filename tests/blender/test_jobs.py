@@ -84,3 +84,22 @@ def test_panels_and_polls_read_no_files(blender: Blender, tmp_path: Path) -> Non
     assert result["polls"]["SMALTI_OT_import_layers"]
     assert not result["polls"]["SMALTI_OT_resume"]
     assert result["of an interrupted job"]["SMALTI_OT_resume"]
+
+
+def test_a_job_is_known_by_its_id_wherever_its_folder_is_and_in_older_files_by_its_folder(
+    blender: Blender, tmp_path: Path
+) -> None:
+    folder, other = tmp_path / "job", tmp_path / "other"
+    for each in (folder, other):
+        write_composition(each, count=6, pictures=False)
+    said = json.loads((folder / "composition.json").read_text())
+    for name, job_id in (("older", ""), ("newer", "abc")):
+        (tmp_path / f"{name}.json").write_text(json.dumps({**said, "id": job_id}))
+    files = {name: tmp_path / f"{name}.json" for name in ("older", "newer")}
+    result = blender.run("import_moved", job=folder, moved=tmp_path / "moved", other=other, **files)
+    assert result["older"] == [1, 7, [str(folder)]]
+    assert result["again"] == [1, 7, ["abc"]]
+    assert result["found"]
+    assert result["moved"] == [1, 7, ["abc"]]
+    assert result["folders"] == [str(tmp_path / "moved")]
+    assert result["other"][:2] == [2, 14]
