@@ -59,7 +59,8 @@ def numbers_of(path: Path) -> Floats:
     rows = np.frombuffer(zlib.decompress(data[start : start + length]), np.uint8).reshape(height, -1)
     assert (rows[:, 0] == 2).all()
     plain = np.cumsum(rows[:, 1:], axis=0, dtype=np.uint8)
-    return plain.view(">u1" if depth == 8 else ">u2").reshape(height, width, 4) / (2.0**depth - 1)
+    numbers: Floats = plain.view(">u1" if depth == 8 else ">u2").reshape(height, width, 4) / (2.0**depth - 1)
+    return numbers
 
 
 def sampled(sheet: Sheet, texels: Floats, u: Floats, v: Floats, level: int) -> Floats:
