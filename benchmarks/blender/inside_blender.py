@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In a Blender: import each job, again, take it back and repeat it; CPU seconds of each, and of a frame in ms."""
+"""In a Blender: import each job as layers and as a mosaic, again, take it back and repeat it, convert it; CPU seconds."""
 
 import statistics
 import sys
@@ -42,10 +42,13 @@ def measured(job: str, **options: Any) -> dict[str, float]:
         frames = [scene.frame_start + 1 + number for number in range(FRAMES)]
         times = [taken(lambda frame=frame: scene.frame_set(frame)) for frame in frames]  # type: ignore[misc]
         row["frame ms"] = 1000 * statistics.median(times)
+    if options["form"] == 'MOSAIC':
+        row["to layers"] = taken(bpy.ops.smalti.convert_to_layers)
+        row["to mosaic"] = taken(bpy.ops.smalti.convert_to_mosaic)
     return row
 
 
 inside.enable()
 jobs = [Path(job) for job in inside.arguments()["jobs"]]
-rows = {f"layers, {job.name}": measured(str(job)) for job in jobs}
+rows = {f"{form.lower()}, {job.name}": measured(str(job), form=form) for form in ('LAYERS', 'MOSAIC') for job in jobs}
 inside.finish(version=bpy.app.version_string, rows=rows)

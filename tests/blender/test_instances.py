@@ -3,13 +3,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from blenders import Blender
+from numpy.typing import NDArray
 from pictures import psnr
 from synthetic import COLOR_CASES, write_color_jobs, write_job
+
+from smalti.bridge.composition import Header, write_header
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow]
 
@@ -54,3 +59,80 @@ def test_converting_to_layers_and_back_gives_the_same_picture_and_keys(
     assert result["told"]["after"][0] == 4, "the Empty, the background, the camera and the mosaic"
     assert result["told"]["after"][1:] == [0, []]
     assert result["left"] == []
+
+
+def _matrices(arrays: dict[str, Any], header: Header, frame: float) -> NDArray[Any]:
+    """The matrix of every sprite's bitmap, [N, 4, 4], where the longer side of the canvas is 2 units."""
+    last = header.frames - 1
+    before, share = divmod(min(frame, last), 1)
+    rows = (int(before), min(int(before) + 1, last))
+    values = {n: (1 - share) * arrays[n][rows[0]] + share * arrays[n][rows[1]] for n in ("x", "y", "theta")}
+    ratio = np.array([(t.width, t.height) for t in header.templates])[arrays["template"]]
+    ratio = ratio / ratio.max(1, keepdims=True)
+    stretch = np.exp(arrays["aspect"][..., None] / 2 * (1, -1))
+    sizes = arrays["scale"][..., None] * ratio * stretch
+    size = (1 - share) * sizes[rows[0]] + share * sizes[rows[1]]
+    unit = 2 / max(header.width, header.height)
+    found = np.zeros((header.sprites, 4, 4))
+    cosine, sine = np.cos(-values["theta"]), np.sin(-values["theta"])
+    found[:, 0, 0], found[:, 0, 1] = cosine * size[:, 0] * unit, -sine * size[:, 1] * unit
+    found[:, 1, 0], found[:, 1, 1] = sine * size[:, 0] * unit, cosine * size[:, 1] * unit
+    found[:, 2, 2] = found[:, 3, 3] = 1
+    found[:, 0, 3] = (values["x"] - header.width / 2) * unit
+    found[:, 1, 3] = (header.height / 2 - values["y"]) * unit
+    found[:, 2, 3] = 2e-4 * (np.arange(header.sprites) + 1)
+    return found
+
+
+def test_a_film_plays_and_artists_nodes_read_the_attributes_and_stay_with_the_next_import(
+    blender: Blender, tmp_path: Path
+) -> None:
+    job = tmp_path / "job"
+    header = write_job(job, count=20, frames=3, pictures=False)
+    leaf, ring, tile = header.templates
+    ring, tile = replace(ring, letter="R", region="face"), replace(tile, region="sky")
+    write_header(job, replace(header, templates=(leaf, ring, tile)))
+    result = blender.run("instances", job=job)
+    arrays = dict(np.load(job / "frames.npz"))
+    for frame, found in zip((0, 1, 1.5, 2, 2), result["frames"], strict=True):
+        assert np.allclose(found, _matrices(arrays, header, frame), atol=1e-5), frame
+    bitmap = arrays["template"]
+    assert result["attributes"] == {
+        "rank": list(range(20)),
+        "bitmap": bitmap.tolist(),
+        "quad": bitmap.tolist(),
+        "region": np.array([-1, 0, 1])[bitmap].tolist(),
+        "letter": np.array([-1, ord("R"), -1])[bitmap].tolist(),
+        "layer": list(range(1, 21)),
+    }
+    assert np.allclose(np.array(result["tints"])[:, :3], arrays["tint"][0], atol=1e-6)
+    second = _matrices(arrays, header, 1)
+    assert np.allclose(result["later"], second, atol=1e-5), "the first frame is the artist's"
+    size = np.linalg.norm(second[:, :3, :2], axis=1)
+    moved = np.stack([np.arange(20), *(result["attributes"][name] for name in ("letter", "region"))], -1)
+    moved = moved + np.pad(100 * size, ((0, 0), (0, 1)))
+    for name in ("exploded", "exploded_again"):
+        places = np.array(result[name])[:, :3, 3]
+        assert np.allclose(places - ((3, 0, 0) if name == "exploded_again" else 0), moved, atol=2e-3), name
+    states = result["states"]
+    assert all(state["same"] and not state["unused"] for state in states.values())
+    assert states["fresh"]["objects"] == ["job", "job Background", "job Mosaic"]
+    assert states["again"] == {
+        **states["fresh"],
+        "modifiers": ["Mosaic", "Explode"],
+        "first": 11,
+        "location": [3, 0, 0],
+    }
+    assert states["as_layers"]["hidden"], "it has the artist's own nodes"
+    assert len(states["as_layers"]["objects"]) == 23
+    assert states["back"] == states["again"]
+
+
+def test_mosaic_is_fast(blender: Blender, tmp_path: Path) -> None:
+    write_job(tmp_path / "still", count=20_000, pictures=False)
+    write_job(tmp_path / "film", count=5000, frames=50, pictures=False)
+    result = blender.run("mosaic_timed", jobs=[tmp_path / "still", tmp_path / "film"])
+    print(f"{blender.python.parents[1].name}: CPU seconds {result['seconds']}, a frame {result['frame'] * 1e3:.2f} ms")
+    assert result["seconds"]["still"] < 1
+    assert result["seconds"]["undo"] < 0.3
+    assert result["frame"] < 0.002 * 1.5, "beside other work on the machine"
