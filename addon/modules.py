@@ -20,11 +20,13 @@ from . import (
     session,
     surfaces,
     thumbnails,
+    translation,
     view,
     ways_in,
 )
 
 MODULES = (
+    translation,
     preferences,
     properties,
     palettes,

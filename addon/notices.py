@@ -10,8 +10,9 @@ from typing import Any
 import blf
 import bpy
 
-from .bridge.errors import SmaltiError
+from .bridge.errors import SmaltiError, worded
 from .labels import label_of
+from .translation import translated
 
 _MARGINS = 86  # pixels of a region, at scale 1, that the tabs, the panel's edges and an icon take
 LONGEST = 12
@@ -26,7 +27,7 @@ def lines(layout: Any, context: Any, text: str, icon: str = 'NONE') -> None:
     """Labels with `text`, wrapped to the width of the region; `icon` before the first line."""
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for number, part in enumerate(wrapped(text, context)[:LONGEST]):
+    for number, part in enumerate(wrapped(translated(text), context)[:LONGEST]):
         column.label(text=part, icon=icon if number == 0 or icon == 'NONE' else 'BLANK1', translate=False)
 
 
@@ -62,7 +63,7 @@ def _short_enough(words: list[str], width: float) -> Iterator[str]:
 
 def failed(operator: Any, fault: SmaltiError) -> set[str]:
     """Report an error with its hint from an operator; returns what its `execute` must return then."""
-    operator.report({'ERROR'}, fault.worded(label_of))
+    operator.report({'ERROR'}, " ".join(translated(worded(part, label_of)) for part in fault.marked if part))
     return {'CANCELLED'}
 
 

@@ -35,6 +35,9 @@ DEFAULTS = {"size": 512, "regions.count": 200}
 LOSSES = {'COLOUR': "mse", 'STRUCTURE': "mse+ms_ssim", 'OUTLINE': "mse+alpha"}
 """What each likeness minimizes (see bridge/loss.py)."""
 
+CONTEXT = "smalti"
+"""Of the properties' labels: without one of their own, Blender would take its own translation of "Target"."""
+
 _LARGEST_INT = 2**31 - 1
 _STEP = 0.01  # from a bound that is excluded to the least value that a property takes
 
@@ -93,7 +96,10 @@ def _properties(prefix: str, kind: type, own: dict[str, Any]) -> dict[str, Any]:
     for one in rows.values():
         if one.is_open_number:
             found |= _check_box(one)
-    return found | own
+    found |= own
+    for each in found.values():
+        each.keywords["translation_context"] = CONTEXT
+    return found
 
 
 class SMALTI_PG_region(bpy.types.PropertyGroup):

@@ -28,6 +28,7 @@ DRAWING_ORDER = "addon/pages.py"
 """The one front door whose errand is to name settings; those that it does not name are drawn after the others."""
 SETTINGS_NAMED = {
     "addon/fit.py:target": "a job folder that nobody chose is named after it",
+    "addon/list_messages.py:text": "an argument of Blender's layouts, no setting",
     "addon/look.py:background": "three properties",
     "addon/palettes.py:palette": "drawn beside Blender's own palettes",
     "addon/presets.py:background": "two properties",
