@@ -93,23 +93,7 @@ def make(
     )
     size = ('OBJECT', "scale") if source == "object" else ('INSTANCER', materials.SIZE)
     coordinates = levels.coordinates_group(f"{name} Level of Detail", size)
-    unit = compositions.unit(header, longer_side)
-    made = []
-    for k, (template, sheet) in enumerate(zip(header.templates, composition.sheets)):
-        level = levels.level_of(sheet, unit) if sheet else 0.0
-        if sheet is None:
-            bitmap = partial(materials.whole_bitmap, image=images[template.file])
-        else:
-            bitmap = partial(levels.sample, image=images[level_file(k)], sheet=sheet, group=coordinates, level=level)
-        luma = template.luma if header.shade else None
-        material = _kept_or(
-            edited,
-            f"bitmap {template.name} {sheet} {level} {luma}",
-            f"{name} {template.name}",
-            partial(materials.sprite_material, group=group, luma=luma, bitmap=bitmap),
-        )
-        materials.renew(material, group, coordinates, images[level_file(k) if sheet else template.file])
-        made.append(material)
+    made = _sprite_materials(composition, images, compositions.unit(header, longer_side), (group, coordinates), edited)
     if edited:
         sources.let_read(made, source)
     _describe(made, composition)
@@ -128,6 +112,36 @@ def make(
     for mesh in found:
         mark(mesh, composition.folder)
     return Shading(made, of_sprite, found, mesh_of_sprite, background)
+
+
+def _sprite_materials(
+    composition: Composition,
+    images: dict[str, Any],
+    unit: float,
+    groups: tuple[Any, Any],
+    edited: Mapping[str, Any],
+) -> list[Any]:
+    """The material of each bitmap. `unit`: Blender units per canvas pixel."""
+    header, name = composition.header, composition.name
+    group, coordinates = groups
+    made = []
+    for k, (template, sheet) in enumerate(zip(header.templates, composition.sheets)):
+        level = levels.level_of(sheet, unit) if sheet else 0.0
+        image = images[level_file(k) if sheet else template.file]
+        if sheet is None:
+            bitmap = partial(materials.whole_bitmap, image=image)
+        else:
+            bitmap = partial(levels.sample, image=image, sheet=sheet, group=coordinates, level=level)
+        luma = template.luma if header.shade else None
+        material = _kept_or(
+            edited,
+            f"bitmap {template.name} {sheet} {level} {luma}",
+            f"{name} {template.name}",
+            partial(materials.sprite_material, group=group, luma=luma, bitmap=bitmap),
+        )
+        materials.renew(material, group, coordinates, image)
+        made.append(material)
+    return made
 
 
 def _kept_or(edited: Mapping[str, Any], purpose: str, name: str, make: Callable[[str], Any]) -> Any:

@@ -3,9 +3,8 @@
 
     python benchmarks/blender [--sprites 1000 5000 20000] [--frames 50]
 
-Imports as layers and as a mosaic, second imports of the same job, undo and redo, converting one to the other; and what a
-frame of a film takes to play. The figures of one run
-are comparable with each other, those of two machines are not.
+Imports as layers and as a mosaic, second imports of the same job, undo and redo, converting one to the other; and what
+a frame of a film takes to play. The figures of one run are comparable with each other, those of two machines are not.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In a Blender: import each job as layers and as a mosaic, again, take it back and repeat it, convert it; CPU seconds."""
+"""In a Blender: import each job as layers and as a mosaic, again, take it back, repeat it, convert it; CPU seconds."""
 
 import statistics
 import sys

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reduced bitmaps: whoever samples them as their page says draws the engine's picture."""
+"""Reduced bitmaps: sampled as their page says, they give the picture of the engine."""
 
 from __future__ import annotations
 
