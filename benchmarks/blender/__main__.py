@@ -43,10 +43,10 @@ def main() -> None:
         for environment in environments():
             blender = Blender(python_of(environment), folder / f"resources {environment.name}")
             blender.run("install", zip=extension)
-            told = blender.run(str(_INSIDE), timeout=1800, jobs=[job for job, _, _ in jobs])
-            print(f"Blender {told['version']}")
+            measured = blender.run(str(_INSIDE), timeout=1800, jobs=[job for job, _, _ in jobs])
+            print(f"Blender {measured['version']}")
             print(f"{'':<24}" + "".join(f"{column:>10}" for column in _COLUMNS))
-            for label, row in told["rows"].items():
+            for label, row in measured["rows"].items():
                 print(f"{label:<24}" + "".join(f"{row[c]:>10.2f}" if c in row else f"{'':>10}" for c in _COLUMNS))
 
 
