@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import exact_jobs
 import numpy as np
 import pytest
 from blenders import Blender
 from numpy.typing import NDArray
-from pictures import psnr
+from pictures import premultiplied, psnr
 from synthetic import COLOR_CASES, write_color_jobs, write_job
 
 from smalti.bridge.composition import Header, write_header
@@ -136,3 +137,14 @@ def test_mosaic_is_fast(blender: Blender, tmp_path: Path) -> None:
     assert result["seconds"]["still"] < 1
     assert result["seconds"]["undo"] < 0.3
     assert result["frame"] < 0.002 * 1.5, "beside other work on the machine"
+
+
+def test_large_bitmaps_are_as_exact_as_in_layers_and_converting_keeps_that(blender: Blender, tmp_path: Path) -> None:
+    exact_jobs.write_job(tmp_path, "srgb", 0.2, 0.8, "#203040")
+    pictures = [tmp_path / f"{number}.png" for number in range(3)]
+    blender.run("convert_exact", job=tmp_path, pictures=pictures)
+    wanted = premultiplied(tmp_path / "render" / "0002.png")
+    for picture in pictures:
+        off = 255 * np.abs(premultiplied(picture) - wanted)
+        assert off.mean() < 0.5, picture.name
+        assert np.percentile(off, 99.9) <= 2, picture.name
