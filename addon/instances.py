@@ -152,7 +152,7 @@ def make(name: str, points: Points, quads: Sequence[Quad], folder: Path, standin
     if modifier.node_group is not None and standing is not None:
         given = _kept(mosaic, modifier, given)
     modifier.node_group = mosaic_nodes.group(frames > 1)
-    compat.set_input(modifier, mosaic_nodes.BITMAPS, _quads_collection(name, quads, folder))
+    compat.set_input(modifier, mosaic_nodes.BITMAPS, _quads_collection(name, quads))
     if frames > 1:
         given |= {mosaic_nodes.FRAMES: frames, mosaic_nodes.SPRITES: count}
         keys = mark(_keys_mesh(f"{name} Keys", points), folder)
@@ -295,9 +295,9 @@ def _values(mesh: Any, name: str, kind: str) -> Any:
     return values if width > 1 else values[:, 0]
 
 
-def _quads_collection(name: str, quads: Sequence[Quad], folder: Path) -> Any:
+def _quads_collection(name: str, quads: Sequence[Quad]) -> Any:
     """A collection, in no scene, with an object for each quad; their names begin with their numbers."""
-    holder = mark(bpy.data.collections.new(f"{name} Bitmaps"), folder)
+    holder = bpy.data.collections.new(f"{name} Bitmaps")
     digits = len(str(len(quads)))
     for number, quad in enumerate(quads, 1):
         item = bpy.data.objects.new(f"{number:0{digits}d} {(quad.material or quad.mesh).name}", quad.mesh)

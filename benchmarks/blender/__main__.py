@@ -43,10 +43,10 @@ def main() -> None:
         for environment in environments():
             blender = Blender(python_of(environment), folder / f"resources {environment.name}")
             blender.run("install", zip=extension)
-            measured = blender.run(str(_INSIDE), timeout=1800, jobs=[job for job, _, _ in jobs])
-            print(f"Blender {measured['version']}")
+            reported = blender.run(str(_INSIDE), timeout=1800, jobs=[job for job, _, _ in jobs])
+            print(f"Blender {reported['version']}")
             print(f"{'':<24}" + "".join(f"{column:>10}" for column in _COLUMNS))
-            for label, row in measured["rows"].items():
+            for label, row in reported["rows"].items():
                 print(f"{label:<24}" + "".join(f"{row[c]:>10.2f}" if c in row else f"{'':>10}" for c in _COLUMNS))
 
 

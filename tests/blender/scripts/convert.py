@@ -3,6 +3,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import bpy
 import inside
@@ -21,7 +22,7 @@ pictures = given["pictures"]
 inside.render(pictures[0], samples=16)
 
 
-def points():
+def points() -> Any:
     """All that is known of the sprites of the mosaic."""
     found = instances.read(instances.find(collection))
     placed = found.placed
@@ -37,12 +38,12 @@ def points():
     }
 
 
-def layers():
+def layers() -> Any:
     """The layers, bottom first."""
     return sorted((o for o in collection.objects if o.get(earlier.RANK, 0) > 0), key=lambda o: o.location.z)
 
 
-def converted(form):
+def converted(form: Any) -> Any:
     """Convert, while the job's folder is away."""
     moved = shutil.move(given["job"], given["job"] + " away")
     getattr(bpy.ops.smalti, f"convert_to_{form.lower()}")()

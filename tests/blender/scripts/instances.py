@@ -2,6 +2,7 @@
 """Import a film as a mosaic, play it, let an artist's own nodes read its attributes, and import it again."""
 
 from pathlib import Path
+from typing import Any
 
 import bpy
 import inside
@@ -17,7 +18,7 @@ mosaic = instances.find(collection)
 root = mosaic.parent
 
 
-def shown():
+def shown() -> Any:
     """The matrix of every instance, in the units of the Empty, bottom first."""
     bpy.context.view_layer.update()
     inverse = root.matrix_world.inverted()
@@ -26,20 +27,20 @@ def shown():
     return [[list(row) for row in matrix] for matrix in found]
 
 
-def at(frame):
+def at(frame: Any) -> Any:
     """The instances at a frame, which may be broken."""
     scene.frame_set(int(frame), subframe=frame % 1)
     return shown()
 
 
-def artists_nodes():
+def artists_nodes() -> Any:
     """A group that moves each instance by (rank, letter, region) and 100 times its size."""
     group = bpy.data.node_groups.new("Explode", 'GeometryNodeTree')
     for direction in ('INPUT', 'OUTPUT'):
         group.interface.new_socket("Geometry", in_out=direction, socket_type='NodeSocketGeometry')
     nodes, links = group.nodes, group.links
 
-    def named(name, kind):
+    def named(name: Any, kind: Any) -> Any:
         node = nodes.new('GeometryNodeInputNamedAttribute')
         node.data_type = kind
         node.inputs["Name"].default_value = name
@@ -67,7 +68,7 @@ def artists_nodes():
     return group
 
 
-def state():
+def state() -> Any:
     """What an import may change of the mosaic."""
     modifier = instances.modifier_of(mosaic)
     return {
