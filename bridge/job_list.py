@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,22 +54,28 @@ class FoundJob:
 
 
 class JobReader:
-    """Reads jobs, and keeps what it has read of those that have not changed since. For one thread."""
+    """Reads jobs, and keeps what it has read of those that have not changed since: the same objects. For one thread."""
 
     def __init__(self) -> None:
-        self._kept: dict[Path, tuple[dict[str, _Stamp], str, int | None]] = {}
+        self._kept: dict[str, tuple[dict[str, _Stamp], FoundJob]] = {}
 
     def read(self, folder: Path) -> FoundJob | None:
         """The job in a folder, or None where there is none or it cannot be read. Never raises."""
         try:
             stamps = _stamps(folder)
             if JOB not in stamps and COMPOSITION not in stamps:
-                self._kept.pop(folder, None)
+                self._kept.pop(str(folder), None)
                 return None
-            kept = self._kept.get(folder)
+            kept = self._kept.get(str(folder))
             if kept is None or kept[0] != stamps:
-                self._kept[folder] = kept = (stamps, *_contents(folder, stamps))
-            return _found(folder, *kept)
+                found = _found(folder, stamps, *_contents(folder, stamps))
+            elif (state := _state(folder, stamps)) != kept[1].state:
+                found = replace(kept[1], state=state)
+            else:
+                return kept[1]
+            hash(found.folder)  # which it remembers, so that the thread that takes it has less to do
+            self._kept[str(folder)] = stamps, found
+            return found
         except OSError:
             return None
 
