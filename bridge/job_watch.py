@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 from .background import Background
 from .job_list import FoundJob, JobReader
@@ -61,10 +62,14 @@ class JobWatch:
         for key, place in self._places.items():
             if self.waits:
                 place.jobs, _ = place.read()
-            elif now >= place.due and self._background.start(key, place.read):
-                place.due, place.late = now + self._interval, False
+            elif now >= place.due:
+                self._start(key, place)
         if self.waits:
             self._collect()
+
+    def _start(self, key: tuple[Path, bool], place: _Place) -> None:
+        if self._background.start(key, place.read):
+            place.due, place.late = time.monotonic() + self._interval, False
 
     def refresh(self) -> None:
         """Something has changed on disk: the next `look` reads everything again."""
@@ -74,11 +79,14 @@ class JobWatch:
     def update(self) -> bool:
         """Take over what threads have read. Returns whether anything has changed."""
         before = self.version
-        for key, (jobs, seconds) in self._background.results():
-            place = self._places.get(key)  # type: ignore[call-overload]
+        for found, (jobs, seconds) in self._background.results():
+            key = cast(tuple[Path, bool], found)
+            place = self._places.get(key)
             if place is None:
                 continue
-            if not place.late:
+            if place.late:  # it has changed since: what was read may be old
+                self._start(key, place)
+            else:
                 place.due = max(place.due, time.monotonic() + SHARE * seconds)
             if jobs != place.jobs:
                 place.jobs = jobs

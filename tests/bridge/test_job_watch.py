@@ -104,6 +104,30 @@ def test_a_place_is_read_once_in_an_interval_and_when_something_has_changed(tmp_
     assert watch.version == version, "nothing has changed"
 
 
+def test_what_changes_while_a_place_is_read_is_seen_without_another_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, go_on = threading.Event(), threading.Event()
+    read_below = JobReader.read_below
+
+    def slowly(reader: JobReader, folder: Path) -> object:
+        found = read_below(reader, folder)
+        began.set()
+        go_on.wait(10)
+        return found
+
+    monkeypatch.setattr(JobReader, "read_below", slowly)
+    watch = JobWatch(interval=60.0)
+    watch.look([tmp_path])
+    assert began.wait(10)
+    made(tmp_path / "job")
+    watch.refresh()
+    watch.look([tmp_path])
+    go_on.set()
+    wait(lambda: watch.update() and watch.jobs)
+    assert [found.name for found in watch.jobs] == ["job"]
+
+
 def test_a_place_that_is_watched_no_more_has_no_jobs(tmp_path: Path) -> None:
     made(tmp_path / "job")
     watch = JobWatch()
