@@ -7,6 +7,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from blenders import Blender
@@ -95,7 +96,7 @@ def test_a_job_is_known_by_its_id_wherever_its_folder_is_and_in_older_files_by_i
     said = json.loads((folder / "composition.json").read_text())
     for name, job_id in (("older", ""), ("newer", "abc")):
         (tmp_path / f"{name}.json").write_text(json.dumps({**said, "id": job_id}))
-    files = {name: tmp_path / f"{name}.json" for name in ("older", "newer")}
+    files: dict[str, Any] = {name: tmp_path / f"{name}.json" for name in ("older", "newer")}
     result = blender.run("import_moved", job=folder, moved=tmp_path / "moved", other=other, **files)
     assert result["older"] == [1, 7, [str(folder)]]
     assert result["again"] == [1, 7, ["abc"]]
