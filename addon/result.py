@@ -131,7 +131,7 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
         self._summary = importing.changes_in(collection) if collection is not None else ""
         if not self._summary:
             return self.execute(context)
-        answer: set[str] = context.window_manager.invoke_props_dialog(self, confirm_text="Import")
+        answer: set[str] = context.window_manager.invoke_props_dialog(self, width=400, confirm_text="Import")
         return answer
 
     def execute(self, context: Any) -> set[str]:
