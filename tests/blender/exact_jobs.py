@@ -31,7 +31,7 @@ def detailed(width: int, height: int, seed: int) -> Template:
     return Template(str(seed), np.rint(255 * np.dstack((np.clip(stripes, 0, 1), alpha))).astype(np.uint8))
 
 
-def write_job(folder: Path, space: BlendSpace, mix: float, shade: float, background: str) -> None:
+def write_job(folder: Path, space: BlendSpace, mix: float, shade: float, background: str, count: int = 250) -> None:
     """A finished film of the engine, without a fit."""
     templates = [detailed(512, 512, 0), detailed(700, 300, 1), detailed(333, 640, 2)]
     files = []
@@ -40,8 +40,8 @@ def write_job(folder: Path, space: BlendSpace, mix: float, shade: float, backgro
         rgb = decode(rgba[..., :3]) if space == "linear" else rgba[..., :3]
         luma = mean_luma(np.dstack((rgb * rgba[..., 3:], rgba[..., 3:])))
         files.append(TemplateFile(template.name, template_file(index), template.width, template.height, luma))
-    header = Header(96, 72, 250, FRAMES, space, mix, background, 24.0, tuple(files), "0", shade)
-    arrays = random_arrays(np.random.default_rng(1), 250, FRAMES, 96, 72, len(templates))
+    header = Header(96, 72, count, FRAMES, space, mix, background, 24.0, tuple(files), "0", shade)
+    arrays = random_arrays(np.random.default_rng(1), count, FRAMES, 96, 72, len(templates))
     arrays["scale"] = np.maximum(arrays["scale"] * 0.6, 2)
     made = Composition(header, templates, **arrays)
     made.save(folder)

@@ -55,7 +55,7 @@ stays = collection.smalti_surface
 collection.smalti_surface = 'EXACT'
 inside.render(out / "exact.png", 1)
 for image in bpy.data.images:
-    image.filepath = image.filepath.replace("levels", "elsewhere")
+    image.filepath = image.filepath.replace("job", "elsewhere")
 try:
     bpy.ops.smalti.bitmap_size(full=True, collection=collection.name)
     missing = ""
