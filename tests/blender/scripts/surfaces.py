@@ -2,6 +2,7 @@
 """Import a job in several ways, change its surface and its bitmaps, and render it each time."""
 
 from pathlib import Path
+from typing import Any
 
 import bpy
 import inside
@@ -13,7 +14,7 @@ out = Path(given["out"])
 scene = bpy.context.scene
 
 
-def add_light():
+def add_light() -> None:
     """A white sky, under which a matte surface has its own color."""
     world = bpy.data.worlds.new("White")
     if world.node_tree is None:
@@ -23,7 +24,7 @@ def add_light():
     scene.world = world
 
 
-def faces():
+def faces() -> Any:
     """Faces of the meshes of sprites, and how many meshes there are."""
     found = {o.data for o in bpy.data.objects if o.type == 'MESH' and o.data.polygons and "Background" not in o.name}
     return [len(found), sum(len(mesh.polygons) for mesh in found)]
