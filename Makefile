@@ -95,9 +95,10 @@ lint: $(READY) packages
 	$(BIN)/clang-format --dry-run --Werror $(NATIVE_CODE)
 	MYPYPATH=$(PACKAGES) $(BIN)/mypy -p smalti.engine -p smalti.bridge -p smalti_addon
 	MYPYPATH=$(PACKAGES):tests:tests/golden:benchmarks/quality:benchmarks/gpu $(BIN)/mypy \
-		--exclude '^(tests|benchmarks)/blender/' \
+		--exclude '^((tests|benchmarks)/blender/|docs/(in_blender/|make_blender))' \
 		tests benchmarks docs examples addon/build_extension.py
-	MYPYPATH=$(PACKAGES):tests/blender:tests/blender/scripts:addon $(BIN)/mypy tests/blender benchmarks/blender
+	MYPYPATH=$(PACKAGES):tests/blender:tests/blender/scripts:addon $(BIN)/mypy tests/blender benchmarks/blender \
+		docs/make_blender_pictures.py docs/in_blender
 	PYTHONPATH=$(PACKAGES):$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
 		$(BIN)/python -S -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 	$(BIN)/pytest -n 0 -q tests/test_house_rules.py
@@ -147,6 +148,7 @@ settings: $(READY)
 pictures: $(READY)
 	$(INSTALL) scikit-image torchmetrics
 	$(BIN)/python docs/make_pictures.py
+	$(BIN)/python docs/make_blender_pictures.py
 
 cuda: $(READY)
 	$(BIN)/pytest -n 0 -s tests/cuda/test_compiler.py -k 'kernels_compile or kernels_take'
