@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,7 @@ from .translation import translated
 _MARGINS = 86  # pixels of a region, at scale 1, that the tabs, the panel's edges and an icon take
 LONGEST = 12
 """Lines of a text that are shown."""
+_MOST = 2000  # characters of a text that are looked at
 _STATUS_SECONDS = 8.0
 _REDRAW = 0.25  # seconds between two redraws, at least
 
@@ -31,13 +33,18 @@ def lines(layout: Any, context: Any, text: str, icon: str = 'NONE') -> None:
         column.label(text=part, icon=icon if number == 0 or icon == 'NONE' else 'BLANK1', translate=False)
 
 
+def showable(text: str) -> str:
+    """A text that Blender can draw: file names may hold what is no character."""
+    return text.replace("\0", " ").encode("utf-8", "replace").decode("utf-8")
+
+
 def wrapped(text: str, context: Any) -> list[str]:
     """Lines of `text` that fit between the region's margins, with room for an icon."""
     scale = context.preferences.system.ui_scale
     width = max(100.0, context.region.width - _MARGINS * scale)
     blf.size(0, context.preferences.ui_styles[0].widget.points * scale)
     found = []
-    for paragraph in text.splitlines():
+    for paragraph in showable(text[:_MOST]).splitlines():
         line = ""
         for word in _short_enough(paragraph.split(), width):
             longer = f"{line} {word}".lstrip()
@@ -55,7 +62,8 @@ def _short_enough(words: list[str], width: float) -> Iterator[str]:
     for word in words:
         rest = word
         while blf.dimensions(0, rest)[0] > width and len(rest) > 1:
-            fits = next(n for n in range(len(rest) - 1, 0, -1) if n == 1 or blf.dimensions(0, rest[:n])[0] <= width)
+            lengths = range(1, len(rest))
+            fits = max(1, bisect_right(lengths, width, key=lambda n, rest=rest: blf.dimensions(0, rest[:n])[0]))
             yield rest[:fits]
             rest = rest[fits:]
         yield rest
@@ -63,7 +71,8 @@ def _short_enough(words: list[str], width: float) -> Iterator[str]:
 
 def failed(operator: Any, fault: SmaltiError) -> set[str]:
     """Report an error with its hint from an operator; returns what its `execute` must return then."""
-    operator.report({'ERROR'}, " ".join(translated(worded(part, label_of)) for part in fault.marked if part))
+    text = " ".join(translated(worded(part, label_of)) for part in fault.marked if part)
+    operator.report({'ERROR'}, showable(text))
     return {'CANCELLED'}
 
 
@@ -73,7 +82,7 @@ def status(text: str) -> None:
         return
     for window in bpy.context.window_manager.windows:
         with bpy.context.temp_override(window=window):
-            window.workspace.status_text_set(f"Smalti: {text}")
+            window.workspace.status_text_set(showable(f"Smalti: {text}"))
     if not bpy.app.timers.is_registered(clear_status):
         bpy.app.timers.register(clear_status, first_interval=_STATUS_SECONDS, persistent=True)
 

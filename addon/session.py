@@ -40,11 +40,14 @@ from .bridge.protocol import (
 )
 from .labels import label_of
 
+_MOST_WARNINGS = 1000  # that are kept
 INTERVAL = 0.1  # seconds between two polls of the engine
 IDLE_LIMIT = 300.0  # seconds after which an engine without work is let go, with the memory that it holds
 RESUME = "Resume goes on from what was kept last."
 BEGIN_AGAIN = "Fit begins the job again."
 ENGINE_DIED = "engine_died"
+_ENDED = (ENGINE_DIED, "engine_garbled")  # codes of faults that are the engine's, not the job's
+CANCEL_LIMIT = 10.0  # seconds without a word from the engine after Cancel, which it hears whatever it does
 LAST_WORDS = 3.0  # seconds for which an engine that has ended is still listened to
 
 ESTIMATES = 2  # the revision of the protocol that brought them
@@ -64,6 +67,7 @@ class Task:
     total: int = 0
     eta: float | None = None
     cancelling: bool = False
+    unheard: bool = False  # whether the engine has not yet said that it is stopping it
 
     @property
     def name(self) -> str:
@@ -103,9 +107,9 @@ class Outcome:
         if not self.failed or self.folder is None:
             return self.hint
         state = jobs.state(self.folder)
-        next_step = RESUME if state == "interrupted" else BEGIN_AGAIN if self.code == ENGINE_DIED else ""
+        next_step = RESUME if state == "interrupted" else BEGIN_AGAIN if self.code in _ENDED else ""
         # Before a log, of which only the beginning may be shown; after a remedy, which comes first.
-        parts = (next_step, self.hint) if self.code == ENGINE_DIED else (self.hint, next_step)
+        parts = (next_step, self.hint) if self.code in _ENDED else (self.hint, next_step)
         return "\n".join(filter(None, parts))
 
 
@@ -123,6 +127,7 @@ _place: EnginePlace | None = None
 _rendering = False
 _idle_since = 0.0
 _seen_alive = 0.0
+_heard = 0.0  # when the engine last said anything, or Cancel was pressed
 _estimating: str | None = None
 _unasked = False  # whether the engine was started for an estimate alone: then its faults are not shown
 
@@ -187,8 +192,10 @@ def estimate(message: Estimate) -> None:
 
 def cancel() -> None:
     """Ask the engine to stop the task."""
+    global _heard
     if _engine and task:
-        task.cancelling = True
+        task.cancelling = task.unheard = True
+        _heard = time.monotonic()
         _engine.send(Cancel(task.id))
 
 
@@ -208,7 +215,7 @@ def close() -> None:
 
 def tick() -> float | None:
     """Process the engine's events. Returns the seconds until the next call, or None when no engine is left."""
-    global _engine, _seen_alive
+    global _engine, _seen_alive, _heard
     if _engine is None:
         return None
     if _rendering:
@@ -219,6 +226,12 @@ def tick() -> float | None:
     for event in events:
         _hear(event)
     if events:
+        _heard = now
+    elif task is not None and task.unheard and _engine.hello is not None and now > _heard + CANCEL_LIMIT:
+        _engine.kill()
+        outcome.code, outcome.failed = ENGINE_DIED, True
+        _end("The engine did not answer, so it was stopped.")
+    if events or task is not before:
         notices.redraw(at_once=task is not before)
     if _engine.alive:
         _seen_alive = now
@@ -240,11 +253,12 @@ def _hear(event: Event) -> None:
         if on_estimate is not None:
             on_estimate(event_id, event.report if isinstance(event, Result) else None)
     elif isinstance(event, Log):
-        if event.level == "warning" and task is not None:
+        if event.level == "warning" and task is not None and len(outcome.warnings) < _MOST_WARNINGS:
             outcome.warnings.append(event.message)
     elif isinstance(event, Error):
-        # Without an id it concerns the engine as a whole, and so the task too.
-        if mine or (event.id is None and not (_unasked and task is None)):
+        # Without an id it concerns the engine as a whole, and so the task too; where there is none, how the last one
+        # ended stays.
+        if mine or (event.id is None and (task is not None or not (_unasked or outcome.text))):
             text, hint = event.worded(label_of)
             outcome.hint, outcome.code, outcome.failed = hint, event.code, True
             _end(text)
@@ -256,7 +270,7 @@ def _hear(event: Event) -> None:
     elif isinstance(event, Preview):
         preview, preview_count = Path(event.path), preview_count + 1
     elif isinstance(event, Cancelling):
-        task.cancelling = True
+        task.cancelling, task.unheard = True, False
     elif isinstance(event, Cancelled):
         kept = "the best so far is kept" if event.path else "nothing was kept"
         outcome.can_import = event.path is not None

@@ -30,6 +30,8 @@ def draw(layout: Any, context: Any) -> None:
         _draw_task(layout, context, task)
     elif outcome.text:
         _draw_outcome(layout, context, outcome)
+    else:
+        _draw_left(layout, context)
     for warning in outcome.warnings[-_WARNINGS:]:
         notices.lines(layout, context, warning, 'ERROR')
     if len(outcome.warnings) > _WARNINGS:
@@ -66,7 +68,7 @@ def _time(context: Any) -> str:
 
 def _draw_task(layout: Any, context: Any, task: session.Task) -> None:
     # As many rows as of an outcome.
-    text = (task.stage or "starting").capitalize()
+    text = notices.showable((task.stage or "starting").capitalize())
     if task.total > 0:
         text += f"  {task.done:,} / {task.total:,}"
     row = layout.row(align=True)
@@ -89,6 +91,16 @@ def _draw_outcome(layout: Any, context: Any, outcome: session.Outcome) -> None:
         result.draw_import(layout, context.scene, outcome.folder)
     else:
         layout.label(text="")
+
+
+def _draw_left(layout: Any, context: Any) -> None:
+    """What is in the output folder from before: of another Blender, or of this one before the extension was updated."""
+    folder = job.output_folder(context.scene)
+    state = jobs.state(folder)
+    if folder is not None and state == "interrupted":
+        notices.lines(layout, context, f"{folder.name} was interrupted. {session.RESUME}", 'INFO')
+    elif folder is not None and state == "not_begun":
+        notices.lines(layout, context, f"{folder.name} has not begun. {session.BEGIN_AGAIN}", 'INFO')
 
 
 def _draw_picture(layout: Any) -> None:

@@ -19,7 +19,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-import json
 import os
 import re
 import signal
@@ -36,7 +35,7 @@ from typing import IO, Any, Self
 from .engine_place import EnginePlace, environment
 from .errors import SmaltiError
 from .exit_status import reason_of, status_text
-from .pipes import read_lines, write_all
+from .pipes import LineQueue, read_lines, write_all
 from .protocol import (
     EVENTS,
     PROTOCOL,
@@ -55,6 +54,7 @@ from .protocol import (
     Shutdown,
     decode,
     encode,
+    other_protocol,
 )
 
 START_LIMIT = 60.0
@@ -63,6 +63,9 @@ START_LIMIT = 60.0
 _GRACE = 1.0  # seconds between the two signs of an end: closed output and exit status
 _LOG_LIMIT = 4_000_000  # bytes; a longer log is truncated at the next start
 _TAIL_BYTES = 32_768
+_MOST_LINES = 2_000  # that wait for `poll`; an engine that writes more waits with them
+_AT_ONCE = 200  # lines that one `poll` takes, so that it is short
+_UNREADABLE = 100  # lines, after which it is no engine
 
 
 class EngineProcess:
@@ -84,11 +87,12 @@ class EngineProcess:
 
     def _reset(self) -> None:
         # New queues for every run: a thread left over from a former run can only fill an abandoned one.
-        self._incoming: SimpleQueue[bytes | None] = SimpleQueue()
+        self._incoming = LineQueue(_MOST_LINES)
         self._outgoing: SimpleQueue[bytes | None] = SimpleQueue()
         self._unanswered: list[str] = []
         self._hello: Hello | None = None
         self._output_closed = False
+        self._unreadable = 0
         self._end_seen: float | None = None
         self._end_expected = False
         self._started = time.monotonic()
@@ -128,11 +132,11 @@ class EngineProcess:
             return
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        for work, pipe, queue in (
-            (_pump_out, self._process.stdin, self._outgoing),
-            (_pump_in, self._process.stdout, self._incoming),
+        for work, arguments in (
+            (_pump_out, (self._process.stdin, self._outgoing)),
+            (_pump_in, (self._process.stdout, self._incoming)),
         ):
-            threading.Thread(target=work, args=(pipe, queue), name=f"smalti{work.__name__}", daemon=True).start()
+            threading.Thread(target=work, args=arguments, name=f"smalti{work.__name__}", daemon=True).start()
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         command = self._place.command
@@ -200,14 +204,15 @@ class EngineProcess:
 
         An engine that ends by itself is reported by one last `Error` with the id of the oldest unanswered request: code
         ``"engine_missing"`` (no Python, or no engine in it), ``"protocol_mismatch"`` (another version of Smalti),
-        ``"engine_silent"`` (it never said Hello) or ``"engine_died"``. Later requests have ended with it.
+        ``"engine_silent"`` (it never said Hello), ``"engine_garbled"`` (what it writes cannot be read) or
+        ``"engine_died"``. Later requests have ended with it.
         """
         return self._collected(patient=True)
 
     def _collected(self, patient: bool) -> list[Event]:
         events, self._synthesized = self._synthesized, []
-        for _ in range(self._incoming.qsize()):
-            line = self._incoming.get()
+        lines = self._incoming.take(_AT_ONCE)
+        for line in lines:
             if line is None:
                 self._output_closed = True
                 break
@@ -215,9 +220,11 @@ class EngineProcess:
                 continue
             event = self._decoded(line)
             events.append(event)
-            if isinstance(event, Error) and event.code == "protocol_mismatch":
+            if isinstance(event, Error) and event.code in ("protocol_mismatch", "engine_garbled"):
                 self._kill()
                 return events
+        if len(lines) == _AT_ONCE and patient:
+            return events  # what it has written comes before its end
         end = self._end(patient)
         if end is not None:
             events.append(end)
@@ -227,8 +234,11 @@ class EngineProcess:
         try:
             event: Event = decode(line, EVENTS)
         except SmaltiError as fault:
-            if (other := _other_protocol(line)) is not None:
+            if (other := other_protocol(line)) is not None:
                 return self._mismatch(other)
+            self._unreadable += 1
+            if self._unreadable > _UNREADABLE:
+                return self._garbled()
             return Log("warning", f"The engine wrote something that is {fault.message}")
         if isinstance(event, Hello):
             if event.protocol != PROTOCOL:
@@ -243,6 +253,14 @@ class EngineProcess:
             "protocol_mismatch",
             f"The engine in {self._python} speaks protocol {other}, and this client speaks {PROTOCOL}.",
             "Update Smalti's engine and its add-on to the same version.",
+            id=self._oldest(),
+        )
+
+    def _garbled(self) -> Error:
+        return Error(
+            "engine_garbled",
+            f"What {self._python} writes cannot be read, so it was stopped.",
+            self._hint("Check that it is the Python in which Smalti's engine is installed."),
             id=self._oldest(),
         )
 
@@ -333,12 +351,21 @@ class EngineProcess:
         thread.start()
         return thread
 
+    def kill(self, patience: float = 0.2) -> None:
+        """End the engine at once; wait up to `patience` seconds for that. Requests without an answer get none."""
+        process = self._process
+        self._kill()
+        if process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+
     def _kill(self) -> None:
         """Make sure that the process is gone, and forget it. Does not wait."""
         process, self._process = self._process, None
         self._outgoing.put(None)
         self._unanswered.clear()
-        self._incoming = SimpleQueue()
+        self._incoming.drop()
+        self._incoming = LineQueue(_MOST_LINES)
         if process is None or process.poll() is not None:
             return
         with contextlib.suppress(OSError):
@@ -358,10 +385,11 @@ class EngineProcess:
         self.close()
 
 
-def _pump_in(pipe: IO[bytes], queue: SimpleQueue[bytes | None]) -> None:
+def _pump_in(pipe: IO[bytes], queue: LineQueue) -> None:
     with pipe:
         for line in read_lines(pipe.fileno()):
-            queue.put(line)
+            if not queue.put(line):
+                break
     queue.put(None)
 
 
@@ -370,14 +398,3 @@ def _pump_out(pipe: IO[bytes], queue: SimpleQueue[bytes | None]) -> None:
     with contextlib.suppress(OSError), pipe:
         while (line := queue.get()) is not None:
             write_all(pipe.fileno(), line)
-
-
-def _other_protocol(line: bytes) -> str | None:
-    """The protocol number in the Hello of another version, whose keys need not be ours; None for any other line."""
-    try:
-        data = json.loads(line)
-    except ValueError:
-        return None
-    if not isinstance(data, dict) or data.get("type") != "hello" or data.get("protocol") == PROTOCOL:
-        return None
-    return str(data.get("protocol"))

@@ -223,3 +223,14 @@ def decode(line: bytes, kinds: dict[str, type]) -> Any:
         return from_mapping(kind, data, f"message {kind.__name__}")
     except SmaltiError as fault:
         raise SmaltiError(fault.message, fault.hint, "bad_message") from fault
+
+
+def other_protocol(line: bytes) -> str | None:
+    """The protocol number in the Hello of another version, whose keys need not be ours; None for any other line."""
+    try:
+        data = parse_json(line.decode("utf-8"))
+    except ValueError:
+        return None
+    if not isinstance(data, dict) or data.get("type") != "hello" or data.get("protocol") == PROTOCOL:
+        return None
+    return str(data.get("protocol"))

@@ -19,6 +19,8 @@ from smalti.bridge.job_folder import clear
 from smalti.bridge.lock import try_lock
 from smalti.bridge.schema import read_text_at
 
+from ..files.atomic import write_atomic
+
 
 def check_free(folder: Path, job: JobSpec, overwrite: bool) -> None:
     """Check that `folder` can become the folder of `job`: it is missing, empty, or holds a job that may be replaced.
@@ -83,8 +85,9 @@ def begun(folder: Path, job: JobSpec) -> Iterator[str]:
         with suppress(SmaltiError):
             clear(folder, job_too=former is None)
         if former is not None:
-            with suppress(OSError):
-                path.write_bytes(former)
+            # Else it keeps the settings of the new one, which are as good: it has not begun.
+            with suppress(SmaltiError):
+                write_atomic(path, lambda file: file.write(former))
         raise
 
 
@@ -103,15 +106,32 @@ def new_folder(folder: Path) -> Iterator[None]:
         raise
 
 
-def make_folder(folder: Path) -> None:
-    """Create a folder and its parents unless they exist. Raises SmaltiError, code ``"cannot_write"``."""
+def make_folder(folder: Path, parents: bool = True) -> None:
+    """Create a folder, and its `parents`, unless they exist. Raises SmaltiError, code ``"cannot_write"``."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=parents, exist_ok=True)
     except OSError as fault:
         raise SmaltiError(
             f"{folder}: cannot be created ({fault.strerror}).",
             "Choose a folder that can be written to.",
             "cannot_write",
+        ) from fault
+
+
+@contextmanager
+def still_there(folder: Path) -> Iterator[None]:
+    """Within, what fails because the folder of the job was moved or removed says so.
+
+    Raises:
+        SmaltiError: code ``"folder_gone"``. What else the body raises passes through.
+    """
+    try:
+        yield
+    except (SmaltiError, OSError) as fault:
+        if (folder / JOB).exists():
+            raise
+        raise SmaltiError(
+            f"{folder}: is not there any more.", "Put it back and resume the job, or begin it again.", "folder_gone"
         ) from fault
 
 
@@ -129,7 +149,11 @@ def locked(folder: Path) -> Iterator[IO[str]]:
     try:
         log = open(path, "a", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115 (closed below)
     except OSError as fault:
-        raise SmaltiError(f"{path}: cannot be written ({fault.strerror}).", code="cannot_write") from fault
+        raise SmaltiError(
+            f"{path}: cannot be written ({fault.strerror}).",
+            "Free some space there, or choose another folder.",
+            "cannot_write",
+        ) from fault
     if not try_lock(log):
         log.close()
         raise SmaltiError(

@@ -38,7 +38,7 @@ from ..memory import release_freed_memory
 from ..templates import read_template, save_templates
 from .checkpoint import must_fit, read_checkpoint, write_checkpoint
 from .fingerprints import Fingerprints
-from .folder import begun, check_free, id_of, locked, make_folder, new_folder
+from .folder import begun, check_free, id_of, locked, make_folder, new_folder, still_there
 from .frames import frame_paths
 from .inputs import Inputs, read_inputs
 from .legibility import legibility_of
@@ -229,19 +229,21 @@ class _Run:
 
     def write_start(self) -> None:
         """Write the files that a resumed job needs."""
-        make_folder(self.out / TEMPLATE_FOLDER)
         templates = self.inputs.templates
-        save_templates(templates, [self.out / template_file(index) for index in range(len(templates))])
-        if self.inputs.background_image is not None:
-            write_png(self.out / self.inputs.background, self.inputs.background_image)
-        self._write_checkpoint(0.0)
+        with still_there(self.out):
+            make_folder(self.out / TEMPLATE_FOLDER, parents=False)
+            save_templates(templates, [self.out / template_file(index) for index in range(len(templates))])
+            if self.inputs.background_image is not None:
+                write_png(self.out / self.inputs.background, self.inputs.background_image)
+            self._write_checkpoint(0.0)
 
     def finish(self) -> Outcome:
         """Do the steps that are left, and write the result."""
-        finished = self._fit()
-        if finished:
-            self.fitting.end()
-        return self._write_result(cancelled=not finished)
+        with still_there(self.out):
+            finished = self._fit()
+            if finished:
+                self.fitting.end()
+            return self._write_result(cancelled=not finished)
 
     def _fit(self) -> bool:
         """Do the steps that are left. Returns False if the job is to stop before the last one."""
@@ -316,7 +318,8 @@ class _Run:
         # On the CPU, whatever the job's device: as when the finished job is rendered again.
         rendered = picture(composition)
         path = self.out / picture_file(frame, self.fitting.frames)
-        make_folder(path.parent)
+        if path.parent != self.out:  # which must not come back where it was moved away
+            make_folder(path.parent, parents=False)
         write_png(path, rendered)
         self.psnrs[frame] = self._likeness(frame, rendered)
         if frame == 0:

@@ -213,6 +213,31 @@ def test_an_engine_that_prints_garbage_is_warned_of_and_still_understood(
     assert "garbage" in str(warnings[0])
 
 
+@pytest.mark.parametrize(
+    "garbage",
+    ["b'no event' + bytes([10])", "b'[' * 100_000 + bytes([10])", "bytes(65) + bytes([10])"],
+    ids=["lines", "nested", "zeros"],
+)
+def test_a_program_that_prints_nothing_but_garbage_is_told_and_ended(
+    scripted: Callable[[str], ScriptedEngine], tmp_path: Path, garbage: str
+) -> None:
+    engine = scripted(f"{HELLO}sys.stdout.flush()\nwhile True: sys.stdout.buffer.write({garbage})")
+    engine.send(fit("1", tmp_path, "quick"))
+    error = the_error(engine, "engine_garbled")
+    assert error.id == "1"
+    assert sys.executable in error.message
+    assert error.hint
+
+
+def test_one_poll_of_an_engine_that_writes_without_end_is_short(scripted: Callable[[str], ScriptedEngine]) -> None:
+    log = r'{"type": "log", "level": "info", "message": "again", "id": null}'
+    engine = scripted(f"{HELLO}while True: print({log!r})")
+    wait_for(engine, of(Log))
+    time.sleep(0.5)
+    assert len(engine.poll()) == client._AT_ONCE
+    assert engine.alive
+
+
 @pytest.mark.parametrize("extra", ["", ', "more": 1'])
 def test_an_engine_of_another_protocol_is_told_and_ended(
     scripted: Callable[[str], ScriptedEngine], tmp_path: Path, extra: str

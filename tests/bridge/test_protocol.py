@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from smalti.bridge.errors import SmaltiError, named
-from smalti.bridge.pipes import read_lines, write_all
+from smalti.bridge.pipes import LineQueue, read_lines, write_all
 from smalti.bridge.protocol import (
     EVENTS,
     REQUESTS,
@@ -147,3 +147,29 @@ def test_lines_are_whole_however_the_pipe_cuts_them() -> None:
     finally:
         writer.join()
         os.close(read_end)
+
+
+def test_a_line_without_an_end_counts_as_the_end() -> None:
+    read_end, write_end = os.pipe()
+    write_all(write_end, b"one\n" + b"x" * 60_000)
+    os.close(write_end)
+    assert list(read_lines(read_end, longest=1000)) == [b"one", b"x" * 60_000]
+    os.close(read_end)
+
+
+def test_lines_wait_until_there_is_room_for_them() -> None:
+    queue = LineQueue(2)
+    added = []
+    thread = threading.Thread(target=lambda: added.extend(queue.put(b"%d" % n) for n in range(5)))
+    thread.start()
+    taken: list[bytes | None] = []
+    while len(taken) < 3:
+        lines = queue.take(1)
+        assert len(lines) <= 1
+        taken += lines
+    queue.drop()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert taken == [b"0", b"1", b"2"]
+    assert queue.take(10) == []
+    assert not queue.put(b"late")

@@ -17,6 +17,7 @@ from jobs import (
 )
 from runs import Recorder, refused, same_result, stopped
 
+from smalti.bridge.job_file import read_job
 from smalti.engine.composition import read_arrays
 from smalti.engine.fitting.fit import Fit
 from smalti.engine.job import run
@@ -136,6 +137,37 @@ def test_an_exception_on_the_way_keeps_the_checkpoint_and_is_in_the_log(tmp_path
     run_job(job, tmp_path / "whole")
     resume_job(out)
     assert same_result(out, tmp_path / "whole")
+
+
+@pytest.mark.parametrize("step", [1, 12])
+def test_a_folder_that_was_moved_is_missed_and_goes_on_elsewhere(tmp_path: Path, step: int) -> None:
+    job, out, elsewhere = small_job(tmp_path), tmp_path / "job", tmp_path / "elsewhere"
+    fault = refused(lambda: run_job(job, out, listener=Recorder(step, lambda: out.rename(elsewhere))))
+    assert fault.code == "folder_gone"
+    assert fault.message == f"{out}: is not there any more."
+    assert not out.exists()
+    run_job(job, tmp_path / "whole")
+    resume_job(elsewhere)
+    assert same_result(elsewhere, tmp_path / "whole")
+
+
+def test_a_job_that_cannot_be_replaced_on_a_full_disk_stays_a_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "job"
+    run_job(small_job(tmp_path), out)
+
+    def fill_up(*_: object) -> None:
+        monkeypatch.setattr(Path, "write_bytes", lambda path, _: path.open("wb").close() or no_space())
+        monkeypatch.setattr(os, "fsync", no_space)
+        no_space()
+
+    monkeypatch.setattr(run, "write_checkpoint", fill_up)
+    with pytest.raises(OSError, match="No space left"):
+        run_job(small_job(tmp_path, seed=7), out, overwrite=True)
+    monkeypatch.undo()
+    assert read_job(out / "job.json").seed in (small_job(tmp_path).seed, 7)
+    run_job(small_job(tmp_path), out, overwrite=True)
 
 
 def test_a_loss_that_is_not_a_number_ends_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
