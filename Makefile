@@ -11,6 +11,7 @@
 #   make kernels      compile them into build/kernels/kernels.bin, which a wheel carries where SMALTI_CUDA_KERNELS names it
 #   make settings     rewrite the README's table of settings
 #   make pictures     remake the pictures in docs/, which takes a while
+#   make torture-blender ROUNDS=100 SEED=0   faults of all kinds in the middle of a fit, in every Blender
 #   make sanitize     the CPU kernels under AddressSanitizer and UndefinedBehaviorSanitizer
 #   make clean        remove what was built; make distclean: the environments too
 #
@@ -37,7 +38,7 @@ NATIVE_CODE := $(wildcard $(foreach folder,engine/bitmaps engine/cpu engine/cuda
 	$(foreach ending,cpp h cu cuh,$(folder)/*.$(ending))))
 
 .PHONY: demo test lint docs extension wheels settings pictures cuda kernels sanitize clean distclean environment blenders \
-	packages
+	packages torture-blender
 .DELETE_ON_ERROR:
 
 environment: $(READY)
@@ -81,6 +82,12 @@ demo: $(ENGINE)
 
 test: $(READY) blenders
 	$(BIN)/pytest --durations 15
+
+ROUNDS ?= 100
+SEED ?= 0
+torture-blender: $(READY) blenders
+	$(BIN)/python addon/build_extension.py build/torture
+	$(BIN)/python tests/blender/torture.py $(ROUNDS) $(SEED) --extension build/torture/smalti-*.zip
 
 packages:
 	@rm -rf $(PACKAGES) && mkdir -p $(PACKAGES)/smalti $(PACKAGES)/smalti_addon

@@ -37,7 +37,7 @@ EITHER = f"{RESUME}|Fit begins"
 SAID = {
     "worker_killed": f"The engine stopped.*SIGKILL.*({EITHER})",
     "worker_stopped": f"The engine stopped.*SIGKILL.*({EITHER})",
-    "worker_hangs": f"The engine did not answer.*({EITHER})",
+    "worker_hangs": f"The engine did not answer.*({EITHER})|no engine answered.*Check that",
     "blender_killed": EITHER,
     "blender_quits": EITHER,
     "file_opened": f"canceled, ({IMPORT}|nothing was kept)",
@@ -165,6 +165,21 @@ def play(one: Round, installed: Path, extension: Path, folder: Path) -> Found:
     return found
 
 
+def play_all(todo: list[Round], extension: Path, base: Path) -> Iterator[Found]:
+    """Play rounds, some at once; `base` is an empty folder. Yields how each went, in order."""
+    installed = {}
+    for folder in {one.environment for one in todo}:
+        installed[folder] = base / folder.name
+        Blender(python_of(folder), installed[folder]).run("install", zip=extension)
+    homes = [base / f"round {number}" for number in range(len(todo))]
+    for home in homes:
+        home.mkdir()
+    with ProcessPoolExecutor(AT_ONCE) as pool:
+        played = [pool.submit(play, one, installed[one.environment], extension, home) for one, home in zip(todo, homes)]
+        for one in played:
+            yield one.result()
+
+
 @contextmanager
 def _disk(folder: Path, small: bool) -> Iterator[Path]:
     """A folder; where it is to be a small disk, of 4 MB."""
@@ -255,28 +270,16 @@ def main() -> int:
     parser.add_argument("--extension", type=Path, required=True, help="the zip, without wheels")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as base:
-        installed = {}
-        for folder in environments():
-            installed[folder] = Path(base) / folder.name
-            Blender(python_of(folder), installed[folder]).run("install", zip=given.extension)
-        todo = rounds(given.rounds, given.seed, list(installed))
+        todo = rounds(given.rounds, given.seed, environments())
         if given.kind:
             todo = [Round(given.kind, one.seed, one.environment) for one in todo]
-        homes = [Path(base) / f"round {number}" for number in range(len(todo))]
-        for home in homes:
-            home.mkdir()
-        with ProcessPoolExecutor(AT_ONCE) as pool:
-            futures = [
-                pool.submit(play, one, installed[one.environment], given.extension, home)
-                for one, home in zip(todo, homes)
-            ]
-            found = []
-            for future in futures:
-                found.append(one := future.result())
-                print(f"{len(found):4} {one.version} {one.kind:22} step {one.step}  [{one.left}]  {one.said[:250]}")
-                for fault in one.faults:
-                    print(f"     FAULT (seed {one.seed}) {fault}")
-                sys.stdout.flush()
+        found = []
+        for one in play_all(todo, given.extension, Path(base)):
+            found.append(one)
+            print(f"{len(found):4} {one.version} {one.kind:22} step {one.step}  [{one.left}]  {one.said[:250]}")
+            for fault in one.faults:
+                print(f"     FAULT (seed {one.seed}) {fault}")
+            sys.stdout.flush()
     print_table(found)
     return int(any(one.faults for one in found))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Begin a fit, let one fault happen in its middle, and tell what the panel says then. See tests/blender/faults.py."""
+"""Begin a fit, let one fault happen in its middle, and tell what the panel says then. See tests/blender/torture.py."""
 
 import json
 import os
