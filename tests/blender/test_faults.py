@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults in the middle of a fit: nothing of the engine is left, the job is whole, and the panel says what to do next."""
+"""Faults in the middle of a fit: nothing of the engine is left, the job is whole, and the panel names the next step."""
 
 from __future__ import annotations
 
