@@ -159,7 +159,7 @@ def test_a_line_without_an_end_counts_as_the_end() -> None:
 
 def test_lines_wait_until_there_is_room_for_them() -> None:
     queue = LineQueue(2)
-    added = []
+    added: list[Any] = []
     thread = threading.Thread(target=lambda: added.extend(queue.put(b"%d" % n) for n in range(5)))
     thread.start()
     taken: list[bytes | None] = []

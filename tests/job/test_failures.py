@@ -157,8 +157,12 @@ def test_a_job_that_cannot_be_replaced_on_a_full_disk_stays_a_job(
     out = tmp_path / "job"
     run_job(small_job(tmp_path), out)
 
+    def write_nothing(path: Path, _data: bytes) -> None:
+        path.open("wb").close()
+        no_space()
+
     def fill_up(*_: object) -> None:
-        monkeypatch.setattr(Path, "write_bytes", lambda path, _: path.open("wb").close() or no_space())
+        monkeypatch.setattr(Path, "write_bytes", write_nothing)
         monkeypatch.setattr(os, "fsync", no_space)
         no_space()
 
