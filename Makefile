@@ -3,6 +3,7 @@
 #
 #   make demo         rebuild the example picture out of leaves; results in demo/
 #   make test         all tests, in this Python and in every Blender that is available
+#   make window       README's section for artists, followed in a Blender with a window, which is set up in build/window
 #   make lint         ruff, mypy, clang-format, the layers, and the rules of CONTRIBUTING.md
 #   make docs         pages of the Python interface, from its docstrings; build/docs/index.html
 #   make extension    the Blender extension for this platform with the engine inside, dist/smalti-VERSION-PLATFORM.zip
@@ -37,8 +38,8 @@ PACKAGES := build/path
 NATIVE_CODE := $(wildcard $(foreach folder,engine/bitmaps engine/cpu engine/cuda engine/kernels tests/native tests/cuda_host,\
 	$(foreach ending,cpp h cu cuh,$(folder)/*.$(ending))))
 
-.PHONY: demo test lint docs extension wheels settings pictures cuda kernels sanitize clean distclean environment blenders \
-	packages torture-blender
+.PHONY: demo test window lint docs extension wheels settings pictures cuda kernels sanitize clean distclean environment \
+	blenders packages torture-blender
 .DELETE_ON_ERROR:
 
 environment: $(READY)
@@ -89,6 +90,13 @@ torture-blender: $(READY) blenders
 	$(BIN)/python addon/build_extension.py build/torture
 	$(BIN)/python tests/blender/torture.py $(ROUNDS) $(SEED) --extension build/torture/smalti-*.zip
 
+# After `make extension`, which makes what is installed there. -n 0: two would take each other's time.
+WINDOW := build/window
+
+window: $(READY)
+	tests/window/set_up.sh $(WINDOW)
+	SMALTI_WINDOW_REQUIRED=1 $(BIN)/pytest -n 0 tests/window
+
 packages:
 	@rm -rf $(PACKAGES) && mkdir -p $(PACKAGES)/smalti $(PACKAGES)/smalti_addon
 	@touch $(PACKAGES)/smalti/__init__.py
@@ -102,10 +110,11 @@ lint: $(READY) packages
 	$(BIN)/clang-format --dry-run --Werror $(NATIVE_CODE)
 	MYPYPATH=$(PACKAGES) $(BIN)/mypy -p smalti.engine -p smalti.bridge -p smalti_addon
 	MYPYPATH=$(PACKAGES):tests:tests/golden:benchmarks/quality:benchmarks/gpu $(BIN)/mypy \
-		--exclude '^((tests|benchmarks)/blender/|docs/(in_blender/|make_blender))' \
+		--exclude '^((tests|benchmarks)/blender/|tests/window/|docs/(in_blender/|make_blender))' \
 		tests benchmarks docs examples addon/build_extension.py
 	MYPYPATH=$(PACKAGES):tests/blender:tests/blender/scripts:addon $(BIN)/mypy tests/blender benchmarks/blender \
 		docs/make_blender_pictures.py docs/in_blender
+	MYPYPATH=$(PACKAGES):tests/window $(BIN)/mypy tests/window
 	PYTHONPATH=$(PACKAGES):$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
 		$(BIN)/python -S -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 	$(BIN)/pytest -n 0 -q tests/test_house_rules.py
@@ -188,7 +197,7 @@ $(BLENDER_ENVS)/%/.ready:
 	@touch $@
 
 clean:
-	rm -rf dist demo $(filter-out $(BLENDER_ENVS),$(wildcard build/*)) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf dist demo $(filter-out $(BLENDER_ENVS) $(WINDOW),$(wildcard build/*)) .mypy_cache .pytest_cache .ruff_cache
 	rm -f $(ENGINE) $(READY)
 
 distclean: clean
