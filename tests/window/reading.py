@@ -2,7 +2,7 @@
 """Reading words off a screenshot of Blender, in the typeface that it writes in.
 
 A word is drawn as Blender draws it and looked for by normalized cross-correlation, which does not care whether it is
-bright or gray, on a button or on the background. Where Blender has cut a label short ("Visible Pre..."), it is not found.
+bright or gray, on a button or on the background. A label that Blender has cut short ("Visible Pre...") is not found.
 """
 
 from __future__ import annotations
