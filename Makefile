@@ -170,8 +170,9 @@ cuda: $(READY)
 	$(BIN)/pytest -n 0 -s tests/cuda/test_compiler.py -k 'kernels_compile or kernels_take'
 
 # Nothing is done where the file fits the sources.
+# The cache is that of the tests, which look at the compiler's report on each kernel.
 kernels: $(READY)
-	$(BIN)/python -m smalti.engine.cuda.build_kernels build/kernels
+	SMALTI_CACHE=$(CURDIR)/build/cache $(BIN)/python -m smalti.engine.cuda.build_kernels build/kernels
 
 sanitize: $(READY)
 	$(BIN)/pytest -n 0 -s tests/cpu

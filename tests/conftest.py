@@ -11,6 +11,10 @@ import pytest
 # torch's OpenMP threads spin while they wait, which on a busy machine starves the threads that they wait for.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# Likewise those of NumPy's matrix products, where several processes test at once.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # The user's own cache stays as it is.

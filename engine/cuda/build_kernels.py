@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compiles the kernels for every architecture, for a wheel to carry: `make kernels`. Needs NVRTC, but no GPU.
 
+What the cache of `compiler.compile_kernels` has is not compiled again. Several are compiled at a time.
+
 python -m smalti.engine.cuda.build_kernels FOLDER
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from smalti.bridge.errors import SmaltiError
@@ -20,6 +25,7 @@ from .compiler import (
     PTX_OPTIONS,
     SOURCE,
     compile_image,
+    compile_kernels,
     nvrtc_version,
     resources,
 )
@@ -36,9 +42,11 @@ def build(folder: Path) -> Path:
     old = read_pack(path)
     if old and (old.source_hash, old.toolkit, set(old.images)) == (hashed, toolkit, {*ARCHITECTURES, PORTABLE}):
         return path
-    programs = {name: compile_image(name, SOURCE, PACK_OPTIONS) for name in ARCHITECTURES}
-    images = {name: program.image for name, program in programs.items()}
-    images[PORTABLE] = compile_image(PORTABLE, SOURCE, PTX_OPTIONS, "PTX").image.rstrip(b"\0")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        portable = pool.submit(compile_image, PORTABLE, SOURCE, PTX_OPTIONS, "PTX")
+        programs = dict(zip(ARCHITECTURES, pool.map(partial(compile_kernels, options=PACK_OPTIONS), ARCHITECTURES)))
+    images = {name: program.cubin for name, program in programs.items()}
+    images[PORTABLE] = portable.result().image.rstrip(b"\0")
     folder.mkdir(parents=True, exist_ok=True)
     write_pack(path, toolkit, hashed, list(resources(programs[ARCHITECTURES[0]].log)), images)
     return path

@@ -10,8 +10,10 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import exact_jobs
 import pytest
 from blenders import ROOT, Blender, environments, python_of
+from synthetic import write_color_jobs
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -54,6 +56,21 @@ def whole_extension() -> Path:
     if not found:
         pytest.skip("no extension with wheels: make extension")
     return found[-1]
+
+
+@pytest.fixture(scope="session")
+def color_jobs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A job for each of `synthetic.COLOR_CASES`, not to be changed."""
+    return write_color_jobs(tmp_path_factory.mktemp("colors"))
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> dict[exact_jobs.Case, Path]:
+    """The job of a film of large bitmaps for each of `exact_jobs.CASES`, not to be changed."""
+    folder = tmp_path_factory.mktemp("films")
+    for number, case in enumerate(exact_jobs.CASES):
+        exact_jobs.write_job(folder / str(number), *case)
+    return {case: folder / str(number) for number, case in enumerate(exact_jobs.CASES)}
 
 
 @pytest.fixture

@@ -20,6 +20,17 @@ from smalti.engine.templates import Template
 
 FRAMES = 3
 
+Case = tuple[BlendSpace, float, float, str]
+"""Blend space, color mix, shade, background."""
+
+CASES: tuple[Case, ...] = (
+    ("srgb", 0.0, 0.0, "#d0c0a0"),
+    ("srgb", 0.5, 0.0, "transparent"),
+    ("srgb", 0.2, 0.8, "#203040"),
+    ("linear", 0.5, 0.0, "transparent"),
+    ("linear", 1.0, 0.0, "#d0c0a0"),
+)
+
 
 def detailed(width: int, height: int, seed: int) -> Template:
     """A bitmap full of detail, down to single texels, with a ragged outline or none."""
@@ -33,6 +44,7 @@ def detailed(width: int, height: int, seed: int) -> Template:
 
 def write_job(folder: Path, space: BlendSpace, mix: float, shade: float, background: str, count: int = 250) -> None:
     """A finished film of the engine, without a fit."""
+    folder.mkdir(exist_ok=True)
     templates = [detailed(512, 512, 0), detailed(700, 300, 1), detailed(333, 640, 2)]
     files = []
     for index, template in enumerate(templates):

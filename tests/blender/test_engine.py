@@ -95,6 +95,7 @@ def test_frames_come_in_with_keys_and_render_as_the_engine_drew_them(blender: Bl
     assert psnr(tmp_path / "out.png", tmp_path / "job" / "render" / "0003.png") > 40
 
 
+@pytest.mark.oldest_and_newest
 def test_cancelled_job_is_kept_resumed_to_its_end_and_exported(blender: Blender, tmp_path: Path) -> None:
     settings = _settings(tmp_path, count=400, size=256, steps=400)
     result = blender.run("cancel_and_resume", settings=settings, kill=False)

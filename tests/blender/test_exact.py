@@ -8,32 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from blenders import Blender
-from exact_jobs import FRAMES, write_job
+from exact_jobs import FRAMES, Case
 from pictures import premultiplied
-
-from smalti.bridge.job import BlendSpace
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow]
 
-CASES: tuple[tuple[BlendSpace, float, float, str], ...] = (
-    ("srgb", 0.0, 0.0, "#d0c0a0"),
-    ("srgb", 0.5, 0.0, "transparent"),
-    ("srgb", 0.2, 0.8, "#203040"),
-    ("linear", 0.5, 0.0, "transparent"),
-    ("linear", 1.0, 0.0, "#d0c0a0"),
-)
-"""Blend space, color mix, shade, background."""
 
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_render_equals_the_engines_picture(
-    blender: Blender, tmp_path: Path, case: tuple[BlendSpace, float, float, str]
-) -> None:
-    write_job(tmp_path, *case)
-    renders = [(frame + 1, tmp_path / f"{frame}.png") for frame in range(FRAMES)]
-    blender.run("import_job", job=tmp_path, renders=renders, samples=2)  # all in the middle of the pixel
-    for frame, path in renders:
-        wanted = premultiplied(tmp_path / "render" / f"{frame:04d}.png")
+def test_renders_equal_the_engines_pictures(blender: Blender, films: dict[Case, Path], tmp_path: Path) -> None:
+    pictures = {
+        (case, frame): tmp_path / f"{number} {frame}.png"
+        for number, case in enumerate(films)
+        for frame in range(FRAMES)
+    }
+    jobs = [(job, [(frame + 1, pictures[case, frame]) for frame in range(FRAMES)]) for case, job in films.items()]
+    blender.run("show_colors", jobs=jobs, samples=2)  # all in the middle of the pixel
+    for (case, frame), path in pictures.items():
+        wanted = premultiplied(films[case] / "render" / f"{frame + 1:04d}.png")
         off = 255 * np.abs(premultiplied(path) - wanted)
-        assert off.mean() < 0.5, frame
-        assert np.percentile(off, 99.9) <= 2, frame
+        assert off.mean() < 0.5, (case, frame)
+        assert np.percentile(off, 99.9) <= 2, (case, frame)

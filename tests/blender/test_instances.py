@@ -7,24 +7,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import exact_jobs
 import numpy as np
 import pytest
 from blenders import Blender
+from exact_jobs import Case
 from numpy.typing import NDArray
 from pictures import premultiplied, psnr
-from synthetic import COLOR_CASES, write_color_jobs, write_job
+from synthetic import COLOR_CASES, write_job
 
 from smalti.bridge.composition import Header, write_header
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow]
 
 
-def test_cycles_shows_the_exact_colors_of_instances(blender: Blender, tmp_path: Path) -> None:
-    jobs = write_color_jobs(tmp_path)
-    result = blender.run("show_colors", jobs=[(job, job / "cycles.png") for job in jobs], form='MOSAIC')
-    for job, case, told in zip(jobs, COLOR_CASES, result["jobs"], strict=True):
-        found = psnr(job / "cycles.png", job / "render.png")
+def test_cycles_shows_the_exact_colors_of_instances(blender: Blender, color_jobs: list[Path], tmp_path: Path) -> None:
+    pictures = [tmp_path / f"{job.name}.png" for job in color_jobs]
+    shown = [(job, [(1, path)]) for job, path in zip(color_jobs, pictures)]
+    result = blender.run("show_colors", jobs=shown, form='MOSAIC')
+    for job, path, case, told in zip(color_jobs, pictures, COLOR_CASES, result["jobs"], strict=True):
+        found = psnr(path, job / "render.png")
         print(f"{blender.python.parents[1].name} {case[:4]}: {found:.1f} dB")
         assert found > case[4], case
         assert told["after"] == []
@@ -139,11 +140,13 @@ def test_mosaic_is_fast(blender: Blender, tmp_path: Path) -> None:
     assert result["frame"] < 0.002 * 1.5, "beside other work on the machine"
 
 
-def test_large_bitmaps_are_as_exact_as_in_layers_and_converting_keeps_that(blender: Blender, tmp_path: Path) -> None:
-    exact_jobs.write_job(tmp_path, "srgb", 0.2, 0.8, "#203040")
+def test_large_bitmaps_are_as_exact_as_in_layers_and_converting_keeps_that(
+    blender: Blender, films: dict[Case, Path], tmp_path: Path
+) -> None:
+    job = films["srgb", 0.2, 0.8, "#203040"]
     pictures = [tmp_path / f"{number}.png" for number in range(3)]
-    blender.run("convert_exact", job=tmp_path, pictures=pictures)
-    wanted = premultiplied(tmp_path / "render" / "0002.png")
+    blender.run("convert_exact", job=job, pictures=pictures)
+    wanted = premultiplied(job / "render" / "0002.png")
     for picture in pictures:
         off = 255 * np.abs(premultiplied(picture) - wanted)
         assert off.mean() < 0.5, picture.name

@@ -75,6 +75,7 @@ def test_the_list_is_what_is_on_disk_and_each_job_can_be_worked_with(blender: Bl
     assert result["another file"] == {}
 
 
+@pytest.mark.oldest_and_newest
 def test_panels_and_polls_read_no_files(blender: Blender, tmp_path: Path) -> None:
     _jobs(tmp_path)
     shutil.rmtree(tmp_path / "smalti" / "odd")
@@ -87,6 +88,7 @@ def test_panels_and_polls_read_no_files(blender: Blender, tmp_path: Path) -> Non
     assert result["of an interrupted job"]["SMALTI_OT_resume"]
 
 
+@pytest.mark.oldest_and_newest
 def test_a_job_is_known_by_its_id_wherever_its_folder_is_and_in_older_files_by_its_folder(
     blender: Blender, tmp_path: Path
 ) -> None:

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from blenders import Blender
 from pictures import psnr
-from synthetic import COLOR_CASES, covered, write_color_jobs, write_job
+from synthetic import COLOR_CASES, covered, write_job
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow]
 
 
-def test_cycles_shows_the_exact_colors(blender: Blender, tmp_path: Path) -> None:
-    jobs = write_color_jobs(tmp_path)
-    result = blender.run("show_colors", jobs=[(job, job / "cycles.png") for job in jobs])
-    for job, case, told in zip(jobs, COLOR_CASES, result["jobs"], strict=True):
-        found = psnr(job / "cycles.png", job / "render.png")
+def test_cycles_shows_the_exact_colors(blender: Blender, color_jobs: list[Path], tmp_path: Path) -> None:
+    pictures = [tmp_path / f"{job.name}.png" for job in color_jobs]
+    result = blender.run("show_colors", jobs=[(job, [(1, path)]) for job, path in zip(color_jobs, pictures)])
+    for job, path, case, told in zip(color_jobs, pictures, COLOR_CASES, result["jobs"], strict=True):
+        found = psnr(path, job / "render.png")
         print(f"{blender.python.parents[1].name} {case[:4]}: {found:.1f} dB")
         assert found > case[4], case
         assert told["depth"] > 8, "the case needs more layers than Cycles shows by default"
@@ -70,6 +70,7 @@ def test_keys_equal_the_arrays_and_still_channels_have_none(blender: Blender, tm
     assert result["curves"][-1] == {}, "the last sprites stand still"
 
 
+@pytest.mark.oldest_and_newest
 def test_keys_keep_the_jobs_speed_where_the_scene_keeps_its_frame_rate(blender: Blender, tmp_path: Path) -> None:
     write_job(tmp_path / "job", count=4, frames=3, frame_rate=12.0, pictures=False)
     result = blender.run("import_job", job=tmp_path / "job", curves=True, options={"set_frames": False})
@@ -77,6 +78,7 @@ def test_keys_keep_the_jobs_speed_where_the_scene_keeps_its_frame_rate(blender: 
     assert [frame for frame, _ in result["curves"][0]["location[0]"]] == [1, 3, 5]
 
 
+@pytest.mark.oldest_and_newest
 def test_depth_is_a_close_upper_bound_of_the_deepest_stack(blender: Blender, tmp_path: Path) -> None:
     header = write_job(tmp_path / "job", count=300, frames=3, background="transparent", pictures=False)
     found = blender.run("import_job", job=tmp_path / "job")["depth"]
@@ -85,6 +87,7 @@ def test_depth_is_a_close_upper_bound_of_the_deepest_stack(blender: Blender, tmp
     assert truth <= found <= 2 * truth
 
 
+@pytest.mark.oldest_and_newest
 def test_every_frame_of_an_animation_renders_as_the_engine_drew_it(blender: Blender, tmp_path: Path) -> None:
     write_job(tmp_path / "job", count=25, frames=3, width=64, height=48)
     pictures = [(frame, tmp_path / f"{frame}.png") for frame in (1, 2, 3)]
@@ -102,6 +105,7 @@ def test_second_import_replaces_the_first_and_keeps_what_the_artist_added(blende
     assert result["collections"] == ["job", "job.001"]
 
 
+@pytest.mark.oldest_and_newest
 def test_paths_are_relative_to_a_saved_file(blender: Blender, tmp_path: Path) -> None:
     write_job(tmp_path / "project" / "job", count=3, pictures=False)
     result = blender.run("import_relative", file=tmp_path / "project" / "mosaic.blend", output="//job")
@@ -127,6 +131,7 @@ def _damaged(folder: Path, case: str) -> None:
         (folder / "templates" / "ring.png").write_bytes(b"not a picture")
 
 
+@pytest.mark.oldest_and_newest
 def test_bad_job_folder_is_told_and_leaves_the_scene_alone(blender: Blender, tmp_path: Path) -> None:
     expected = {
         "no composition": "holds no finished job",
@@ -211,6 +216,7 @@ def test_keys_that_the_artist_changed_stay_on_a_second_import(blender: Blender, 
     assert result["actions"][0] == result["actions"][1]
 
 
+@pytest.mark.oldest_and_newest
 def test_layers_lie_in_collections_by_region(blender: Blender, tmp_path: Path) -> None:
     write_job(tmp_path / "job", count=20, pictures=False)
     path = tmp_path / "job" / "composition.json"

@@ -138,6 +138,7 @@ def test_extension_installs_works_and_leaves_nothing_behind(bare_blender: Blende
     )
 
 
+@pytest.mark.oldest_and_newest
 @pytest.mark.blender
 @pytest.mark.slow
 def test_without_numpy_one_sentence_says_what_to_install(bare_blender: Blender, extension: Path) -> None:

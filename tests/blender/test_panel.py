@@ -68,6 +68,7 @@ def test_check_box_says_whether_a_number_is_left_open_and_keeps_it(blender: Blen
     assert result["size at first"] == [512, True, 512]
 
 
+@pytest.mark.oldest_and_newest
 def test_a_job_comes_back_out_of_the_panel_as_it_went_in(blender: Blender, tmp_path: Path) -> None:
     result = blender.run("there_and_back", folder=tmp_path)
     for name, (given, found) in result["jobs"].items():
@@ -89,6 +90,7 @@ def test_colors_of_a_palette_of_blenders_are_those_that_its_codes_say(blender: B
     assert result["faults"] == []
 
 
+@pytest.mark.oldest_and_newest
 def test_choosing_a_look_sets_what_it_says_and_leaves_nothing_of_the_one_before(
     blender: Blender, tmp_path: Path
 ) -> None:
@@ -108,6 +110,7 @@ def test_no_label_is_cut_off_at_the_usual_width(blender: Blender, tmp_path: Path
     assert {text: width for text, width in widths.items() if width > 86} == {}
 
 
+@pytest.mark.oldest_and_newest
 def test_the_panel_speaks_american_english(blender: Blender, tmp_path: Path) -> None:
     settings = {"target": str(tmp_path / "a.png"), "primitives": str(tmp_path)}
     said = blender.run("panel", settings=settings)["said"]

@@ -15,6 +15,7 @@ from smalti.bridge.schema import to_mapping
 pytestmark = [pytest.mark.blender, pytest.mark.slow]
 
 
+@pytest.mark.oldest_and_newest
 def test_regions_are_listed_reordered_kept_in_the_file_and_handed_to_the_job(blender: Blender, tmp_path: Path) -> None:
     masks = [tmp_path / "sky.png", "//masks/face.png", "//eyes.png"]
     settings = {

@@ -70,17 +70,20 @@ def test_progress_result_and_warnings_are_shown(blender: Blender, tmp_path: Path
     assert result["drawing"] == []
 
 
+@pytest.mark.oldest_and_newest
 def test_fault_is_shown_with_its_hint(blender: Blender, tmp_path: Path, fake_python: Path) -> None:
     result = _told(blender, tmp_path, fake_python, seed=1)
     assert (result["text"], result["hint"], result["failed"]) == ("There is no target.", "Choose another.", True)
     assert "Choose another." in result["labels"]
 
 
+@pytest.mark.oldest_and_newest
 def test_fault_names_a_setting_as_the_panel_does(blender: Blender, tmp_path: Path, fake_python: Path) -> None:
     result = _told(blender, tmp_path, fake_python, seed=4)
     assert (result["text"], result["hint"]) == ("Size is 5.", "Raise Size.")
 
 
+@pytest.mark.oldest_and_newest
 def test_engine_that_dies_is_told_with_the_tail_of_its_log(blender: Blender, tmp_path: Path, fake_python: Path) -> None:
     result = _told(blender, tmp_path, fake_python, until_timer_ends=True, seed=3)
     assert result["failed"]
@@ -89,6 +92,7 @@ def test_engine_that_dies_is_told_with_the_tail_of_its_log(blender: Blender, tmp
     assert result["timer"] is False, "the timer must end with the engine"
 
 
+@pytest.mark.oldest_and_newest
 @pytest.mark.parametrize("seed", [1, 3])
 def test_a_fault_says_that_the_job_can_go_on(blender: Blender, tmp_path: Path, fake_python: Path, seed: int) -> None:
     (tmp_path / "job").mkdir()
@@ -98,6 +102,7 @@ def test_a_fault_says_that_the_job_can_go_on(blender: Blender, tmp_path: Path, f
     assert "Resume goes on" in result["hint"].splitlines()[{1: 1, 3: 0}[seed]]
 
 
+@pytest.mark.oldest_and_newest
 def test_python_that_is_missing_is_told(blender: Blender, tmp_path: Path) -> None:
     result = _told(blender, tmp_path, tmp_path / "nowhere" / "python", seed=0)
     assert result["failed"]
@@ -105,6 +110,7 @@ def test_python_that_is_missing_is_told(blender: Blender, tmp_path: Path) -> Non
     assert result["hint"]
 
 
+@pytest.mark.oldest_and_newest
 def test_python_without_an_engine_is_told(blender: Blender, tmp_path: Path) -> None:
     result = _told(blender, tmp_path, blender.python, seed=0)
     assert result["failed"]
@@ -126,6 +132,7 @@ def test_job_outlives_a_new_file_and_an_idle_engine_is_let_go(
     assert result["timer_when_idle"] is False
 
 
+@pytest.mark.oldest_and_newest
 def test_a_job_goes_beside_the_file_where_no_output_is_chosen(blender: Blender, tmp_path: Path) -> None:
     result = blender.run("outputs", folder=tmp_path)
     assert result["unsaved"] == str(tmp_path / "jobs" / "my cat")

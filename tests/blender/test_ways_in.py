@@ -19,6 +19,7 @@ def _picture(path: Path, color: str | tuple[int, int, int] = "red", size: tuple[
     return path
 
 
+@pytest.mark.oldest_and_newest
 def test_panel_names_what_was_chosen_and_reads_no_file_for_it(blender: Blender, tmp_path: Path) -> None:
     _picture(tmp_path / "a picture with quite a long name.png")
     for number in range(6):

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from pathlib import Path
 
 import pytest
@@ -29,10 +27,9 @@ def test_a_source_compiles_for_each_architecture(architecture: str, source: Path
         assert min(found["spilling"].spill_stores, found["spilling"].spill_loads) > 0
 
 
-@functools.cache
 def built(architecture: str) -> compiler.Compiled:
-    """The real kernels, compiled once for all tests."""
-    return compiler.compile_kernels(architecture)
+    """The real kernels as a wheel carries them, which `make kernels` may have compiled already."""
+    return compiler.compile_kernels(architecture, options=compiler.PACK_OPTIONS)
 
 
 def table(found: dict[str, dict[str, compiler.Resources]]) -> str:
@@ -52,6 +49,7 @@ def table(found: dict[str, dict[str, compiler.Resources]]) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("kept_cache")
 @pytest.mark.parametrize("architecture", compiler.ARCHITECTURES)
 def test_the_kernels_compile_for_each_architecture(architecture: str) -> None:
     found = compiler.resources(built(architecture).log)
@@ -60,6 +58,7 @@ def test_the_kernels_compile_for_each_architecture(architecture: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("kept_cache")
 def test_what_the_kernels_take(capsys: pytest.CaptureFixture[str]) -> None:
     found = {architecture: compiler.resources(built(architecture).log) for architecture in compiler.ARCHITECTURES}
     with capsys.disabled():  # for `make cuda`
@@ -150,6 +149,7 @@ def test_a_broken_compiler_is_one_sentence(source: Path, tmp_path: Path, monkeyp
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("kept_cache")
 def test_a_multiprocessor_of_the_smallest_kind_is_full_of_blocks() -> None:
     """Turing has room for 1,024 threads and 64 KB of shared memory: a block may take no more than its part of both."""
     taken = compiler.resources(built("sm_75").log)
@@ -162,16 +162,3 @@ def test_a_multiprocessor_of_the_smallest_kind_is_full_of_blocks() -> None:
     for name, threads in found.items():
         assert taken[name].registers <= 64, name
         assert 1024 // threads * taken[name].shared <= 64 * 1024, name
-
-
-@pytest.mark.slow
-def test_no_kernel_of_the_tiles_keeps_numbers_in_local_memory() -> None:
-    """An array that is indexed at run time would be; the resource report does not tell, the PTX does."""
-    ptx = compiler.compile_image("compute_90", compiler.SOURCE, compiler.PTX_OPTIONS, "PTX").image
-    entries = re.split(r"\.entry (\w+)", ptx.decode())
-    found = dict(zip(entries[1::2], entries[2::2]))
-    assert "step_tint" in found
-    for name, text in found.items():
-        # Those left out have a thread or a warp for each sprite.
-        if not name.startswith(("combine_", "count_", "list_", "place_", "project_")):
-            assert "__local_depot" not in text.split(".func")[0], name

@@ -22,10 +22,10 @@ from smalti.engine.raster.level_store import LevelStore
 from smalti.engine.templates import Template, load_templates
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Forty pictures of 90 to 160 pixels, with and without transparency."""
-    rng = np.random.default_rng(5)
+    rng, folder = np.random.default_rng(5), tmp_path_factory.mktemp("many")
     for number in range(40):
         width, height = rng.integers(90, 160, 2).tolist()
         small = rng.integers(0, 256, (4, 4, 3)).astype(np.uint8)
@@ -34,8 +34,8 @@ def folder(tmp_path: Path) -> Path:
             y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
             alpha = np.clip(255 * 8 * (0.9 - np.hypot(x, y)), 0, 255).astype(np.uint8)
             pixels = np.dstack([pixels, alpha])
-        save(tmp_path / "many" / f"{number}.png", pixels)
-    return tmp_path / "many"
+        save(folder / f"{number}.png", pixels)
+    return folder
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_the_same_seed_gives_the_same_bits_also_after_a_resume(
     run_job(job, tmp_path / "once")
     stopped(job, tmp_path / "again", after=23)
     resume_job(tmp_path / "again")
-    same_result(tmp_path / "once", tmp_path / "again")
+    assert same_result(tmp_path / "once", tmp_path / "again")
 
 
 def test_a_film_is_resumed_to_the_same_end(tmp_path: Path, folder: Path, small_budget: None) -> None:
@@ -76,7 +76,7 @@ def test_a_film_is_resumed_to_the_same_end(tmp_path: Path, folder: Path, small_b
     run_job(job, tmp_path / "once")
     stopped(job, tmp_path / "again", after=49)
     resume_job(tmp_path / "again")
-    same_result(tmp_path / "once", tmp_path / "again")
+    assert same_result(tmp_path / "once", tmp_path / "again")
 
 
 def test_a_finished_job_is_rendered_again_to_the_same_bits(tmp_path: Path, folder: Path, small_budget: None) -> None:

@@ -19,7 +19,7 @@ mosaic = instances.find(collection)
 if given.get("frame"):
     scene.frame_set(given["frame"])
 pictures = given["pictures"]
-inside.render(pictures[0], samples=16)
+inside.render(pictures[0])
 
 
 def points() -> Any:
@@ -59,11 +59,11 @@ told = {
     "names": [o.name for o in layers()],
 }
 left = [m.name for m in bpy.data.meshes if m.users == 0]
-inside.render(pictures[1], samples=16)
+inside.render(pictures[1])
 assert bpy.ops.smalti.convert_to_layers.poll() is False
 converted('MOSAIC')
 second = points()
-inside.render(pictures[2], samples=16)
+inside.render(pictures[2])
 told["after"] = [len(collection.objects), len(bpy.data.actions), [o.name for o in bpy.data.objects if o.users == 0]]
 
 converted('LAYERS')
@@ -75,10 +75,10 @@ bpy.data.objects.remove(four)
 if given.get("frame"):
     three.animation_data_clear()
     three.color = (1, 0, 0, 1)
-inside.render(pictures[3], samples=16)
+inside.render(pictures[3])
 converted('MOSAIC')
 third = points()
-inside.render(pictures[4], samples=16)
+inside.render(pictures[4])
 converted('LAYERS')
 standing = earlier.find(collection)
 inside.finish(

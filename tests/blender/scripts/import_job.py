@@ -15,7 +15,7 @@ bpy.ops.smalti.import_layers(camera=True, **given.get("options", {}))
 collection = imported.find_collection(scene, Path(given["job"]))
 before = view.differing(scene, collection)
 for frame, path in given.get("renders", []):
-    inside.render(path, frame, samples=given.get("samples", 64))
+    inside.render(path, frame)
 after = view.differing(scene, collection)
 
 sprites = [o for o in collection.objects if o.type == 'MESH' and "Background" not in o.name]

@@ -11,6 +11,8 @@ import bpy
 
 MODULE = "bl_ext.user_default.smalti"
 
+SAMPLES = 16  # of a pixel, which show the colors of bitmaps that are not reduced within 50 dB
+
 
 def arguments() -> Any:
     """What the test handed over."""
@@ -55,7 +57,7 @@ def wait_for_end(seconds: float = 120.0) -> Any:
     return session.outcome
 
 
-def render(path: Any, frame: Any = None, samples: int = 64) -> None:
+def render(path: Any, frame: Any = None, samples: int = SAMPLES) -> None:
     """Match the scene to the imported composition and render it with Cycles into `path`."""
     scene = bpy.context.scene
     scene.render.engine = 'CYCLES'

@@ -38,14 +38,14 @@ for name, options in given["imports"].items():
     scene.smalti.output = given["job"]
     bpy.ops.smalti.import_layers(camera=True, **options)
     told[name] = faces()
-    inside.render(out / f"{name}.png", 1)
+    inside.render(out / f"{name}.png", 1, samples=2)
 (collection,) = imported.imported_collections(scene)
 bpy.ops.smalti.bitmap_size(full=True, collection=collection.name)
 inside.render(out / "full.png", 1, samples=8)
 bpy.ops.smalti.bitmap_size(full=False, collection=collection.name)
-inside.render(out / "reduced.png", 1)
+inside.render(out / "reduced.png", 1, samples=2)
 collection.smalti_surface = 'LIT'
-inside.render(out / "dark.png", 1)
+inside.render(out / "dark.png", 1, samples=2)
 add_light()
 scene.view_settings.view_transform = 'Standard'
 scene.cycles.samples = 16
@@ -54,7 +54,7 @@ bpy.ops.render.render(write_still=True)
 bpy.ops.smalti.import_layers()
 stays = collection.smalti_surface
 collection.smalti_surface = 'EXACT'
-inside.render(out / "exact.png", 1)
+inside.render(out / "exact.png", 1, samples=2)
 for image in bpy.data.images:
     image.filepath = image.filepath.replace("job", "elsewhere")
 try:

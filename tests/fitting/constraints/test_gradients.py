@@ -174,10 +174,10 @@ def test_what_a_candidate_is_charged(position: StackPosition) -> None:
     fitting = optimiser(True, settings(back_end="reference"), min_visibility=0.2, preferred_visibility=0.8)
     now, scene, rng = fitting.sprites(), fitting.scene(), np.random.default_rng(5)
     count, chosen, pixels = len(now), VisibilitySettings(), scene.size[0] * scene.size[1]
-    replaces = rng.integers(0, count, 6)
+    replaces = rng.integers(0, count, 2)
     old = now.take(replaces)
-    offered = replace(old, x=old.x + rng.normal(0, 5, 6), scale=1.2 * old.scale, opacity=rng.uniform(0.3, 0.9, 6))
-    candidates = candidates_on_canvas(fitting, offered, replaces, np.full(6, position))
+    offered = replace(old, x=old.x + rng.normal(0, 5, 2), scale=1.2 * old.scale, opacity=rng.uniform(0.3, 0.9, 2))
+    candidates = candidates_on_canvas(fitting, offered, replaces, np.full(2, position))
     assert fitting.constraints is not None
     found = np.asarray(fitting.constraints.candidate_costs(fitting, candidates, offered.opacity))
     areas = coverage(random_bitmaps(np.random.default_rng(SEED)))
