@@ -294,7 +294,7 @@ def test_far_more_sprites_than_pixels_leave_holes_open(
 
 
 ENDS: list[list[dict[str, Any]]] = [
-    [{}, {"min_size": 1, "max_size": 1}, {"min_size": 1000, "max_size": 1000}],
+    [{}, {"min_size": 1, "max_size": 1}, {"min_size": 400, "max_size": 400}],
     [{}, {"alpha_max": 0.01}],
     [{}, {"count": 1, "steps": 1}],
     [{}, {"colour_mix": 0.999}, {"colour_mix": 0.999, "background": "#808080"}],
