@@ -141,8 +141,15 @@ def check_arrays(header: Header, arrays: Mapping[str, Any], where: str) -> None:
         SmaltiError: an array is missing, has another shape or type, is not finite, is out of range, or points to no
             template.
     """
-    n, f = header.sprites, header.frames
-    shapes = {"template": (n,), **dict.fromkeys(PER_FRAME, (f, n)), "tint": (f, n, 3)}
+    check_sprites(arrays, header.frames, header.sprites, where)
+    template = arrays["template"]
+    if template.min() < 0 or template.max() >= len(header.templates):
+        raise SmaltiError(f"{where}: 'template' points to a bitmap that does not exist.", code="bad_file")
+
+
+def check_sprites(arrays: Mapping[str, Any], frames: int, sprites: int, where: str) -> None:
+    """As `check_arrays`, of `frames` frames of `sprites` sprites, but whatever templates there are."""
+    shapes = {"template": (sprites,), **dict.fromkeys(PER_FRAME, (frames, sprites)), "tint": (frames, sprites, 3)}
     for name, shape in shapes.items():
         if name not in arrays:
             raise SmaltiError(f"{where}: the array {name!r} is missing.", code="bad_file")
@@ -154,9 +161,6 @@ def check_arrays(header: Header, arrays: Mapping[str, Any], where: str) -> None:
         # The largest absolute value instead of isfinite: this module brings no NumPy, the arrays their methods.
         if name != "template" and not (abs(array).max() <= 3e38):
             raise SmaltiError(f"{where}: {name!r} holds a value that is not a finite number.", code="bad_file")
-    template = arrays["template"]
-    if template.min() < 0 or template.max() >= len(header.templates):
-        raise SmaltiError(f"{where}: 'template' points to a bitmap that does not exist.", code="bad_file")
     for name, highest in (("scale", math.inf), ("opacity", 1.0), ("tint", 1.0)):
         least, most = float(arrays[name].min()), float(arrays[name].max())
         if least < 0 or most > highest or (name == "scale" and least == 0):

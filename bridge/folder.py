@@ -10,6 +10,8 @@ JOB = "job.json"
 """The settings of the job (`bridge.job`)."""
 CHECKPOINT = "checkpoint.npz"
 """From where an interrupted job goes on; a finished one has none."""
+TRACK_FOLDER = "tracks"
+"""The finished frames of a film that is at work or was interrupted, a file each."""
 PREVIEW = "preview.png"
 """The picture so far, while the job is at work."""
 
@@ -39,6 +41,11 @@ LOG = "engine.log"
 def picture_file(frame: int, frames: int) -> str:
     """The finished picture of one frame, from 0, of `frames`; relative to the job folder, with slashes."""
     return RENDER if frames == 1 else f"{RENDER_FOLDER}/{frame + 1:04d}.png"
+
+
+def track_file(frame: int) -> str:
+    """The sprites of a finished frame, from 0, of a film at work, relative to the job folder, with slashes."""
+    return f"{TRACK_FOLDER}/{frame + 1:06d}.npz"
 
 
 def template_file(index: int) -> str:

@@ -23,6 +23,7 @@ from .folder import (
     RENDER_FOLDER,
     REPORT,
     TEMPLATE_FOLDER,
+    TRACK_FOLDER,
 )
 from .formats import FORMATS
 from .job_file import is_job, new_id, read_job, write_job
@@ -42,22 +43,37 @@ def clear(folder: Path, job_too: bool = True) -> None:
         if job_too:
             (folder / JOB).unlink(missing_ok=True)
         remove_leftovers(folder)
-        for sub in (folder / TEMPLATE_FOLDER, folder / LEVEL_FOLDER, folder / RENDER_FOLDER):
-            if sub.is_dir() and not sub.is_symlink():
-                for file in sub.glob("*.png"):
-                    if re.fullmatch(r"\d{4,}", file.stem):
-                        file.unlink()
-                if not any(sub.iterdir()):
-                    sub.rmdir()
+        for name in (TEMPLATE_FOLDER, LEVEL_FOLDER, RENDER_FOLDER):
+            _clear_numbered(folder / name, ".png")
+        clear_tracks(folder)
     except OSError as fault:
         raise SmaltiError(
             f"{fault.filename}: cannot be removed ({fault.strerror}).", "Choose another folder.", "cannot_write"
         ) from fault
 
 
+def clear_tracks(folder: Path) -> None:
+    """Remove the finished frames that a job at work has kept, which a finished one has in its composition.
+
+    Raises:
+        OSError: they cannot be removed.
+    """
+    _clear_numbered(folder / TRACK_FOLDER, ".npz")
+
+
+def _clear_numbered(folder: Path, ending: str) -> None:
+    """Remove the files of a folder whose names are numbers, and the folder if nothing else is in it."""
+    if folder.is_dir() and not folder.is_symlink():
+        for file in folder.glob(f"*{ending}"):
+            if re.fullmatch(r"\d{4,}", file.stem):
+                file.unlink()
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
 def remove_leftovers(folder: Path) -> None:
     """Remove the unfinished files of a process that was killed while writing."""
-    for place in (folder, folder / TEMPLATE_FOLDER, folder / LEVEL_FOLDER, folder / RENDER_FOLDER):
+    for place in (folder, *(folder / name for name in (TEMPLATE_FOLDER, LEVEL_FOLDER, RENDER_FOLDER, TRACK_FOLDER))):
         for pattern in (".smalti-*.tmp", ".*.json.new"):
             for file in place.glob(pattern):
                 file.unlink(missing_ok=True)

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -112,7 +114,7 @@ class Composition:
         save_templates(self.templates, paths)
         if self.background_image is not None:
             write_png(folder / self.header.background, self.background_image)
-        save_composition(folder, self)
+        save_composition(folder, self.header, self.sprites)
 
 
 def background_pixels(
@@ -175,15 +177,36 @@ def load_composition(folder: Path | str) -> Composition:
     )
 
 
-def save_composition(folder: Path, composition: Composition) -> None:
+def save_composition(folder: Path, header: Header, sprites: Callable[[int], Sprites]) -> None:
     """Write ``frames.npz`` and then ``composition.json``, each in one step, into a folder that has the templates.
 
+    Args:
+        sprites: function of a frame's index, from 0. Each frame is asked for several times and kept at none, so that
+            a film need not fit into memory.
+
     Raises:
-        SmaltiError: code ``"cannot_write"``.
+        SmaltiError: code ``"cannot_write"``, or what `sprites` raises.
     """
-    arrays = {name: getattr(composition, name) for name in COLUMNS}
-    write_arrays(folder / ARRAYS, arrays)
-    write_header(folder, composition.header)
+    write_atomic(folder / ARRAYS, partial(_write_film, frames=header.frames, sprites=sprites))
+    write_header(folder, header)
+
+
+def _write_film(file: BinaryIO, frames: int, sprites: Callable[[int], Sprites]) -> None:
+    """Write what np.savez would, array by array and frame by frame."""
+    first = sprites(0)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for name in COLUMNS:
+            rows = [first.template] if name == "template" else (getattr(sprites(f), name) for f in range(frames))
+            shape = getattr(first, name).shape
+            whole = {
+                "descr": getattr(first, name).dtype.str,
+                "fortran_order": False,
+                "shape": shape if name == "template" else (frames, *shape),
+            }
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array_header_1_0(member, whole)  # type: ignore[no-untyped-call]
+                for row in rows:
+                    member.write(np.ascontiguousarray(row).data)
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

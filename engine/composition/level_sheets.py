@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,16 +30,18 @@ FAST = 1
 """How hard zlib tries: more takes several times as long, and saves little."""
 
 
-def write_level_sheets(folder: Path, composition: Composition) -> None:
+def write_level_sheets(folder: Path, composition: Composition, frames: Callable[[int], Sprites] | None = None) -> None:
     """Write a sheet for each template that a sprite shows in any frame, and what is on them.
 
     Args:
         folder: the job folder, which has the templates.
+        frames: function of a frame's index, from 0: the sprites, where the composition does not hold them itself.
 
     Raises:
-        SmaltiError: code ``"cannot_write"``.
+        SmaltiError: code ``"cannot_write"``, or what `frames` raises.
     """
-    sprites = Sprites.joined([composition.sprites(frame) for frame in range(composition.frames)]).double()
+    of_frame = composition.sprites if frames is None else frames
+    sprites = _extremes(map(of_frame, range(composition.frames)), composition.shapes)
     atlas = composition.atlas_showing(sprites)
     least, most = _levels_shown(sprites, composition.shapes, atlas)
     try:
@@ -56,6 +59,26 @@ def write_level_sheets(folder: Path, composition: Composition) -> None:
         write_atomic(folder / level_file(template), partial(_write_png, texels=drawn, depth=depth))
         sheets[template] = sheet
     write_sheets(folder, sheets)
+
+
+def _extremes(frames: Iterable[Sprites], shapes: Float64Array) -> Sprites:
+    """Each sprite as it is where it is the longest, the largest and the smallest, float64: three sets of N.
+
+    They show all the levels that it shows in any of the frames.
+    """
+    chosen: list[Sprites] = []
+    measured: list[Float64Array] = []
+    for sprites in frames:
+        half = sprites.half_sizes(shapes)
+        now = [half.max(axis=1), half.prod(axis=1), -half.prod(axis=1)]
+        if not chosen:
+            chosen, measured = [sprites] * len(now), now
+            continue
+        for k, (most, here) in enumerate(zip(measured, now)):
+            more = np.flatnonzero(here > most)
+            if len(more):
+                chosen[k], measured[k] = chosen[k].put(more, sprites.take(more)), np.maximum(most, here)
+    return Sprites.joined(chosen).double()
 
 
 def _levels_shown(sprites: Sprites, shapes: Float64Array, atlas: Atlas) -> tuple[Int64Array, Int64Array]:

@@ -30,6 +30,7 @@ from .strategy import FrameSettings
 from .strategy.importance import pruned_sprites
 from .template_levels import TemplateLevels, TemplateMeasures
 from .tiles import tiles
+from .tracks import Tracks, TracksInMemory
 from .use_limits import UseLimits
 
 
@@ -38,6 +39,7 @@ class Fit:
 
     Args:
         plan: what to fit, with what, and how.
+        tracks: keeps the finished frames; None for memory.
 
     Attributes:
         frames: F.
@@ -48,7 +50,7 @@ class Fit:
         SmaltiError: a constraint leaves no room (see `smalti.engine.fitting.constraints.region.Region`).
     """
 
-    def __init__(self, plan: FitPlan) -> None:
+    def __init__(self, plan: FitPlan, tracks: Tracks | None = None) -> None:
         self.frames = plan.frames
         self.frame = 0
         self._plan = plan
@@ -61,7 +63,7 @@ class Fit:
             pyramid=(),
         )
         self._skipped = self._skipped_before = 0
-        self._done: list[Sprites] = []
+        self._done = TracksInMemory() if tracks is None else tracks
         self._reports: list[dict[str, float]] = []
         self._finished: Sprites | None = None
         self._largest = texels_for(plan.settings.size_range[1])
@@ -194,16 +196,17 @@ class Fit:
             sprites = sprites.take(shown) if len(shown) else sprites
         return sprites
 
+    def sprites(self, frame: int) -> Sprites:
+        """The sprites of a frame (from 0, up to the one of now), as they may be shown, float32."""
+        return self._done[frame] if frame < len(self._done) else self._sprites()
+
     def result(self, frame: int | None = None) -> dict[str, NDArray[Any]]:
         """The arrays of `smalti.bridge.composition`.
 
         Args:
             frame: the one frame (from 0, up to the one of now) that they are to have; None for all of them.
         """
-        if frame is None:
-            frames = [*self._done, self._sprites()]
-        else:
-            frames = [self._done[frame] if frame < len(self._done) else self._sprites()]
+        frames = [self.sprites(each) for each in (range(self.frame + 1) if frame is None else [frame])]
         per_frame = {name: np.stack([getattr(each, name) for each in frames]) for name in PER_FRAME}
         return {"template": frames[0].template, **per_frame}
 
@@ -219,20 +222,18 @@ class Fit:
         return self._constraints.report(sprites, self._plan.target(self.frame))
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Everything that a later `restore` needs to go on as if nothing had happened."""
+        """Everything that a later `restore` needs, with the tracks, to go on as if nothing had happened."""
         state = {
             "frame": np.array(self.frame),
             "count": np.array(len(self._first)),
             "skipped": np.array([self._skipped, self._skipped_before]),
         }
-        if self._done:
-            state |= {f"done.{name}": np.stack([getattr(f, name) for f in self._done]) for name in PER_FRAME}
         names = [*self._reports[0]] if self._reports else []
         state |= {f"report.{name}": np.array([report[name] for report in self._reports]) for name in names}
         state["reported"] = np.array(names, np.str_)
         if self._levels is not None:
             state["levels"] = self._levels.halvings
-        return state | self.optimiser.state()
+        return state | self._done.state() | self.optimiser.state()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go back to what `state` returned. Raises KeyError, ValueError or IndexError where it does not fit."""
@@ -245,17 +246,15 @@ class Fit:
         count = int(state["count"]) if "count" in state else len(template)
         if count != len(self._first):
             raise ValueError(f"{count} sprites, not {len(self._first)}")
-        self._done = [
-            Sprites(template, **{name: state[f"done.{name}"][i] for name in PER_FRAME}) for i in range(self.frame)
-        ]
+        self._done.restore(state, template, self.frame)
         names = state["reported"].tolist() if "reported" in state else []
         self._reports = [{name: state[f"report.{name}"][i].item() for name in names} for i in range(self.frame)]
         self._finished = None
-        if self._done:
+        if self.frame:
             self._begin_frame(self._done[-1])
         if self._constraints is not None and "reported" not in state:  # of an earlier version, which kept no reports
-            done = enumerate(self._done)
-            self._reports = [self._constraints.report(sprites, self._plan.target(i)) for i, sprites in done]
+            done = range(self.frame)
+            self._reports = [self._constraints.report(self._done[i], self._plan.target(i)) for i in done]
         self.optimiser.restore(state)
         if self._levels is not None:
             self._levels.hold(state["levels"])

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,36 @@ from .inputs import Inputs
 RESTART = "Start the job again."
 
 
+@dataclass
+class Findings:
+    """What a job at work has come to know.
+
+    Attributes:
+        seconds: how long it has run.
+        psnrs: dB of the frames that are finished and have their pictures, by their indices.
+        legibility: of the first frame, as report.json has it; empty as long as it is not known.
+    """
+
+    seconds: float = 0.0
+    psnrs: dict[int, float] = field(default_factory=dict)
+    legibility: dict[str, float | int | None] = field(default_factory=dict)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """As arrays, for `of`."""
+        return {
+            "seconds": np.array(self.seconds),
+            "psnrs": np.array([[frame, decibels] for frame, decibels in self.psnrs.items()]).reshape(-1, 2),
+            "legibility": np.array(json.dumps(self.legibility)),
+        }
+
+    @classmethod
+    def of(cls, state: Mapping[str, NDArray[Any]]) -> Findings:
+        """Of what `state` returned; earlier versions kept the seconds alone. Raises KeyError, TypeError, ValueError."""
+        psnrs = {int(frame): float(decibels) for frame, decibels in state["psnrs"]} if "psnrs" in state else {}
+        legibility = json.loads(str(state["legibility"])) if "legibility" in state else {}
+        return cls(float(state["seconds"]), psnrs, legibility)
+
+
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """What is in a checkpoint, beside the state of the fit and the fingerprints.
@@ -34,7 +65,7 @@ class Checkpoint:
         template_weights: of the templates.
         letters: of the templates.
         template_counts: number of templates of each group; None if the job has no regions.
-        seconds: how long the job has run.
+        findings: what the job had come to know.
         canvas: width and height in pixels.
         background: see `Inputs`.
         placement: see `Inputs`.
@@ -45,7 +76,7 @@ class Checkpoint:
     template_weights: list[float]
     letters: list[str]
     template_counts: list[int] | None
-    seconds: float
+    findings: Findings
     canvas: tuple[int, int]
     background: str
     placement: Placement | None
@@ -64,8 +95,8 @@ class Checkpoint:
             )
 
 
-def write_checkpoint(path: Path, inputs: Inputs, fitting: Fit, fingerprints: Fingerprints, seconds: float) -> None:
-    """Write a checkpoint in one step. `seconds`: how long the job has run.
+def write_checkpoint(path: Path, inputs: Inputs, fitting: Fit, fingerprints: Fingerprints, findings: Findings) -> None:
+    """Write a checkpoint in one step.
 
     Raises:
         SmaltiError: code ``"cannot_write"``, or a frame cannot be read.
@@ -76,12 +107,12 @@ def write_checkpoint(path: Path, inputs: Inputs, fitting: Fit, fingerprints: Fin
         {
             **fitting.state(),
             **fingerprints.state(),
+            **findings.state(),
             **({} if inputs.placement is None else inputs.placement.state()),
             "names": np.array([t.name for t in inputs.templates]),
             "template_weights": np.array([t.weight for t in inputs.templates]),
             "letters": np.array([t.letter for t in inputs.templates]),
             "shares": np.array([len(group.templates) for group in inputs.groups]),
-            "seconds": np.array(seconds),
             "background": np.array(inputs.background),
             "canvas": np.array([inputs.width, inputs.height]),
         },
@@ -117,7 +148,7 @@ def read_checkpoint(path: Path, job: JobSpec) -> Checkpoint:
             weights,
             letters,
             counts,
-            float(state["seconds"]),
+            Findings.of(state),
             (width, height),
             str(state["background"]),
             Placement.of(state),

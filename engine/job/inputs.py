@@ -30,6 +30,7 @@ from ..fitting.objective.losses import PictureDistance
 from ..fitting.placement import Placement
 from ..fitting.plan import FitPlan, objective_of, optimiser_settings, strategy_of
 from ..fitting.strategy import Strategy
+from ..fitting.tracks import Tracks
 from ..fitting.use_limits import check_uses
 from ..templates import Template, uniquely_named
 from .bitmaps import load_bitmaps
@@ -138,8 +139,8 @@ class Inputs:
             target = target + (1 - target[..., 3:]) * background
         return out_of_space(target, self.job.blend_space)
 
-    def fitting(self) -> Fit:
-        """The fit of these inputs, at its first step."""
+    def fitting(self, tracks: Tracks | None = None) -> Fit:
+        """The fit of these inputs, at its first step. `tracks`: keeps its finished frames; None for memory."""
         job = self.job
         first = self.target(0)
         # Where the target has holes, sprites must leave them open whatever lies behind: they are fitted on noise.
@@ -167,7 +168,7 @@ class Inputs:
             strategy,
             self.placement,
         )
-        return Fit(plan)
+        return Fit(plan, tracks)
 
     @property
     def _has_outside(self) -> bool:

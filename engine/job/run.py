@@ -26,7 +26,7 @@ from smalti.bridge.folder import (
 )
 from smalti.bridge.job import JobSpec
 from smalti.bridge.job_file import read_id, read_job, write_job
-from smalti.bridge.job_folder import remove_leftovers
+from smalti.bridge.job_folder import clear_tracks, remove_leftovers
 
 from ..arrays import UInt8Array
 from ..composition import save_composition
@@ -36,7 +36,7 @@ from ..files.images import write_png
 from ..fitting.fit import Fit
 from ..memory import release_freed_memory
 from ..templates import read_template, save_templates
-from .checkpoint import must_fit, read_checkpoint, write_checkpoint
+from .checkpoint import Findings, must_fit, read_checkpoint, write_checkpoint
 from .fingerprints import Fingerprints
 from .folder import begun, check_free, id_of, locked, make_folder, new_folder, still_there
 from .frames import frame_paths
@@ -44,6 +44,7 @@ from .inputs import Inputs, read_inputs
 from .legibility import legibility_of
 from .report import Ended, job_report, psnr, write_report
 from .result import compose
+from .tracks import JobTracks
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ def run_job(
         _log_choices(inputs)
         fingerprints = Fingerprints(job, inputs.frames.paths)
         release_freed_memory()
-        fitting = inputs.fitting()
+        fitting = inputs.fitting(JobTracks(out))
         release_freed_memory()
         with begun(out, job) as job_id:
             run = _Run(job_id, inputs, fitting, fingerprints, out, listener or NullListener(), should_stop)
@@ -156,7 +157,7 @@ def resume_job(
         ]
         inputs = read_inputs(job, templates, checkpoint.template_counts, placement=checkpoint.placement)
         checkpoint.check(inputs)
-        fitting = inputs.fitting()
+        fitting = inputs.fitting(JobTracks(out))
         with must_fit(path):
             fitting.restore(checkpoint.state)
         job_id = id_of(out)
@@ -164,7 +165,7 @@ def resume_job(
             write_job(out / JOB, job, job_id)
         logger.info("Resumed at step %d of %d.", fitting.steps_done, fitting.steps)
         run = _Run(
-            job_id, inputs, fitting, fingerprints, out, listener or NullListener(), should_stop, checkpoint.seconds
+            job_id, inputs, fitting, fingerprints, out, listener or NullListener(), should_stop, checkpoint.findings
         )
         return run.finish()
 
@@ -217,15 +218,13 @@ class _Run:
     out: Path
     listener: Listener
     should_stop: Callable[[], bool]
-    spent: float = 0.0
+    found: Findings = field(default_factory=Findings)
     began: float = field(default_factory=time.monotonic)
-    psnrs: dict[int, float] = field(default_factory=dict)
-    legibility: dict[str, float | int | None] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
         """How long the job has run, with its earlier runs."""
-        return self.spent + time.monotonic() - self.began
+        return self.found.seconds + time.monotonic() - self.began
 
     def write_start(self) -> None:
         """Write the files that a resumed job needs."""
@@ -235,7 +234,7 @@ class _Run:
             save_templates(templates, [self.out / template_file(index) for index in range(len(templates))])
             if self.inputs.background_image is not None:
                 write_png(self.out / self.inputs.background, self.inputs.background_image)
-            self._write_checkpoint(0.0)
+            self._write_checkpoint()
 
     def finish(self) -> Outcome:
         """Do the steps that are left, and write the result."""
@@ -253,6 +252,7 @@ class _Run:
         while not self.fitting.finished:
             if self.should_stop():
                 return False
+            frame = self.fitting.frame
             step_loss = self._step()
             now = time.monotonic()
             if now - loss_read > LOSS_SECONDS or self.fitting.finished:
@@ -261,8 +261,8 @@ class _Run:
             if now - shown > PREVIEW_SECONDS:
                 self._write_preview()
                 shown = time.monotonic()
-            if now - saved > CHECKPOINT_SECONDS:
-                self._write_checkpoint(self.spent + now - self.began)
+            if now - saved > CHECKPOINT_SECONDS or self.fitting.frame != frame:
+                self._write_checkpoint()
                 saved = time.monotonic()
         return True
 
@@ -308,8 +308,9 @@ class _Run:
         write_png(path, preview(composition, self.fitting.atlas, self.inputs.device))
         self.listener.preview(path)
 
-    def _write_checkpoint(self, seconds: float) -> None:
-        write_checkpoint(self.out / CHECKPOINT, self.inputs, self.fitting, self.fingerprints, seconds)
+    def _write_checkpoint(self) -> None:
+        found = replace(self.found, seconds=self.seconds)
+        write_checkpoint(self.out / CHECKPOINT, self.inputs, self.fitting, self.fingerprints, found)
 
     def _render(self, frame: int) -> None:
         """Write the picture of a frame, and measure its quality and, of the first one, its legibility."""
@@ -321,30 +322,32 @@ class _Run:
         if path.parent != self.out:  # which must not come back where it was moved away
             make_folder(path.parent, parents=False)
         write_png(path, rendered)
-        self.psnrs[frame] = self._likeness(frame, rendered)
+        self.found.psnrs[frame] = self._likeness(frame, rendered)
         if frame == 0:
-            self.legibility = legibility_of(composition, self.inputs.drawable_target(frame)).as_json()
+            self.found.legibility = legibility_of(composition, self.inputs.drawable_target(frame)).as_json()
 
     def _write_result(self, cancelled: bool) -> Outcome:
         """Write everything else; the checkpoint is removed only when all of it is in place."""
         fitting, out = self.fitting, self.out
         if cancelled:
-            self._write_checkpoint(self.seconds)
+            self._write_checkpoint()
         frames = fitting.frame + 1
+        psnrs = self.found.psnrs
         for frame in range(frames):
-            if frame not in self.psnrs:
+            if frame not in psnrs or not (out / picture_file(frame, fitting.frames)).is_file():
                 self._render(frame)
             self.listener.progress("render", frame + 1, frames, None, None)
-        composition = compose(self.inputs, fitting.result())
-        write_level_sheets(out, composition)
-        save_composition(out, replace(composition, header=replace(composition.header, id=self.id)))
+        one = compose(self.inputs, fitting.result(0))
+        composition = replace(one, header=replace(one.header, frames=frames, id=self.id))
+        write_level_sheets(out, composition, fitting.sprites)
+        save_composition(out, composition.header, fitting.sprites)
         constraints = fitting.report()
         report = job_report(
             self.inputs,
             composition.header.sprites,
-            [self.psnrs[frame] for frame in range(frames)],
+            [psnrs[frame] for frame in range(frames)],
             constraints,
-            self.legibility,
+            self.found.legibility,
             Ended(fitting.steps_done, self.seconds, cancelled),
         )
         if hidden := max((frame.get("hidden", 0) for frame in constraints), default=0):
@@ -362,5 +365,6 @@ class _Run:
         (out / PREVIEW).unlink(missing_ok=True)
         if not cancelled:
             (out / CHECKPOINT).unlink(missing_ok=True)
+            clear_tracks(out)
         logger.info("%s after %d steps: %.2f dB.", "Stopped" if cancelled else "Done", report["steps"], report["psnr"])
         return Outcome(out, report, cancelled)
