@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-from . import earlier, imported, instances, layer_keys, layers, root, sources
+from . import earlier, fewer_keys, imported, instances, layer_keys, layers, root, sources
 from .bridge.errors import SmaltiError
 from .composition import Placed
 from .instances import Points, Quad
@@ -53,7 +53,8 @@ def to_layers(collection: Any, mosaic: Any) -> Converted:
         collection.objects.link(sprite)
         made.append((k, sprite))
     if len(points.placed.rotation) > 1:
-        layers.write_keys(points.placed, made, points.frames)
+        keys_of = fewer_keys.straight_keys if mosaic.get(instances.FEW_KEYS) else fewer_keys.all_keys
+        layers.write_keys(keys_of(points.placed), made, points.frames)
     written = collection.pop(imported.LAYERS_WRITTEN, None)
     if isinstance(written, bytes):
         earlier.remember(collection, np.frombuffer(written, np.float32))
@@ -90,6 +91,7 @@ def to_mosaic(collection: Any) -> Converted:
     )
     old = imported.data_of(folder)
     mosaic = instances.make(collection.name, points, list(quads), folder, instances.find(collection))
+    mosaic[instances.FEW_KEYS] = found.few
     sources.let_read((each.material for each in quads), "instancer")
     if not mosaic.users_collection:
         collection.objects.link(mosaic)

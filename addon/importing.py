@@ -10,10 +10,24 @@ from typing import Any, Literal
 import bpy
 import numpy as np
 
-from . import cameras, earlier, edits, imported, instances, layers, materials, meshes, root, shading, surfaces
+from . import (
+    cameras,
+    earlier,
+    edits,
+    fewer_keys,
+    imported,
+    instances,
+    layers,
+    materials,
+    meshes,
+    root,
+    shading,
+    surfaces,
+)
 from . import composition as compositions
-from .composition import Composition, Placed
+from .composition import Composition
 from .earlier import Earlier
+from .fewer_keys import Keys
 from .homes import Homes
 from .imported import mark
 from .shading import Shading
@@ -36,6 +50,7 @@ class Options:
         mosaic: all sprites are one object with geometry nodes; otherwise each is an object.
         cut: whether meshes are cut along the outlines of bitmaps, instead of squares.
         lit: whether it takes light; None leaves that as it was chosen for an earlier import.
+        key_tolerance: how far sprites of a film may be off, see `fewer_keys`; 0 for keys in every frame.
     """
 
     longer_side: float = 2.0
@@ -48,6 +63,7 @@ class Options:
     mosaic: bool = False
     cut: bool = False
     lit: bool | None = None
+    key_tolerance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -98,13 +114,13 @@ def build(scene: Any, composition: Composition, options: Options) -> Built:
     if options.lit is not None:
         collection.smalti_surface = surfaces.SURFACES[int(options.lit)][0]
     surfaces.apply(collection)
-    placed = compositions.placed(composition, options.longer_side)
+    keyed = _keyed(composition, options)
     background, row = _background(composition, options.longer_side, shades.background, standing)
     make = _mosaic if options.mosaic else _layers
-    sprites, rows, written = make(composition, placed, shades, options, collection, standing)
+    sprites, rows, written = make(composition, keyed, shades, options, collection, standing)
     earlier.remember(collection, np.concatenate((row[None], rows)))
 
-    top = float(placed.height[-1])
+    top = float(keyed.placed.height[-1])
     size = (*compositions.size(header, options.longer_side), top)
     holder = root.of(collection) or root.make(scene, collection, size, options.upright)
     wanted = options.camera or cameras.find(collection) is not None
@@ -129,8 +145,15 @@ def changes_in(collection: Any) -> str:
     return "; ".join(filter(None, (earlier.find(collection).summary, materials_too)))
 
 
+def _keyed(composition: Composition, options: Options) -> Keys:
+    """The sprites in Blender's units, and what of them is keyed."""
+    placed = compositions.placed(composition, options.longer_side)
+    unit = compositions.unit(composition.header, options.longer_side)
+    return fewer_keys.fewer_keys(placed, options.key_tolerance, unit, composition.header.blend_space)
+
+
 def _layers(
-    composition: Composition, placed: Placed, shades: Shading, options: Options, collection: Any, standing: Earlier
+    composition: Composition, keyed: Keys, shades: Shading, options: Options, collection: Any, standing: Earlier
 ) -> tuple[list[Any], Any, int]:
     """An object for each sprite; what each is given, float32 [N, 13]; and the number of keys."""
     header = composition.header
@@ -138,20 +161,22 @@ def _layers(
     if mosaic is not None:
         instances.retire(mosaic)
     frames = options.first_frame + options.frame_step * np.arange(header.frames)
-    sprites, written = layers.make(composition, placed, shades, frames, standing)
+    sprites, written = layers.make(composition, keyed, shades, frames, standing)
     earlier.remove(
         item for rank, item in standing.objects.items() if rank > header.sprites and rank not in standing.changed
     )
-    return sprites, layers.rows_of(placed), written
+    return sprites, layers.rows_of(keyed.placed), written
 
 
 def _mosaic(
-    composition: Composition, placed: Placed, shades: Shading, options: Options, collection: Any, standing: Earlier
+    composition: Composition, keyed: Keys, shades: Shading, options: Options, collection: Any, standing: Earlier
 ) -> tuple[list[Any], Any, int]:
     """As `_layers`, but one object, which is not compared with anything at the next import."""
+    placed = keyed.placed
     points = instances.points_of(composition, placed, shades.mesh_of_sprite, options.first_frame, options.frame_step)
     quads = [instances.Quad(mesh, mesh.materials[0]) for mesh in shades.meshes]
     made = instances.make(composition.name, points, quads, composition.folder, instances.find(collection))
+    made[instances.FEW_KEYS] = options.key_tolerance > 0
     collection[imported.MOSAIC] = made
     collection.pop(imported.LAYERS_WRITTEN, None)
     earlier.remove(item for rank, item in standing.objects.items() if rank)

@@ -41,6 +41,7 @@ from .materials import OPACITY, SIZE, TINT
 from .shading import BITMAP, LETTER, REGION
 
 _GIVEN = "smalti_given"  # on the object: first frame and frame step as they were imported
+FEW_KEYS = "smalti_few_keys"  # on the object: whether layers made of it are to have few keys
 _KINDS = {
     **dict.fromkeys(("center", "rotation", SIZE), 'FLOAT_VECTOR'),
     TINT: 'FLOAT_COLOR',

@@ -6,25 +6,19 @@ from __future__ import annotations
 from typing import Any
 
 import bpy
-import numpy as np
 
 from . import compat, earlier
 
-LINEAR = 1  # the number of 'LINEAR' among Blender's key interpolations, as foreach_set wants it
+CONSTANT, LINEAR = 0, 1  # the numbers of these among Blender's key interpolations, as foreach_set wants them
 
 
-def changing(values: Any) -> Any:
-    """Which columns of `values` [frames, sprites] are not constant: bool [sprites]."""
-    return (values != values[:1]).any(axis=0)
-
-
-def write_curves(item: Any, channels: list[tuple[str, int, Any]], frames: Any) -> int:
+def write_curves(item: Any, channels: list[tuple[str, int, Any, Any]]) -> int:
     """Write one F-curve per channel of an object, in place of those that it has.
 
     Args:
         item: the object.
-        channels: data path, array index, values [frames].
-        frames: the scene frame of each value, rising.
+        channels: data path, array index, the keys [K, 2], float32, each a scene frame and a value, frames rising, and
+            their interpolations [K], int32.
 
     Returns:
         the number of keys written.
@@ -34,22 +28,18 @@ def write_curves(item: Any, channels: list[tuple[str, int, Any]], frames: Any) -
         return 0
     curves = compat.curves_for(item, item.name)
     there = {(curve.data_path, curve.array_index): curve for curve in curves}
-    points = np.empty((len(frames), 2), np.float32)
-    points[:, 0] = frames
-    interpolation = np.full(len(frames), LINEAR, np.int32)
-    for path, index, values in channels:
+    for path, index, points, interpolation in channels:
         curve = there.pop((path, index), None) or curves.new(path, index=index)
-        points[:, 1] = values
-        if len(curve.keyframe_points) != len(frames):
+        if len(curve.keyframe_points) != len(points):
             curve.keyframe_points.clear()
-            curve.keyframe_points.add(len(frames))
+            curve.keyframe_points.add(len(points))
         curve.keyframe_points.foreach_set("co", points.ravel())
         curve.keyframe_points.foreach_set("interpolation", interpolation)
         curve.update()
     for curve in there.values():
         curves.remove(curve)
     item.animation_data.action[earlier.KEYS] = earlier.checksum(curves)
-    return len(channels) * len(frames)
+    return sum(len(points) for _, _, points, _ in channels)
 
 
 def clear(item: Any) -> None:

@@ -13,6 +13,7 @@ from . import composition as compositions
 from . import earlier, keys
 from .composition import Composition
 from .earlier import Earlier
+from .fewer_keys import Keys
 from .imported import JOB
 from .shading import TEMPLATE, Shading
 
@@ -36,13 +37,13 @@ def rows_of(placed: compositions.Placed) -> Any:
 
 
 def make(
-    composition: Composition, placed: compositions.Placed, shades: Shading, frames: Any, standing: Earlier
+    composition: Composition, keyed: Keys, shades: Shading, frames: Any, standing: Earlier
 ) -> tuple[list[Any], int]:
     """Make one object per sprite, bottom first, with its keys; or bring those up to date that stand already.
 
     Args:
         composition: what to make.
-        placed: its sprites in Blender's units.
+        keyed: its sprites in Blender's units, and what of them is keyed.
         shades: its materials.
         frames: the scene frame of each frame, rising.
         standing: layers of an earlier import. Those that were changed get materials alone, and those that were deleted
@@ -53,7 +54,7 @@ def make(
     """
     header = composition.header
     digits = len(str(header.sprites))
-    rows = rows_of(placed)
+    rows = rows_of(keyed.placed)
     location, rotation = rows[:, 0:3].tolist(), rows[:, 3:6].tolist()
     scale, colour = rows[:, 6:9].tolist(), rows[:, 9:].tolist()
     sprites, fresh = [], []
@@ -75,7 +76,7 @@ def make(
         sprite.location, sprite.rotation_euler = location[k], rotation[k]
         sprite.scale, sprite.color = scale[k], colour[k]
         fresh.append((k, sprite))
-    return sprites, write_keys(placed, fresh, frames) if header.frames > 1 else 0
+    return sprites, write_keys(keyed, fresh, frames) if header.frames > 1 else 0
 
 
 def _refresh(sprite: Any, name: str, mesh: Any, still: bool) -> None:
@@ -102,14 +103,32 @@ def _dress_changed(sprite: Any, mesh: Any) -> None:
         slot.link, slot.material = 'OBJECT', worn
 
 
-def write_keys(placed: compositions.Placed, sprites: list[tuple[int, Any]], frames: Any) -> int:
-    """Write the keys of sprites, given with their indices; returns their number."""
-    channels = [
-        (path, index, np.ascontiguousarray(values.T), keys.changing(values))
-        for path, index, values in _channels(placed)
-    ]
+def write_keys(keyed: Keys, sprites: list[tuple[int, Any]], frames: Any) -> int:
+    """Write the keys of sprites, given with their indices; returns their number.
+
+    Args:
+        keyed: what is keyed, of all sprites.
+        frames: the scene frame of each frame, rising.
+    """
+    shot = keyed.first.cumsum()
+    channels = []
+    for (path, index, values), (_, _, kept) in zip(_channels(keyed.placed), _channels(keyed.kept)):
+        count = kept.sum(0)
+        of_sprite, frame = kept.T.nonzero()
+        points = np.stack((np.asarray(frames)[frame], values.T[of_sprite, frame]), 1).astype(np.float32)
+        # On the way to another sprite's first key there is no line; what the last key of all says is never seen.
+        ends = np.append((shot[frame[1:]] != shot[frame[:-1]]) & (of_sprite[1:] == of_sprite[:-1]), [False])[
+            : len(frame)
+        ]
+        kinds = np.where(ends, keys.CONSTANT, keys.LINEAR).astype(np.int32)
+        last = count.cumsum()
+        channels.append((path, index, points, kinds, (last - count).tolist(), last.tolist()))
     written = 0
     for k, sprite in sprites:
-        own = [(path, index, values[k]) for path, index, values, changes in channels if changes[k]]
-        written += keys.write_curves(sprite, own, frames)
+        own = [
+            (path, index, points[begin[k] : end[k]], kinds[begin[k] : end[k]])
+            for path, index, points, kinds, begin, end in channels
+            if begin[k] < end[k]
+        ]
+        written += keys.write_curves(sprite, own)
     return written

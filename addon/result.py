@@ -111,6 +111,15 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
         default=True,
     )
 
+    key_tolerance: FloatProperty(
+        name="Key Tolerance",
+        description="Of a film: how far a sprite may be off, in pixels of the canvas, so that it needs fewer keys. "
+        "Its color may be off by two levels of 255 for each pixel. 0 for a key in every frame",
+        default=0.5,
+        min=0.0,
+        soft_max=4.0,
+    )
+
     _summary = ""
 
     @classmethod
@@ -153,6 +162,7 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
                     lit=self.surface == 'LIT' if self.properties.is_property_set("surface") else None,
                     first_frame=self.first_frame,
                     frame_step=1.0 if self.set_frames else _frame_step(scene, found.header),
+                    key_tolerance=self.key_tolerance,
                 ),
             )
         except SmaltiError as fault:
@@ -198,6 +208,7 @@ class SMALTI_OT_import_layers(bpy.types.Operator):
             "group",
             "first_frame",
             "set_frames",
+            "key_tolerance",
         ]
         for name in names:
             layout.prop(self, name)

@@ -13,7 +13,7 @@ inside.enable()
 imported, instances, earlier = (inside.module(name) for name in ("imported", "instances", "earlier"))
 scene = bpy.context.scene
 scene.smalti.output = given["job"]
-bpy.ops.smalti.import_layers(form='MOSAIC', camera=True, first_frame=5)
+bpy.ops.smalti.import_layers(form='MOSAIC', camera=True, key_tolerance=0.0, first_frame=5)
 collection = imported.find_collection(scene, Path(given["job"]))
 mosaic = instances.find(collection)
 if given.get("frame"):

@@ -7,7 +7,7 @@ import inside
 given = inside.arguments()
 inside.enable()
 bpy.context.scene.smalti.output = given["job"]
-bpy.ops.smalti.import_layers(form='MOSAIC', camera=True)
+bpy.ops.smalti.import_layers(form='MOSAIC', camera=True, key_tolerance=0.0)
 inside.render(given["pictures"][0], 2, samples=2)
 bpy.ops.smalti.convert_to_layers()
 inside.render(given["pictures"][1], 2, samples=2)

@@ -12,7 +12,7 @@ inside.enable()
 imported, instances, compat = (inside.module(name) for name in ("imported", "instances", "compat"))
 scene = bpy.context.scene
 scene.smalti.output = given["job"]
-bpy.ops.smalti.import_layers(form='MOSAIC')
+bpy.ops.smalti.import_layers(form='MOSAIC', key_tolerance=0.0)
 collection = imported.find_collection(scene, Path(given["job"]))
 mosaic = instances.find(collection)
 root = mosaic.parent
@@ -97,12 +97,12 @@ later = at(12)
 mosaic.modifiers.new("Explode", 'NODES').node_group = artists_nodes()
 exploded = at(12)
 mosaic.location.x = 3
-bpy.ops.smalti.import_layers(form='MOSAIC')
+bpy.ops.smalti.import_layers(form='MOSAIC', key_tolerance=0.0)
 again = state()
 exploded_again = at(12)
-bpy.ops.smalti.import_layers(form='LAYERS')
+bpy.ops.smalti.import_layers(form='LAYERS', key_tolerance=0.0)
 as_layers = state()
-bpy.ops.smalti.import_layers(form='MOSAIC')
+bpy.ops.smalti.import_layers(form='MOSAIC', key_tolerance=0.0)
 inside.finish(
     frames=list(frames.values()),
     attributes=attributes,
