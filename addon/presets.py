@@ -22,7 +22,7 @@ from .bridge.job import JobSpec
 from .bridge.settings import settings_of
 
 FOLDER = "smalti"
-_OF_ONE_PICTURE = ("text", "regions", "target_frame", "seed")
+_OF_ONE_PICTURE = ("text", "regions", "target_frame", "frames", "seed")
 _FIRST = "look"  # which changes others
 _OWNER = "settings"
 

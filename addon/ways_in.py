@@ -28,7 +28,8 @@ def set_target(scene: Any, path: str, frames: int = 1) -> None:
     """Make a picture, or a folder of frames, the target of a scene, and show it in the panel."""
     settings = scene.smalti
     settings.target = path
-    settings.property_unset("target_frame")
+    for of_the_last_one in ("target_frame", "frames"):
+        settings.property_unset(of_the_last_one)
     if frames > 1:
         settings.frame_rate = scene.render.fps / scene.render.fps_base
     show_panel(bpy.context)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import mosaic, rules
+from . import frame_range, mosaic, rules
 from .choices import (
     BLEND_SPACES,
     DEVICES,
@@ -68,14 +68,15 @@ class JobSpec:
     target: str = field(
         metadata=row(
             "Target",
-            "The picture to rebuild, or a folder of frames for an animation",
+            "The picture or film to rebuild: a file, a folder of frames, or a pattern such as shot.####.png",
             path="file",
-            rule="the path of an image or of a folder of frames",
+            rule="the path of an image, of a film, or of a folder of frames",
             page="main",
             metavar="TARGET",
         )
     )
-    """Of a folder, every picture in it is a frame, in the natural order of the names."""
+    """Of a folder, every picture in it is a frame, in the natural order of the names (see
+    `smalti.engine.job.footage`)."""
     primitives: str | tuple[str, ...] | None = setting(
         None,
         "Bitmaps",
@@ -143,18 +144,11 @@ class JobSpec:
         metavar="DB",
     )
     """Looked at every `smalti.engine.job.run.LIKENESS_STEPS`; the report says whether it was ``reached``."""
-    target_frame: int | None = setting(
-        None,
-        "Frame",
-        "Rebuild this frame alone of an animated target or of a folder, from 1",
-        none="all frames",
-        low=1,
-        begin=1,
-        flag="--frame",
-    )
-    frame_rate: float = setting(
-        24.0, "Frame Rate", "Frames per second of target and result", above=0, high=1000, metavar="FPS"
-    )
+    target_frame: int | None = frame_range.target_frame
+    frames: str | None = frame_range.frames
+    """With a step, the result has as many frames fewer a second, so that it is as fast as the target."""
+    frame_rate: float | None = frame_range.frame_rate
+    """The result has as many, unless `frames` has a step."""
     mask: Mask = setting("auto", "Mask", "Where the transparency of the bitmaps comes from", choices=MASKS)
     """See `smalti.engine.templates.load_templates`."""
     outline: float = share("Outline", "Keep the outlines of bitmaps alone, this thick for a longer side of 1", high=0.5)

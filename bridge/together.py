@@ -59,6 +59,8 @@ def check_together(job: Any) -> None:
         "rotation_steps",
         f"left out with {named('lock_rotation')}, which keeps every bitmap upright",
     )
+    both = job.frames is not None and job.target_frame is not None
+    require(job, not both, "frames", f"left out where {named('target_frame')} says which one")
     require(job, job.alpha_min <= job.alpha_max, "alpha_min", f"at most {named('alpha_max')} ({job.alpha_max:g})")
     require(
         job,

@@ -77,7 +77,8 @@ def _formats() -> list[str]:
     return [name for name in Image.ID if name not in _NOT_DECODED]
 
 
-def _too_large(path: Path, what: str) -> SmaltiError:
+def too_large(path: Path, what: str) -> SmaltiError:
+    """An error for a picture that has more pixels than can be read; `what` says how many."""
     return SmaltiError(
         f"{path}: is too large ({what}); at most {MAX_PIXELS:,} pixels can be read.",
         "Reduce it in an image editor first.",
@@ -85,7 +86,7 @@ def _too_large(path: Path, what: str) -> SmaltiError:
     )
 
 
-def _open(path: Path) -> Image.Image:
+def open_picture(path: Path) -> Image.Image:
     """Open a picture and read its header; the caller closes it. Raises SmaltiError as `read_image`."""
     if path.is_dir():
         raise SmaltiError(f"{path}: is a folder, not a picture.", "Choose one picture.", "picture_is_folder")
@@ -111,17 +112,18 @@ def _open(path: Path) -> Image.Image:
         ) from fault
     except OSError as fault:
         if fault.strerror is None:
-            raise _damaged(path, fault) from fault
+            raise damaged(path, fault) from fault
         raise unreadable(path, fault, "picture_unreadable") from fault
     except Exception as fault:  # Pillow's readers raise nearly anything on a damaged header.
-        raise _damaged(path, fault) from fault
+        raise damaged(path, fault) from fault
     if image.width * image.height > MAX_PIXELS:
         image.close()
-        raise _too_large(path, f"{image.width:,} x {image.height:,} pixels")
+        raise too_large(path, f"{image.width:,} x {image.height:,} pixels")
     return image
 
 
-def _damaged(path: Path, fault: Exception) -> SmaltiError:
+def damaged(path: Path | str, fault: Exception) -> SmaltiError:
+    """An error for a picture (or what it is called) that its reader cannot make sense of."""
     reason = str(fault).strip() or type(fault).__name__
     return SmaltiError(f"{path}: is damaged or incomplete ({reason}).", "Export or copy it again.", "picture_damaged")
 
@@ -153,6 +155,12 @@ def _gray_8bit(image: Image.Image) -> Image.Image:
         gray.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
     gray.info = {k: v for k, v in image.info.items() if k == "icc_profile"}
     return gray
+
+
+def in_srgb(image: Image.Image, path: Path) -> Image.Image:
+    """A picture of any mode, loaded, as RGB or RGBA of 8 bits in sRGB."""
+    deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
+    return _to_srgb(_gray_8bit(image) if deep else image, path)
 
 
 def _to_srgb(image: Image.Image, path: Path) -> Image.Image:
@@ -210,20 +218,20 @@ def read_size(path: Path) -> tuple[int, int]:
     Raises:
         SmaltiError: as `read_image`, except for damage that only decoding would show.
     """
-    with _open(path) as image:
+    with open_picture(path) as image:
         return image.size
 
 
 def frames_in(path: Path) -> int:
     """The number of frames of an animation; 1 for every other picture. Raises SmaltiError as `read_image`."""
-    with _open(path) as image:
+    with open_picture(path) as image:
         if image.format not in ANIMATIONS:
             return 1
         try:
             with quiet():
                 return int(getattr(image, "n_frames", 1))
         except Exception as fault:  # Pillow's readers raise nearly anything on a damaged file.
-            raise _damaged(path, fault) from fault
+            raise damaged(path, fault) from fault
 
 
 def read_image(path: Path, max_side: int | None = None, frame: int = 0, rough: bool = False) -> UInt8Array:
@@ -245,7 +253,7 @@ def read_image(path: Path, max_side: int | None = None, frame: int = 0, rough: b
             ``"picture_empty"`` (zero bytes), ``"not_a_picture"``, ``"picture_damaged"`` (truncated or corrupt), or
             ``"picture_too_large"`` (more than `MAX_PIXELS` declared).
     """
-    with _open(path) as image:
+    with open_picture(path) as image:
         width, height = image.size
         try:
             with quiet():
@@ -256,12 +264,11 @@ def read_image(path: Path, max_side: int | None = None, frame: int = 0, rough: b
                 image.load()
                 with contextlib.suppress(Exception):  # a picture with a damaged EXIF block is read all the same
                     ImageOps.exif_transpose(image, in_place=True)
-                deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
-                result = _to_srgb(_gray_8bit(image) if deep else image, path)
+                result = in_srgb(image, path)
         except (MemoryError, Image.DecompressionBombError) as fault:
-            raise _too_large(path, f"{width:,} x {height:,} pixels") from fault
+            raise too_large(path, f"{width:,} x {height:,} pixels") from fault
         except Exception as fault:  # Pillow's readers raise nearly anything on a damaged file.
-            raise _damaged(path, fault) from fault
+            raise damaged(path, fault) from fault
     if max_side is not None and max(width, height) > max_side:
         if (result.width > result.height) != (width > height):
             width, height = height, width

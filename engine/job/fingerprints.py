@@ -15,6 +15,7 @@ from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import JobSpec
 
 from ..errors import unreadable
+from ..files.footage import Footage
 
 
 class Fingerprints:
@@ -31,7 +32,7 @@ class Fingerprints:
         SmaltiError: a file is missing or cannot be read.
     """
 
-    def __init__(self, job: JobSpec, frames: Sequence[Path]) -> None:
+    def __init__(self, job: JobSpec, frames: Footage) -> None:
         self._target = Path(job.target)
         self._frames = frames
         self._paths = {
@@ -41,16 +42,28 @@ class Fingerprints:
         }
         self._hashes = {name: _hash_of(Path(path)) for name, path in self._paths.items()}
         self._frame_hashes: list[str] = []
+        self._last: tuple[Path, str] | None = None
+
+    @property
+    def _files(self) -> list[Path]:
+        """The file of each frame."""
+        return [self._frames.path(index) for index in range(len(self._frames))]
+
+    def _of_file(self, path: Path) -> str:
+        """The hash of a frame's file, in which there may be the next ones too."""
+        if self._last is None or self._last[0] != path:
+            self._last = path, _hash_of(path)
+        return self._last[1]
 
     def add_frames(self, last: int) -> None:
         """Hash the frames up to the index `last` that are not hashed yet. Raises SmaltiError as the class does."""
-        for path in self._frames[len(self._frame_hashes) : last + 1]:
-            self._frame_hashes.append(_hash_of(path))
+        for index in range(len(self._frame_hashes), min(last + 1, len(self._frames))):
+            self._frame_hashes.append(self._frames.fingerprint(index) or self._of_file(self._frames.path(index)))
 
     def state(self) -> dict[str, NDArray[Any]]:
         """What `check` needs: names of all frames, hashes of those reached so far and of the other files."""
         return {
-            "sources.frames": np.array([path.name for path in self._frames]),
+            "sources.frames": np.array([path.name for path in self._files]),
             "sources.frame_hashes": np.array(self._frame_hashes, np.str_),
             "sources.files": np.array(list(self._hashes), np.str_),
             "sources.hashes": np.array(list(self._hashes.values()), np.str_),
@@ -65,13 +78,13 @@ class Fingerprints:
         """
         if not any(name.startswith("sources.") for name in state):
             return
-        if self._target.is_dir():
+        if len(set(self._files)) > 1 or not self._target.is_file():
             self._check_names([str(name) for name in state["sources.frames"]])
         hashes = [str(value) for value in state["sources.frame_hashes"]]
         self.add_frames(len(hashes) - 1)
         for index, (before, now) in enumerate(zip(hashes, self._frame_hashes, strict=True)):
             if now != before:
-                raise _changed(self._frames[index], "target_changed")
+                raise _changed(self._frames.title(index), "target_changed")
         files = dict(zip(map(str, state["sources.files"]), map(str, state["sources.hashes"]), strict=True))
         for name in files | self._hashes:
             if files.get(name) != self._hashes.get(name):
@@ -79,16 +92,16 @@ class Fingerprints:
 
     def _check_names(self, before: Sequence[str]) -> None:
         """Check that a folder has the frames that it had: one more or less makes it another film."""
-        now = [path.name for path in self._frames]
+        now = [path.name for path in self._files]
         if missing := sorted(set(before) - set(now)):
             raise SmaltiError(
-                f"{self._target / missing[0]}: is missing, but was a frame when the job began.",
+                f"{self._files[0].parent / missing[0]}: is missing, but was a frame when the job began.",
                 "Restore it, or start the job again.",
                 "target_changed",
             )
         if new := sorted(set(now) - set(before)):
             raise SmaltiError(
-                f"{self._target / new[0]}: was no frame when the job began.",
+                f"{self._files[0].parent / new[0]}: was no frame when the job began.",
                 "Move it elsewhere, or start the job again.",
                 "target_changed",
             )

@@ -35,7 +35,8 @@ from ..fitting.use_limits import check_uses
 from ..templates import Template, uniquely_named
 from .bitmaps import load_bitmaps
 from .device import resolve_device
-from .frames import TargetFrames, canvas_of, frame_paths, read_first
+from .footage import footage_of
+from .frames import TargetFrames, canvas_of
 from .grid import with_grid
 from .masks import VISIBLE, Masks, read_masks, whole_pixels
 from .placement import placement_of
@@ -187,14 +188,14 @@ class Inputs:
                 result &= part
         visible = self.target(frame)[..., 3].repeat(FINER, axis=0).repeat(FINER, axis=1) * result
         if visible.max() < VISIBLE:
-            job, path = self.job, self.frames.paths[frame]
+            job, footage = self.job, self.frames.footage
             requested = ", ".join(
                 named(name) for name in ("keep_in", "keep_out", "inside_outline") if getattr(job, name)
             )
             mask = job.keep_in or job.keep_out
-            what = f"{path}: nothing of the target"
+            what = f"{footage.title(frame)}: nothing of the target"
             if mask is not None:
-                what = f"{mask}: nothing of the target ({path.name})"
+                what = f"{mask}: nothing of the target ({Path(footage.title(frame)).name})"
             raise SmaltiError(
                 f"{what} lies where sprites may draw ({requested}).",
                 f"White marks where sprites may draw in {named('keep_in')}, "
@@ -227,13 +228,13 @@ def read_inputs(
     job = with_text(job) if templates is None else job
     strategy = strategy or strategy_of(job)
     device = resolve_device(job.device)
-    paths = frame_paths(Path(job.target), job.target_frame)
-    first = read_first(paths[0], job)
-    size = canvas_of(paths, first, job.size)
+    footage = footage_of(job)
+    first = footage.read(0)
+    size = canvas_of(footage.title(0), first, job.size)
     masks = read_masks(job, size)
-    frames = TargetFrames(paths, job, masks, first)
+    frames = TargetFrames(footage, job, masks, first)
     target = frames[0].encoded
-    _check_visible(paths[0], target)
+    _check_visible(footage.title(0), target)
     check_regions(job, masks, target[..., 3])
     by_group = load_bitmaps(job, size, templates, template_counts)
     if not all(by_group):
@@ -264,11 +265,11 @@ def read_inputs(
     )
 
 
-def _check_visible(path: Path, target: Float32Array) -> None:
+def _check_visible(title: str, target: Float32Array) -> None:
     """Check that a target [H, W, 4] under its mask shows anything."""
     if target[..., 3].max() < VISIBLE:
         raise SmaltiError(
-            f"{path}: is transparent everywhere, so there is nothing to rebuild.",
+            f"{title}: is transparent everywhere, so there is nothing to rebuild.",
             "Choose another picture.",
             "target_transparent",
         )

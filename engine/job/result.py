@@ -33,7 +33,7 @@ def compose(inputs: Inputs, arrays: Mapping[str, NDArray[Any]]) -> Composition:
         blend_space=inputs.job.blend_space,
         colour_mix=inputs.job.colour_mix,
         background=inputs.background,
-        frame_rate=inputs.job.frame_rate,
+        frame_rate=inputs.frames.rate,
         templates=tuple(
             TemplateFile(
                 template.name,

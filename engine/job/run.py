@@ -39,7 +39,7 @@ from ..templates import read_template, save_templates
 from .checkpoint import Findings, must_fit, read_checkpoint, write_checkpoint
 from .fingerprints import Fingerprints
 from .folder import begun, check_free, id_of, locked, make_folder, new_folder, still_there
-from .frames import frame_paths
+from .footage import footage_of
 from .inputs import Inputs, read_inputs
 from .legibility import legibility_of
 from .report import Ended, job_report, psnr, write_report
@@ -115,7 +115,7 @@ def run_job(
         check_free(out, job, overwrite)  # again: another process may have been faster
         log.truncate(0)
         _log_choices(inputs)
-        fingerprints = Fingerprints(job, inputs.frames.paths)
+        fingerprints = Fingerprints(job, inputs.frames.footage)
         release_freed_memory()
         fitting = inputs.fitting(JobTracks(out))
         release_freed_memory()
@@ -146,7 +146,7 @@ def resume_job(
             raise SmaltiError(f"{out}: this job is finished, so there is nothing to resume.", code="job_finished")
         remove_leftovers(out)
         checkpoint = read_checkpoint(path, job)
-        fingerprints = Fingerprints(job, frame_paths(Path(job.target), job.target_frame))
+        fingerprints = Fingerprints(job, footage_of(job))
         with must_fit(path):
             fingerprints.check(checkpoint.state)
         templates = [

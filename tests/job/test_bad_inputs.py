@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a job cannot be made from: each error names the file and has its code, and is raised before the fit."""
+"""What a job cannot be made from: each error names the file and has its code, and is raised before the fit.
+
+Only that of a later frame of a film is raised when its turn comes.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from runs import refused
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.job import JobSpec, RegionSpec
 from smalti.engine.job.inputs import read_inputs
+from smalti.engine.job.run import resume_job, run_job
 
 
 def refusal(job: JobSpec) -> SmaltiError:
@@ -87,18 +91,24 @@ BROKEN: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_a_later_frame_is_checked_by_its_header(tmp_path: Path, kind: str) -> None:
+def test_a_later_frame_that_cannot_be_read_is_named_when_its_turn_comes_and_may_be_repaired(
+    tmp_path: Path, kind: str
+) -> None:
     damage, code = BROKEN[kind]
     path = film(tmp_path / "film") / "03.png"
-    path.write_bytes(damage(path.read_bytes()))
-    fault = refusal(small_job(tmp_path, target=str(path.parent)))
+    good = path.read_bytes()
+    path.write_bytes(damage(good))
+    fault = refused(lambda: run_job(small_job(tmp_path, target=str(path.parent)), tmp_path / "job"))
     assert fault.code == code
     assert str(path) in fault.message
+    path.write_bytes(good)
+    assert resume_job(tmp_path / "job").report["frames"] == 3
 
 
 def test_a_frame_of_other_proportions_is_named(tmp_path: Path) -> None:
     path = save(film(tmp_path / "film") / "02.png", ramp(64, 64))
-    fault = refusal(small_job(tmp_path, target=str(path.parent)))
+    inputs = read_inputs(small_job(tmp_path, target=str(path.parent)))
+    fault = refused(lambda: inputs.target(1))
     assert fault.code == "frame_size"
     assert fault.message.startswith(f"{path}: is 64 x 64 pixels")
 

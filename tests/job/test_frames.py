@@ -133,12 +133,8 @@ def animation(path: Path, frames: int = 3) -> Path:
 
 
 @pytest.mark.parametrize("ending", ["gif", "webp", "png"])
-def test_an_animation_asks_for_a_frame(tmp_path: Path, ending: str) -> None:
+def test_one_frame_of_an_animation_is_a_still(tmp_path: Path, ending: str) -> None:
     path = animation(tmp_path / f"moving.{ending}")
-    fault = refused(lambda: read_inputs(small_job(tmp_path, target=str(path))))
-    assert fault.code == "target_animated"
-    assert fault.message == f"{path}: is an animation of 3 frames, not one picture."
-    assert "target_frame 1 is the first" in fault.hint
     for frame in (1, 2, 3):
         inputs = read_inputs(small_job(tmp_path, target=str(path), target_frame=frame))
         assert len(inputs.frames) == 1
@@ -167,11 +163,3 @@ def test_one_frame_of_a_folder_is_a_still_and_is_resumed(tmp_path: Path) -> None
     stopped(job, tmp_path / "half", 6)
     resume_job(tmp_path / "half")
     assert same_result(tmp_path / "half", tmp_path / "whole")
-
-
-def test_a_video_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    path = tmp_path / "film.MP4"
-    path.write_bytes(b"\0\0\0\x20ftypisom")
-    fault = refused(lambda: read_inputs(small_job(tmp_path, target=str(path))))
-    assert fault.code == "target_is_video"
-    assert "ffmpeg" in fault.hint
