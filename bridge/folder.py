@@ -40,7 +40,12 @@ LOG = "engine.log"
 
 def picture_file(frame: int, frames: int) -> str:
     """The finished picture of one frame, from 0, of `frames`; relative to the job folder, with slashes."""
-    return RENDER if frames == 1 else f"{RENDER_FOLDER}/{frame + 1:04d}.png"
+    return RENDER if frames == 1 else f"{RENDER_FOLDER}/{picture_name(frame)}"
+
+
+def picture_name(frame: int) -> str:
+    """The name of the picture of one frame, from 0, in a folder of them."""
+    return f"{frame + 1:04d}.png"
 
 
 def track_file(frame: int) -> str:

@@ -25,9 +25,11 @@ from .folder import (
     TEMPLATE_FOLDER,
     TRACK_FOLDER,
 )
-from .formats import FORMATS
+from .formats import FILMS, FORMATS
 from .job_file import is_job, new_id, read_job, write_job
 from .lock import try_lock
+
+_PICTURES = FILMS["png"].file_name
 
 
 def clear(folder: Path, job_too: bool = True) -> None:
@@ -36,14 +38,14 @@ def clear(folder: Path, job_too: bool = True) -> None:
     Raises:
         SmaltiError: code ``"cannot_write"``.
     """
-    hand_offs = (each.file_name for each in FORMATS.values())
+    hand_offs = [each.file_name for each in (FORMATS | FILMS).values() if "." in each.file_name]
     try:
         for name in (COMPOSITION, ARRAYS, CHECKPOINT, PREVIEW, RENDER, REPORT, BACKGROUND, LEVELS, *hand_offs):
             (folder / name).unlink(missing_ok=True)
         if job_too:
             (folder / JOB).unlink(missing_ok=True)
         remove_leftovers(folder)
-        for name in (TEMPLATE_FOLDER, LEVEL_FOLDER, RENDER_FOLDER):
+        for name in (TEMPLATE_FOLDER, LEVEL_FOLDER, RENDER_FOLDER, _PICTURES):
             _clear_numbered(folder / name, ".png")
         clear_tracks(folder)
     except OSError as fault:
@@ -73,7 +75,8 @@ def _clear_numbered(folder: Path, ending: str) -> None:
 
 def remove_leftovers(folder: Path) -> None:
     """Remove the unfinished files of a process that was killed while writing."""
-    for place in (folder, *(folder / name for name in (TEMPLATE_FOLDER, LEVEL_FOLDER, RENDER_FOLDER, TRACK_FOLDER))):
+    folders = TEMPLATE_FOLDER, LEVEL_FOLDER, RENDER_FOLDER, TRACK_FOLDER, _PICTURES
+    for place in (folder, *(folder / name for name in folders)):
         for pattern in (".smalti-*.tmp", ".*.json.new"):
             for file in place.glob(pattern):
                 file.unlink(missing_ok=True)

@@ -65,7 +65,8 @@ def add_verbose(parser: argparse.ArgumentParser, default: bool | str = False) ->
 def check_ending(ending: str, path: Path | None, why: str) -> None:
     """See that a file's name does not promise another kind of file than the one that is written."""
     if path is not None and path.suffix.lower() != ending:
-        raise SmaltiError(f"{path}: {why}.", f"Give a name that ends in {ending}.", "bad_setting")
+        hint = f"Give a name that ends in {ending}." if ending else "Give the name of a folder."
+        raise SmaltiError(f"{path}: {why}.", hint, "bad_setting")
 
 
 def check_folder(*files: Path | None) -> None:

@@ -37,7 +37,13 @@ def scene_of(
     Raises:
         IndexError: there is no such frame.
     """
-    sprites = composition.sprites(frame).double().zoomed(zoom)
+    return scene_with(composition, composition.sprites(frame).double().zoomed(zoom), size, atlas)
+
+
+def scene_with(
+    composition: Composition, sprites: Sprites, size: tuple[int, int], atlas: Atlas | None = None
+) -> Scene[NDArray[Any]]:
+    """`scene_of`, with these sprites, float64, instead of those of a frame."""
     return Scene(
         sprites.affine(composition.shapes),
         sprites.opacity,
@@ -100,10 +106,10 @@ def render_strips(composition: Composition, frame: int = 0, size: int | None = N
         ValueError, IndexError: as `render`.
     """
     zoom, width, height = canvas_of(composition, size)
-    return _drawn_in_strips(scene_of(composition, frame, zoom, (height, width)), composition.background(width, height))
+    return drawn_in_strips(scene_of(composition, frame, zoom, (height, width)), composition.background(width, height))
 
 
-def _drawn_in_strips(scene: Scene[NDArray[Any]], background: Strips[np.float32] | None = None) -> Strips[np.float32]:
+def drawn_in_strips(scene: Scene[NDArray[Any]], background: Strips[np.float32] | None = None) -> Strips[np.float32]:
     """The picture of a scene over another one of its size."""
 
     def make(rows: range) -> Float32Array:
@@ -209,4 +215,4 @@ def sprite_bitmaps(composition: Composition, frame: int = 0, size: int | None = 
             template=whole.template[one],
             size=(height, width),
         )
-        yield SpriteBitmap(k, left, top, _drawn_in_strips(alone), float(sprites.opacity[k]))
+        yield SpriteBitmap(k, left, top, drawn_in_strips(alone), float(sprites.opacity[k]))

@@ -116,7 +116,8 @@ class _Decoder:
         self._av = load_pyav()
         self._container, self._stream = opened(path)
         codec = self._stream.codec_context
-        own = ALPHA_DECODERS.get(codec.name) if self._stream.metadata.get("alpha_mode") == "1" else None
+        said = {name.lower(): value for name, value in self._stream.metadata.items()}
+        own = ALPHA_DECODERS.get(codec.name) if said.get("alpha_mode") == "1" else None
         self._codec = codec if own is None else self._av.CodecContext.create(own, "r")
         self._codec.thread_count = 1
         self._codec.options = {"max_pixels": str(MAX_PIXELS), "err_detect": "explode"}

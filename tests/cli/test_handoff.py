@@ -130,3 +130,45 @@ def test_a_print_is_drawn_at_its_resolution(here: Path, complaint: Complaint, jo
     assert "--min-size: invalid length value: '5 feet'" in complaint(
         "fit", "a.png", "--out", "b", "--min-size", "5 feet"
     )
+
+
+# Films.
+
+
+def test_export_writes_films_of_all_frames(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("av")
+    assert smalti("fit", film(here / "film"), "--primitives", "marks", "--out", "out", *QUICK, "--frame-steps", 2) == 0
+    capfd.readouterr()
+    assert smalti("export", "out", "--mp4", "--gif", "--png", "--shutter", 0.5) == 0
+    printed = capfd.readouterr().out.split()
+    assert printed == [str(Path("out") / name) for name in ("film.mp4", "film.gif", "film")]
+    assert all((here / path).exists() for path in printed)
+    assert smalti("export", "out", "--webm", "--size", 40, "--out", "small.webm") == 0
+    assert (here / "small.webm").stat().st_size > 0
+    assert smalti("export", "out", "--psd", "--frame", 3) == 0
+    names = [layer.name for layer in PSDImage.open(here / "out" / "layers.psd")]
+    assert smalti("export", "out", "--psd", "--frame", 2) == 0
+    assert len(names) > 5
+    assert len({layer.name for layer in PSDImage.open(here / "out" / "layers.psd")} & set(names)) > 5
+
+
+def test_render_with_the_shutter_open(here: Path) -> None:
+    assert smalti("fit", film(here / "film"), "--primitives", "marks", "--out", "out", *QUICK, "--frame-steps", 4) == 0
+    assert smalti("render", "out", "--frame", 2, "--shutter", 1, "--out", "blurred.png") == 0
+    assert smalti("render", "out", "--frame", 2, "--shutter", 0, "--out", "sharp.png") == 0
+    sharp, blurred = (np.asarray(Image.open(here / f"{name}.png")) for name in ("sharp", "blurred"))
+    np.testing.assert_array_equal(sharp, Image.open(here / "out" / "render" / "0002.png"))
+    assert (sharp != blurred).any()
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    (("--mp4", "--frame", "1"), "--frame chooses one frame, but --mp4 writes all"),
+    (("--psd", "--shutter", "0.5"), "--psd has a layer for each sprite, which --shutter cannot blur"),
+    (("--mp4", "--shutter", "1.5"), "--shutter is 1.5, but must be from 0 to 1"),
+    (("--mp4", "--out", "film.webm"), "--mp4 writes another kind of file"),
+    (("--png", "--out", "film.png"), "--png writes another kind of file"),
+    (("--webm", "--size", "9000"), "a film may have 8,192 pixels on its longer side, not 9,000"),
+])  # fmt: skip
+def test_what_a_film_cannot_be(job: Path, complaint: Complaint, options: tuple[str, ...], message: str) -> None:
+    pytest.importorskip("av")
+    assert message in complaint("export", job, *options)

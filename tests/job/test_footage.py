@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +71,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_itself(tmp_path: Path) -> Non
 
 def test_a_pattern_that_nothing_fits_is_named(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "none"):
-        fault = refused(lambda folder=folder: footage_of(job_of(folder / "shot.####.png")))
+        fault = refused(partial(footage_of, job_of(folder / "shot.####.png")))
         assert fault.code == "no_pictures"
         assert fault.message.startswith(f"{folder / 'shot.####.png'}: no picture fits")
 
@@ -105,7 +107,7 @@ def test_frames_that_are_not_there_are_refused_with_those_that_are(tmp_path: Pat
     }[kind]()
     count = 1 if kind == "picture" else 3
     for frames in ("2:4", "4:", "9:12"):
-        fault = refused(lambda frames=frames: footage_of(job_of(target, frames=frames)))
+        fault = refused(partial(footage_of, job_of(target, frames=frames)))
         assert (fault.code, fault.setting) == ("bad_setting", "frames")
         assert fault.rule == f"within 1:{count}, the frames of {target}"
     fault = refused(lambda: footage_of(job_of(target, target_frame=4)))
@@ -142,7 +144,8 @@ def test_frames_of_an_animation_last_as_long_as_they_say(tmp_path: Path) -> None
 
 def test_a_gif_that_says_no_duration_plays_as_in_a_browser(tmp_path: Path) -> None:
     footage = footage_of(job_of(moving(tmp_path / "moving.gif", [0, 0, 0])))
-    assert (footage.rate, len(footage)) == (10, 3)
+    assert footage.rate == 10
+    assert len(footage) == 3
 
 
 def test_a_damaged_frame_of_an_animation_is_named(tmp_path: Path) -> None:
@@ -164,7 +167,12 @@ def test_the_rate_is_the_films_unless_it_is_given(tmp_path: Path) -> None:
     pictures = shots(tmp_path / "shots", "1.png", "2.png", "3.png", "4.png")
 
     def rates(target: Path) -> list[float]:
-        jobs = [{}, {"frame_rate": 12.0}, {"frames": "1:4:2"}, {"frames": "1:2:2", "frame_rate": 12.0}]
+        jobs: list[dict[str, Any]] = [
+            {},
+            {"frame_rate": 12.0},
+            {"frames": "1:4:2"},
+            {"frames": "1:2:2", "frame_rate": 12.0},
+        ]
         return [rate_of(job, footage_of(job)) for job in (job_of(target, **settings) for settings in jobs)]
 
     assert rates(path) == [30, 12, 15, 6]
