@@ -22,6 +22,7 @@ from ..composition import Composition, load_composition
 from ..composition.render import canvas_of
 from ..composition.shutter import exposed_strips
 from ..files.atomic import write_atomic
+from ..files.constant_rate import exact_rate
 from ..files.images import write_png
 from ..files.pyav import load_pyav, reason_of
 from .gif_colors import GifColors, gif_colors
@@ -129,7 +130,7 @@ class _Encoder:
         self._encoding = encoding
         self._frames = composition.frames
         self._frame_of = frame_of
-        self._rate = Fraction(composition.header.frame_rate).limit_denominator(1001)
+        self._rate = exact_rate(composition.header.frame_rate)
         self._alpha = encoding.with_alpha is not None and composition.header.background == "transparent"
         self._colors: GifColors | None = None
 

@@ -14,6 +14,14 @@ import numpy as np
 
 from ..arrays import Int64Array
 
+FINEST = 1001
+"""Of the fractions that rates are, the largest denominator: television has 24000/1001."""
+
+
+def exact_rate(rate: float) -> Fraction:
+    """Frames per second as the fraction that a decimal number above 0 stands for, at least 1/1001."""
+    return max(Fraction(rate).limit_denominator(FINEST), Fraction(1, FINEST))
+
 
 def middle(index: int, rate: Fraction) -> Fraction:
     """Seconds from the beginning to the middle of a frame, from 0."""

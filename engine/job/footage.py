@@ -12,6 +12,7 @@ from smalti.bridge.frame_range import FrameRange, frame_range_of
 from smalti.bridge.job import MAX_SIZE, JobSpec
 
 from ..files.animation import Animation
+from ..files.constant_rate import exact_rate
 from ..files.film import Film
 from ..files.film_index import TooFewFramesError
 from ..files.footage import Footage, OneFrame, Part, Pictures
@@ -36,7 +37,7 @@ def footage_of(job: JobSpec) -> Footage:
     """
     target, frames = Path(job.target), _frames_of(job)
     whole = FrameRange() if frames is None else frames
-    rate = None if job.frame_rate is None else Fraction(job.frame_rate).limit_denominator(1001)
+    rate = None if job.frame_rate is None else exact_rate(job.frame_rate)
     if target.suffix.lower() in FILMS and not target.is_dir():
         found: Footage = _film(job, target, rate, whole)
     else:

@@ -186,6 +186,13 @@ def test_a_rate_of_television_is_kept_exactly(tmp_path: Path) -> None:
     assert footage_of(job).rate.as_integer_ratio() == (24000, 1001)  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("rate", [1e-9, 1000.0])
+def test_any_rate_that_can_be_given_is_taken(tmp_path: Path, rate: float) -> None:
+    footage = footage_of(job_of(write_film(tmp_path / "film.mp4", 4), frame_rate=rate))
+    assert len(footage) == (1 if rate < 1 else 160)
+    assert footage.read(len(footage) - 1).shape == (32, 48, 4)
+
+
 # Jobs.
 
 
