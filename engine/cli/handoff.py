@@ -101,8 +101,28 @@ def _export(options: argparse.Namespace) -> int:
     composition = load_composition(options.job)
     frame, size = _frame(options.frame, composition.frames), _size(options, composition)
     for name in options.formats:
-        print(export_job(options.job, name, options.out, frame, size, options.shutter))
+        with _Bar() as bar:
+            path = export_job(options.job, name, options.out, frame, size, options.shutter, bar.show)
+        print(path)
     return 0
+
+
+class _Bar:
+    """A bar that shows how many frames of a film are done, where there is a terminal."""
+
+    def __enter__(self) -> _Bar:
+        from tqdm import tqdm
+
+        self._bar = tqdm(total=0, unit="frame", disable=None, leave=False, dynamic_ncols=True)
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        self._bar.close()
+
+    def show(self, done: int, total: int) -> None:
+        """Show it."""
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)
 
 
 def _check_fits(name: str, options: argparse.Namespace) -> None:

@@ -25,6 +25,7 @@ def export_job(
     frame: int = 0,
     size: int | None = None,
     shutter: float = 0.0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
     """Write a hand-off file of a finished job.
 
@@ -35,6 +36,7 @@ def export_job(
         frame: which frame of a film, from 0; the formats of films have all of them.
         size: longer side of the canvas in pixels; None for the size of the fit. The file's usual name tells it.
         shutter: motion blur of films, see `smalti.engine.composition.shutter`.
+        progress: called with how many frames of a film are done, and of how many.
 
     Returns:
         The path of the file.
@@ -55,7 +57,7 @@ def export_job(
     if name in FILMS:
         from .film import write as write_film
 
-        write_film(job, name, path, size, shutter)
+        write_film(job, name, path, size, shutter, progress)
         return path
     write: Callable[[Path, Path, int, int | None], None] = import_module(f".{name}", __name__).write
     write(job, path, frame, size)

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,6 +34,11 @@ NO_OPACITY = 255
 """Of pictures without transparency."""
 GIF_RATE = Fraction(50)
 """Frames per second of a GIF, at most: players slow quicker ones down."""
+
+FrameOf = Callable[[int], UInt8Array]
+"""Draws a frame, from 0: [H, W, 4], straight alpha."""
+Progress = Callable[[int, int], None]
+"""Called with how many frames are done, and of how many."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,14 @@ ENCODINGS = {
 """By the names of `smalti.bridge.formats.FILMS`."""
 
 
-def write(job: Path, name: str, path: Path, size: int | None = None, shutter: float = 0.0) -> None:
+def write(
+    job: Path,
+    name: str,
+    path: Path,
+    size: int | None = None,
+    shutter: float = 0.0,
+    progress: Progress = lambda done, total: None,
+) -> None:
     """Write all frames of the finished job in the folder `job` as the film `path`, in one step.
 
     Where H.264 needs even sides, the last row and column are there twice.
@@ -77,6 +88,7 @@ def write(job: Path, name: str, path: Path, size: int | None = None, shutter: fl
             step.
         size: longer side in pixels; None for the size of the fit.
         shutter: motion blur, see `smalti.engine.composition.shutter`.
+        progress: called with how many frames are done, and of how many.
 
     Raises:
         SmaltiError: the folder holds no finished composition, or a damaged one; PyAV is missing (code ``"no_pyav"``);
@@ -84,9 +96,12 @@ def write(job: Path, name: str, path: Path, size: int | None = None, shutter: fl
         ValueError: the size is out of range (see `smalti.engine.composition.render.MAX_SIZE`).
     """
     composition = load_composition(job)
-    frame_of = partial(_frame, composition, size, shutter)
+
+    def frame_of(frame: int) -> UInt8Array:
+        return exposed_strips(composition, frame, size, shutter).whole()
+
     if name not in ENCODINGS:
-        _write_pictures(path, composition.frames, frame_of)
+        _write_pictures(path, composition.frames, frame_of, progress)
         return
     longer = max(canvas_of(composition, size)[1:])
     if longer > MAX_SIZE:
@@ -100,46 +115,44 @@ def write(job: Path, name: str, path: Path, size: int | None = None, shutter: fl
         logger.warning("%s: has no transparency, so what is transparent becomes black.", path)
     av = load_pyav()
     try:
-        write_atomic(path, lambda file: _Encoder(av, encoding, composition, frame_of).write(file, size))
+        write_atomic(path, _Encoder(av, encoding, composition, frame_of, progress).write)
     except av.error.FFmpegError as fault:
         raise SmaltiError(
             f"{path}: cannot be written ({reason_of(fault)}).", "Choose another size or format.", "cannot_write"
         ) from fault
 
 
-def _frame(composition: Composition, size: int | None, shutter: float, frame: int) -> UInt8Array:
-    return exposed_strips(composition, frame, size, shutter).whole()
-
-
-def _write_pictures(folder: Path, frames: int, frame_of: Callable[[int], UInt8Array]) -> None:
+def _write_pictures(folder: Path, frames: int, frame_of: FrameOf, progress: Progress) -> None:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as fault:
         raise SmaltiError(f"{folder}: cannot be created ({fault.strerror}).", code="cannot_write") from fault
     for frame in range(frames):
         write_png(folder / picture_name(frame), frame_of(frame))
+        progress(frame + 1, frames)
 
 
 class _Encoder:
     """Writes a film frame by frame."""
 
     def __init__(
-        self, av: Any, encoding: Encoding, composition: Composition, frame_of: Callable[[int], UInt8Array]
+        self, av: Any, encoding: Encoding, composition: Composition, frame_of: FrameOf, progress: Progress
     ) -> None:
         self._av = av
         self._encoding = encoding
         self._frames = composition.frames
         self._frame_of = frame_of
+        self._progress = progress
         self._rate = exact_rate(composition.header.frame_rate)
         self._alpha = encoding.with_alpha is not None and composition.header.background == "transparent"
         self._colors: GifColors | None = None
 
-    def write(self, file: BinaryIO, size: int | None) -> None:
+    def write(self, file: BinaryIO) -> None:
         """Write the film into a file that is open for writing."""
         is_gif = self._encoding.codec == "gif"
         if is_gif:
             samples = np.unique(np.linspace(0, self._frames - 1, min(8, self._frames)).round().astype(int))
-            self._colors = gif_colors(self._frame_of(int(frame)) for frame in samples)
+            self._colors = gif_colors(self._frame_of(frame) for frame in samples.tolist())
         looping = {"loop": "0"} if self._encoding.container in ("gif", "webp") else {}
         if is_gif:
             looping["final_delay"] = str([lasts for _, lasts, _ in self._timed()][-1])
@@ -153,6 +166,7 @@ class _Encoder:
                 converted.pts, converted.duration = time, lasts
                 converted.time_base = stream.codec_context.time_base
                 container.mux(stream.encode(converted))
+                self._progress(frame + 1, self._frames)
             assert stream is not None
             container.mux(stream.encode())
 

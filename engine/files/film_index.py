@@ -8,6 +8,7 @@ file as long as it does not change.
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from .constant_rate import frames_within, middle
 from .images import MAX_PIXELS, too_large
 from .pyav import load_pyav, reason_of
 
+logger = logging.getLogger(__name__)
+
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,live_flv,ogg,asf,mxf,yuv4mpegpipe,nut,gif,"
     "h264,hevc,m4v,dv,ivf,obu,av1"
@@ -35,6 +38,10 @@ MOST_RATE = 120
 """Frames per second above which a film's own rate is a unit of time and no rate."""
 MISSING = 2
 """Frames by which a film may be shorter than its header says."""
+
+
+HIGH_RANGE = (16, 18)
+"""The transfer curves of high dynamic range, PQ and HLG, as FFmpeg counts them."""
 
 
 class TooFewFramesError(IndexError):
@@ -113,6 +120,8 @@ def index_of(path: Path, rate: Fraction | None, first: int, last: int | None) ->
 def _index_of(path: Path, state: tuple[int, int], rate: Fraction | None, first: int, last: int | None) -> FilmIndex:
     container, stream = opened(path)
     try:
+        if stream.codec_context.color_trc in HIGH_RANGE:
+            logger.warning("%s: has a high dynamic range, which is not converted: its colors will be pale.", path)
         return _Reader(path, container, stream, rate).index(first, last)
     finally:
         container.close()

@@ -174,6 +174,12 @@ def test_what_stands_still_in_a_gif_does_not_flicker(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one[:, :24], found[0][:, :24])
 
 
+def test_progress_is_reported_frame_by_frame(tmp_path: Path) -> None:
+    job, reported = saved(tmp_path / "job"), []
+    export_job(job, "webm", progress=lambda done, total: reported.append((done, total)))
+    assert reported == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
 def test_a_still_is_a_film_of_one_frame(tmp_path: Path) -> None:
     job = saved(tmp_path / "job", frames=1)
     for name in FILMS:

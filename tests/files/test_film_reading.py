@@ -100,6 +100,15 @@ def test_another_rate_keeps_the_speed(tmp_path: Path, rate: float, own: list[int
     assert reds(footage) == pytest.approx([level(k) for k in own], abs=3)
 
 
+def test_a_film_of_high_dynamic_range_is_said_to_look_pale(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    options = {"color_trc": "smpte2084"}
+    Film(write_film(tmp_path / "high.mp4", 2, Written(pixels="yuv420p10le", options=options)))
+    assert "its colors will be pale" in caplog.text
+    caplog.clear()
+    Film(write_film(tmp_path / "usual.mp4", 2))
+    assert not caplog.text
+
+
 def test_frames_beyond_the_last_one_are_refused_with_how_many_there_are(tmp_path: Path) -> None:
     path = write_film(tmp_path / "film.mp4", 6)
     for first, last in ((0, 6), (6, None), (400, 500)):
