@@ -13,7 +13,7 @@ import bpy
 from . import image_files
 from .bridge.errors import SmaltiError
 from .picture_files import PICTURES, number_of, sequence_of
-from .ways_in import NO_VIDEO, VIDEO_HINT, attempt, frames_folder, set_target
+from .ways_in import attempt, frames_folder, set_target
 
 
 class SMALTI_OT_image_as_target(bpy.types.Operator):
@@ -37,8 +37,8 @@ class SMALTI_OT_image_as_target(bpy.types.Operator):
 def _use(editor: Any, scene: Any) -> str:
     image = editor.image
     if image.source == 'MOVIE':
-        raise SmaltiError(f"{image.name} {NO_VIDEO}", VIDEO_HINT)
-    if image.source == 'SEQUENCE':
+        set_target(scene, bpy.path.abspath(image.filepath, library=image.library))
+    elif image.source == 'SEQUENCE':
         frames = _frames_of(image, editor.image_user)
         set_target(scene, frames_folder(frames), len(frames))
     else:

@@ -16,6 +16,8 @@ PICTURES = frozenset(
 )
 """Endings of the pictures that the engine reads and that are offered."""
 VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".webm", ".wmv"})
+"""Endings of films, of those that the engine reads the usual ones."""
+_NUMBERS = re.compile(r"#+|%0?\d*d")
 _NUMBERED = re.compile(r"(.*?)(\d+)(\D*\.[^.]+)")
 SHOWN = 4
 """Pictures of a folder that are looked at."""
@@ -104,6 +106,8 @@ def pictures_at(path: str) -> Pictures:
             return _several(name, pictures_in(path))
         if os.path.isfile(path):
             return Pictures(name, 1, True, True, ((path, _state_of(path)),), len(sequence_of(path)))
+        if _NUMBERS.search(name):  # as the engine has it in targets; here any number will do
+            path = os.path.join(os.path.dirname(path), _NUMBERS.sub("[0-9]*", name))
         if glob.has_magic(path):
             return _several(name, sorted(filter(is_picture, glob.glob(path, recursive=True)), key=natural_order))
     except OSError:

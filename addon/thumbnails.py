@@ -18,7 +18,7 @@ import bpy
 import bpy.utils.previews
 
 from . import notices
-from .picture_files import DRAWINGS, Pictures, pictures_at
+from .picture_files import DRAWINGS, VIDEOS, Pictures, pictures_at
 
 POLL = 0.1  # seconds between two looks at what the thread has found
 FRESH = 2.0  # seconds after which a path is looked up again
@@ -89,7 +89,8 @@ def _icon_of(path: str, state: str) -> int | None:
     if key not in _icons:
         for old in [each for each in _icons if each.startswith(f"{path} ")]:
             del _icons[old]
-        _icons.load(key, path, 'IMAGE')  # the file is read later, by Blender's own thread
+        is_film = path.lower().endswith(tuple(VIDEOS))
+        _icons.load(key, path, 'MOVIE' if is_film else 'IMAGE')  # the file is read later, by Blender's own thread
     return int(_icons[key].icon_id)
 
 

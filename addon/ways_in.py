@@ -20,9 +20,6 @@ from . import image_files, notices, thumbnails
 from .bridge.errors import SmaltiError
 from .picture_files import DRAWINGS, PICTURES, VIDEOS, is_whole_folder, natural_order, sequence_of
 
-NO_VIDEO = "is a video, which cannot be read yet."
-VIDEO_HINT = "Render it to a sequence of PNG files, and choose one of them."
-
 
 def set_target(scene: Any, path: str, frames: int = 1) -> None:
     """Make a picture, or a folder of frames, the target of a scene, and show it in the panel."""
@@ -30,6 +27,8 @@ def set_target(scene: Any, path: str, frames: int = 1) -> None:
     settings.target = path
     for of_the_last_one in ("target_frame", "frames"):
         settings.property_unset(of_the_last_one)
+    if os.path.splitext(path)[1].lower() in VIDEOS:
+        settings.property_unset("frame_rate")  # it has its own
     if frames > 1:
         settings.frame_rate = scene.render.fps / scene.render.fps_base
     show_panel(bpy.context)
@@ -91,8 +90,8 @@ def _check_endings(paths: list[str], endings: frozenset[str]) -> None:
         raise SmaltiError("There is no file to use.", "Drop a picture.")
     for path in paths:
         name, ending = os.path.basename(path), os.path.splitext(path)[1].lower()
-        if ending in VIDEOS:
-            raise SmaltiError(f"{name} {NO_VIDEO}", VIDEO_HINT)
+        if ending in VIDEOS - endings:
+            raise SmaltiError(f"{name} is a video, and no bitmap.", "Choose pictures or drawings.")
         if ending not in endings:
             raise SmaltiError(f"{name} is of a kind that cannot be used here.", "Save it as PNG first.")
 
@@ -113,7 +112,7 @@ class _Dropped:
 
 
 class SMALTI_OT_drop_target(_Dropped, bpy.types.Operator):
-    """Rebuild this picture; several numbered ones are the frames of an animation"""
+    """Rebuild this picture or film; several numbered pictures are the frames of an animation"""
 
     bl_idname = "smalti.drop_target"
     bl_label = "Use as Target for Smalti"
@@ -123,7 +122,7 @@ class SMALTI_OT_drop_target(_Dropped, bpy.types.Operator):
 
 
 def _use_as_target(paths: list[str], scene: Any) -> str:
-    _check_endings(paths, PICTURES)
+    _check_endings(paths, PICTURES | VIDEOS)
     if len(paths) == 1:
         set_target(scene, paths[0])
     elif set(paths) <= set(sequence_of(paths[0])):
@@ -170,12 +169,12 @@ class _OverViewport:
 
 
 class SMALTI_FH_target(_OverViewport, bpy.types.FileHandler):
-    """Offers a dropped picture as the target"""
+    """Offers a dropped picture or film as the target"""
 
     bl_idname = "SMALTI_FH_target"
     bl_label = "Use as Target for Smalti"
     bl_import_operator = SMALTI_OT_drop_target.bl_idname
-    bl_file_extensions = ";".join(sorted(PICTURES))
+    bl_file_extensions = ";".join(sorted(PICTURES | VIDEOS))
 
 
 class SMALTI_FH_bitmaps(_OverViewport, bpy.types.FileHandler):

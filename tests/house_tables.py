@@ -48,6 +48,7 @@ SETTINGS_NAMED = {
     "addon/materials.py:size": "an attribute of instances, no setting",
     "addon/properties.py:size": "starts from another value in the panel",
     "addon/regions.py:regions": "the panel's list of them",
+    "addon/ways_in.py:frame_rate": "is of the target before",
     "addon/ways_in.py:frames": "is of the target before; and a kind of thumbnails",
     "addon/ways_in.py:primitives": "what this module is about",
     "addon/ways_in.py:target": "what this module is about",

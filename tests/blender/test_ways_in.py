@@ -34,6 +34,7 @@ def test_panel_names_what_was_chosen_and_reads_no_file_for_it(blender: Blender, 
     assert result["gone"] == [f"{picture} is not there", "leaves is not there"]
     assert result["empty"] == [f"{picture} is not there", "leaves: no bitmaps"]
     assert result["pattern"] == [f"{picture} is not there", "*.png", "2 bitmaps"]
+    assert result["pattern of numbers"] == ["#.png", "2 frames", "*.png", "2 bitmaps"]
     assert result["seconds"] < 0.005
     assert result["stops"]
 
@@ -68,7 +69,9 @@ def test_pictures_come_in_by_every_way_with_the_colors_that_are_seen(blender: Bl
     assert result["some frames"] == ["smalti/f frames"]
     assert sorted(each.name for each in (tmp_path / "smalti/f frames").iterdir()) == ["f_0001.png", "f_0002.png"]
     assert "2 pictures cannot be one target. Drop one picture" in result["two pictures"]
-    assert "film.mp4 is a video, which cannot be read yet. Render it to a sequence" in result["film"]
+    assert result["film"] == ["film.mp4", 0], "its own frame rate"
+    assert "film.mp4 is a video, and no bitmap." in result["film as bitmap"]
+    assert "2 pictures cannot be one target" in result["films"]
     assert result["bitmap"] == ["star.svg"]
     assert result["all of a folder"] == ["frames"]
     assert result["bitmaps"] == ["smalti/bitmaps"]
@@ -76,7 +79,7 @@ def test_pictures_come_in_by_every_way_with_the_colors_that_are_seen(blender: Bl
     assert result["whole sequence"] == ["frames"]
     assert result["frame rate"] == 24
     assert "not part of a sequence" in result["no sequence"]
-    assert result["handlers"] == [[".jpg", ".png"], [".jpg", ".png", ".svg"]]
+    assert result["handlers"] == [[".jpg", ".mp4", ".png"], [".jpg", ".png", ".svg"]]
 
     assert result["saved image"] == ["photo.jpg"]
     assert result["pictures"] == [f"smalti/targets/{name}.png" for name in IMAGES]
@@ -87,7 +90,7 @@ def test_pictures_come_in_by_every_way_with_the_colors_that_are_seen(blender: Bl
     assert result["changed"] == ["smalti/targets/beyond 2.png"], "a job may go on with the one before"
     assert result["packed"] == ["smalti/targets/other.png"]
     assert "has no pixels" in result["missing file"]
-    assert "is a video" in result["movie"]
+    assert result["movie"] == ["film.mp4"]
     assert result["sequence"] == ["smalti/f frames 2"]
     assert result["its frames"] == ["f_0002.png", "f_0003.png"]
 

@@ -52,6 +52,8 @@ bitmaps.mkdir()
 result["empty"] = labels()
 settings.primitives = str(folder / "of?2/*.png")
 result["pattern"] = labels()
+settings.target = str(folder / "of 2" / "#.png")
+result["pattern of numbers"] = labels()
 
 # The functions that read a disk, away while the panels are drawn.
 kept = {name: getattr(os, name) for name in ("stat", "scandir", "listdir")}
