@@ -114,7 +114,8 @@ def test_a_file_that_holds_no_weights(here: Path, complaint: Complaint) -> None:
 
 def test_frames_of_different_sizes(here: Path, complaint: Complaint) -> None:
     save(film(here / "film") / "02.png", ramp(64, 64))
-    assert "02.png: is 64 x 64 pixels, which does not fit the first frame" in fit_complaint(complaint, target="film")
+    line = complaint("fit", "film", "--primitives", "marks", "--out", "out", *QUICK)
+    assert "02.png: is 64 x 64 pixels, which does not fit the first frame" in line
 
 
 def test_frames_of_one_shape_in_two_sizes_are_brought_to_one(here: Path) -> None:
@@ -122,6 +123,14 @@ def test_frames_of_one_shape_in_two_sizes_are_brought_to_one(here: Path) -> None
     assert smalti("fit", "film", "--primitives", "marks", "--out", "out", *QUICK, "--frame-steps", 2) == 0
 
 
-def test_a_broken_frame_is_found_before_the_first_step(here: Path, complaint: Complaint) -> None:
-    (film(here / "film") / "03.png").write_bytes(b"no picture at all")
-    assert "03.png: is not a picture" in fit_complaint(complaint, target="film")
+def test_a_broken_frame_is_named_when_its_turn_comes_and_the_job_goes_on_once_it_is_repaired(
+    here: Path, complaint: Complaint
+) -> None:
+    path = film(here / "film") / "03.png"
+    good = path.read_bytes()
+    path.write_bytes(b"no picture at all")
+    line = complaint("fit", "film", "--primitives", "marks", "--out", "out", *QUICK, "--frame-steps", 2)
+    assert "03.png: is not a picture" in line
+    path.write_bytes(good)
+    assert smalti("resume", "out") == 0
+    assert (here / "out" / "render" / "0003.png").is_file()
