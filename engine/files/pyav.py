@@ -8,21 +8,26 @@ from typing import Any
 
 from smalti.bridge.errors import SmaltiError
 
+OLDEST = 18
+"""The first version with everything that is used here."""
+INSTALL = 'Install it (pip install "smalti[film]"), or take a folder of pictures for a film.'
+
 
 def load_pyav() -> Any:
     """The module ``av``.
 
     Raises:
-        SmaltiError: code ``"no_pyav"``: it is not installed.
+        SmaltiError: code ``"no_pyav"``: it is not installed, or is too old.
     """
     try:
         av = import_module("av")
     except ImportError as fault:
         raise SmaltiError(
-            f"Films need the package PyAV, which cannot be imported ({fault}).",
-            'Install it (pip install "smalti[film]"), or take a folder of pictures for a film.',
-            "no_pyav",
+            f"Films need the package PyAV, which cannot be imported ({fault}).", INSTALL, "no_pyav"
         ) from fault
+    version = str(av.__version__)
+    if int(version.partition(".")[0]) < OLDEST:
+        raise SmaltiError(f"Films need PyAV {OLDEST} or later, and it is {version}.", INSTALL, "no_pyav")
     av.logging.set_level(None)  # what it has to say is said by its exceptions
     return av
 

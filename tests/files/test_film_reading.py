@@ -211,6 +211,14 @@ def test_without_pyav_one_sentence_says_what_to_install(tmp_path: Path, monkeypa
     assert 'pip install "smalti[film]"' in fault.hint
 
 
+def test_a_pyav_that_is_too_old_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_film(tmp_path / "film.mp4", 2)
+    monkeypatch.setattr(av, "__version__", "17.1.0")
+    fault = refused(lambda: Film(path))
+    assert fault.code == "no_pyav"
+    assert fault.message == "Films need PyAV 18 or later, and it is 17.1.0."
+
+
 # What it takes.
 
 
