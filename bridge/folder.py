@@ -12,6 +12,8 @@ CHECKPOINT = "checkpoint.npz"
 """From where an interrupted job goes on; a finished one has none."""
 TRACK_FOLDER = "tracks"
 """The finished frames of a film that is at work or was interrupted, a file each."""
+LAST_FRAME = "last_frame.npz"
+"""Of a finished film: from where it goes on when it is to have more frames."""
 PREVIEW = "preview.png"
 """The picture so far, while the job is at work."""
 

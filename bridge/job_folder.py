@@ -15,6 +15,7 @@ from .folder import (
     CHECKPOINT,
     COMPOSITION,
     JOB,
+    LAST_FRAME,
     LEVEL_FOLDER,
     LEVELS,
     LOG,
@@ -40,7 +41,18 @@ def clear(folder: Path, job_too: bool = True) -> None:
     """
     hand_offs = [each.file_name for each in (FORMATS | FILMS).values() if "." in each.file_name]
     try:
-        for name in (COMPOSITION, ARRAYS, CHECKPOINT, PREVIEW, RENDER, REPORT, BACKGROUND, LEVELS, *hand_offs):
+        for name in (
+            COMPOSITION,
+            ARRAYS,
+            CHECKPOINT,
+            LAST_FRAME,
+            PREVIEW,
+            RENDER,
+            REPORT,
+            BACKGROUND,
+            LEVELS,
+            *hand_offs,
+        ):
             (folder / name).unlink(missing_ok=True)
         if job_too:
             (folder / JOB).unlink(missing_ok=True)

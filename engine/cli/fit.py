@@ -46,8 +46,13 @@ def add(commands: Commands) -> None:
     add_positional(estimate)
     add_options(estimate)
 
-    resume = commands.add("resume", _resume, "go on with an interrupted job")
+    resume = commands.add("resume", _resume, "go on with an interrupted job, or with more frames of a film")
     resume.add_argument("job", metavar="JOB", type=Path, help="its job folder")
+    resume.add_argument(
+        "--frames",
+        metavar="FIRST:LAST[:STEP]",
+        help="the frames that a film is to have now: those that it has, and more after them; 1: for all that there are",
+    )
 
 
 def _fit(options: argparse.Namespace) -> int:
@@ -82,7 +87,11 @@ def _duration(seconds: float) -> str:
 def _resume(options: argparse.Namespace) -> int:
     from ..job.run import resume_job
 
-    return _tell(_watched(lambda listener, stop: resume_job(options.job, listener=listener, should_stop=stop)))
+    return _tell(
+        _watched(
+            lambda listener, stop: resume_job(options.job, frames=options.frames, listener=listener, should_stop=stop)
+        )
+    )
 
 
 def _tell(outcome: Outcome) -> int:

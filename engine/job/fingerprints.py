@@ -69,8 +69,11 @@ class Fingerprints:
             "sources.hashes": np.array(list(self._hashes.values()), np.str_),
         }
 
-    def check(self, state: Mapping[str, NDArray[Any]]) -> None:
+    def check(self, state: Mapping[str, NDArray[Any]], more: bool = False) -> None:
         """Check that the files are those of a `state`. One of a version that kept no hashes passes.
+
+        Args:
+            more: whether there may be more frames, after those that there were.
 
         Raises:
             SmaltiError: code ``"target_changed"`` or ``"input_changed"``; or a file is missing or cannot be read.
@@ -79,7 +82,7 @@ class Fingerprints:
         if not any(name.startswith("sources.") for name in state):
             return
         if len(set(self._files)) > 1 or not self._target.is_file():
-            self._check_names([str(name) for name in state["sources.frames"]])
+            self._check_names([str(name) for name in state["sources.frames"]], more)
         hashes = [str(value) for value in state["sources.frame_hashes"]]
         self.add_frames(len(hashes) - 1)
         for index, (before, now) in enumerate(zip(hashes, self._frame_hashes, strict=True)):
@@ -90,9 +93,9 @@ class Fingerprints:
             if files.get(name) != self._hashes.get(name):
                 raise _changed(self._paths.get(name, name), "input_changed")
 
-    def _check_names(self, before: Sequence[str]) -> None:
+    def _check_names(self, before: Sequence[str], more: bool) -> None:
         """Check that a folder has the frames that it had: one more or less makes it another film."""
-        now = [path.name for path in self._files]
+        now = [path.name for path in self._files][: len(before) if more else None]
         if missing := sorted(set(before) - set(now)):
             raise SmaltiError(
                 f"{self._files[0].parent / missing[0]}: is missing, but was a frame when the job began.",

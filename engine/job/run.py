@@ -16,8 +16,8 @@ import numpy as np
 from smalti.bridge.errors import SmaltiError
 from smalti.bridge.folder import (
     CHECKPOINT,
-    COMPOSITION,
     JOB,
+    LAST_FRAME,
     PREVIEW,
     REPORT,
     TEMPLATE_FOLDER,
@@ -42,6 +42,7 @@ from .folder import begun, check_free, id_of, locked, make_folder, new_folder, s
 from .footage import footage_of
 from .inputs import Inputs, read_inputs
 from .legibility import legibility_of
+from .longer import checkpoint_of, state_of, with_frames
 from .report import Ended, job_report, psnr, write_report
 from .result import compose
 from .tracks import JobTracks
@@ -128,27 +129,30 @@ def run_job(
 def resume_job(
     out: Path,
     *,
+    frames: str | None = None,
     listener: Listener | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Go on with the job in the folder `out` from its last checkpoint, to the same result as without the interruption.
 
+    Args:
+        frames: which frames of its target the job is to have now (see `smalti.bridge.frame_range`): those that it has,
+            and more after them. A finished film goes on after its last frame.
+
     Raises:
         SmaltiError: there is no job, it is finished, or a file that it needs is missing, damaged, or another than the
             one that it began with.
     """
-    path = out / CHECKPOINT
     if not (out / JOB).is_file():
         raise SmaltiError(f"{out}: holds no Smalti job.", "Choose the output folder of an interrupted job.", "no_job")
-    job = read_job(out / JOB)
+    job = with_frames(read_job(out / JOB), frames)
     with locked(out):
-        if not path.is_file() and (out / COMPOSITION).is_file():
-            raise SmaltiError(f"{out}: this job is finished, so there is nothing to resume.", code="job_finished")
+        path = checkpoint_of(out, longer=frames is not None)
         remove_leftovers(out)
         checkpoint = read_checkpoint(path, job)
         fingerprints = Fingerprints(job, footage_of(job))
         with must_fit(path):
-            fingerprints.check(checkpoint.state)
+            fingerprints.check(checkpoint.state, more=frames is not None)
         templates = [
             replace(read_template(out / template_file(i), name), weight=weight, letter=letter)
             for i, (name, weight, letter) in enumerate(
@@ -159,14 +163,15 @@ def resume_job(
         checkpoint.check(inputs)
         fitting = inputs.fitting(JobTracks(out))
         with must_fit(path):
-            fitting.restore(checkpoint.state)
+            fitting.restore(state_of(checkpoint, path, fitting.frames))
         job_id = id_of(out)
-        if not read_id(out / JOB):  # an older version began it
+        if frames is not None or not read_id(out / JOB):  # an older version began it
             write_job(out / JOB, job, job_id)
         logger.info("Resumed at step %d of %d.", fitting.steps_done, fitting.steps)
         run = _Run(
             job_id, inputs, fitting, fingerprints, out, listener or NullListener(), should_stop, checkpoint.findings
         )
+        run.write_reopened()
         return run.finish()
 
 
@@ -236,11 +241,19 @@ class _Run:
                 write_png(self.out / self.inputs.background, self.inputs.background_image)
             self._write_checkpoint()
 
+    def write_reopened(self) -> None:
+        """Make of a finished film that is to have more frames one that was interrupted."""
+        if (self.out / LAST_FRAME).is_file():
+            self._write_checkpoint()
+            (self.out / LAST_FRAME).unlink()
+
     def finish(self) -> Outcome:
         """Do the steps that are left, and write the result."""
         with still_there(self.out):
             finished = self._fit()
             if finished:
+                if self.fitting.frames > 1:
+                    self._write_checkpoint()  # becomes LAST_FRAME
                 self.fitting.end()
             return self._write_result(cancelled=not finished)
 
@@ -364,6 +377,8 @@ class _Run:
         write_report(out / REPORT, report)
         (out / PREVIEW).unlink(missing_ok=True)
         if not cancelled:
+            if fitting.frames > 1:
+                (out / CHECKPOINT).replace(out / LAST_FRAME)
             (out / CHECKPOINT).unlink(missing_ok=True)
             clear_tracks(out)
         logger.info("%s after %d steps: %.2f dB.", "Stopped" if cancelled else "Done", report["steps"], report["psnr"])

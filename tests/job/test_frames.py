@@ -76,22 +76,18 @@ def test_every_frame_of_a_film_is_decoded_once(tmp_path: Path, decodes: Counter[
     assert decodes == {f"{name}.png": 1 for name in ("01", "02", "03", "04", "disc", "bar")}
 
 
-def test_a_resumed_film_decodes_again_what_was_done_and_later_frames_once(
+def test_a_resumed_film_decodes_each_frame_once_and_of_those_done_before_the_first_alone(
     tmp_path: Path, decodes: Counter[str]
 ) -> None:
-    job = small_job(tmp_path, target=str(film(tmp_path / "film", 4)))
+    job = small_job(tmp_path, target=str(film(tmp_path / "film", 6)))
     steps = iter(range(100))
-    run_job(job, tmp_path / "job", should_stop=lambda: next(steps) >= 14)  # in the second frame
-    assert decodes == {f"{name}.png": 1 for name in ("01", "02", "disc", "bar")}
+    run_job(job, tmp_path / "job", should_stop=lambda: next(steps) >= 22)  # in the fourth frame
+    assert decodes == {f"{name}.png": 1 for name in ("01", "02", "03", "04", "disc", "bar")}
     decodes.clear()
     resume_job(tmp_path / "job")
-    # The first gives the canvas.
-    assert {name: decodes[name] for name in ("01.png", "02.png", "03.png", "04.png")} == {
-        "01.png": 1,
-        "02.png": 1,
-        "03.png": 1,
-        "04.png": 1,
-    }
+    # The first gives the canvas, and the third says whether the fourth begins a new scene.
+    wanted = {"01.png": 1, "02.png": 0, "03.png": 1, "04.png": 1, "05.png": 1, "06.png": 1}
+    assert {name: decodes[name] for name in wanted} == wanted
 
 
 def test_few_frames_stay_in_memory(tmp_path: Path) -> None:

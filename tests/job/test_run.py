@@ -51,7 +51,7 @@ def test_a_finished_job_holds_these_files_and_no_others(tmp_path: Path) -> None:
 def test_a_finished_film_holds_a_picture_of_every_frame(tmp_path: Path) -> None:
     run_job(small_job(tmp_path, target=str(film(tmp_path / "film", 3)), frame_rate=12.0), tmp_path / "job")
     pictures = {f"render/000{n}.png" for n in (1, 2, 3)} | BITMAPS
-    assert set(contents(tmp_path / "job")) == FINISHED - {"render.png"} | pictures
+    assert set(contents(tmp_path / "job")) == FINISHED - {"render.png"} | pictures | {"last_frame.npz"}
     composition = load_composition(tmp_path / "job")
     assert (composition.frames, composition.header.frame_rate) == (3, 12)
     assert arrays_of(tmp_path / "job")["template"].shape == (24,)
