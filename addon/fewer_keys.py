@@ -20,7 +20,7 @@ from .composition import Placed
 
 LEVELS_PER_PIXEL = 2.0
 # What the picture may be off by is shared out among the sprites (figures: docs/blender-measurements.md).
-_OVERLAP = 2.2  # many lie over one another, and what each is off adds up
+_OVERLAP = 2.3  # many lie over one another, and what each is off adds up
 _RIM = 0.8  # of half the longer side: where a bitmap's outline is, usually
 _SEEN = 0.5  # of a sprite, usually: the share that lies under no others
 _CONTRAST = 0.25  # of a sprite and what is behind it, usually

@@ -15,9 +15,8 @@ import numpy as np
 _FAINT = 1e-4  # the least weight of a frame, of that of the others
 _CLOSE = 1.0 + 1e-9  # how far a line may be off, of what is allowed
 _ROUGH = 1.5  # the same of lines that are not fitted, which are made first, as they take less time
-_ROUNDS = ((1.5, 0), (1.5, 1), (1.0, 0), (1.0, 1), (1.0, 0))
-"""In which keys are taken away: how far lines may be off without a key before all are fitted again, and whether the
-first, third and so on of a curve are tried, or the others."""
+_ROUNDS = (0, 1, 0)
+"""In which keys are taken away: of each curve the first, third and so on are tried, or the others."""
 
 
 def held(values: Any, weight: Any) -> tuple[Any, Any]:
@@ -52,16 +51,16 @@ def fit(values: Any, weight: Any) -> tuple[Any, Any]:
     for lines_of, most in ((_through, _ROUGH), (_fitted, _CLOSE)):
         left = np.arange(len(values))
         while len(left):
-            own, importance = values[left], weight[left]
-            found = lines_of(own, importance, _Ways(kept[left]))
-            lines[left] = found
+            own, importance, ways = values[left], weight[left], _Ways(kept[left])
+            found = lines_of(own, importance, ways)
             off = np.abs(own - found) * importance
             wrong = off.max(1) > most
-            left, off = left[wrong], off[wrong]
-            if len(left):
-                kept[left] = _with_farthest(kept[left], off, most)
-    for most, parity in _ROUNDS:
-        _remove_some(values, weight, kept, lines, most, parity)
+            lines[left] = found
+            if wrong.any():
+                kept[left] = _with_farthest(ways, off, most)
+            left = left[wrong]
+    for parity in _ROUNDS:
+        _remove_some(values, weight, kept, lines, parity)
     return kept, lines
 
 
@@ -81,9 +80,10 @@ class _Ways:
         flat = kept.ravel()
         self.starts = np.flatnonzero(flat)
         lengths = np.diff(self.starts, append=len(flat))
-        self.before = np.repeat(np.arange(len(self.starts)), lengths)
-        self.after = np.minimum(self.before + 1, len(self.starts) - 1)
-        self.share = (np.arange(len(flat)) - np.repeat(self.starts, lengths)) / np.repeat(lengths, lengths)
+        keys = np.arange(len(self.starts), dtype=np.int32)
+        self.before = np.repeat(keys, lengths)
+        self.after = np.minimum(keys + 1, keys[-1])[self.before]
+        self.share = (np.arange(len(flat)) - self.starts[self.before]) * (1 / lengths)[self.before]
 
     def lines(self, at_keys: Any) -> Any:
         """[S, F], the straight lines between keys with the values [K]."""
@@ -99,23 +99,25 @@ class _Ways:
         return np.maximum.reduceat(values.ravel(), self.starts)
 
 
-def _with_farthest(kept: Any, off: Any, most: float) -> Any:
+def _with_farthest(ways: _Ways, off: Any, most: float) -> Any:
     """One key more between any two where lines are `off` by more than `most`, there where they are farthest."""
+    kept = ways.kept
     # Where a key is itself off, one beside it helps.
     wrong = np.where(kept & (off > most), off, 0)
-    off = off.copy()
-    off[:, 1:] = np.maximum(off[:, 1:], wrong[:, :-1])
-    off[:, :-1] = np.maximum(off[:, :-1], wrong[:, 1:])
+    np.maximum(off[:, 1:], wrong[:, :-1], out=off[:, 1:])
+    np.maximum(off[:, :-1], wrong[:, 1:], out=off[:, :-1])
     off[kept] = 0
-    ways, flat = _Ways(kept), off.ravel()
-    farthest = np.flatnonzero((flat == ways.most(off)[ways.before]) & (flat > most))
+    flat = off.ravel()
+    far = np.flatnonzero(flat > most)
+    segment = ways.before[far]
+    farthest = far[flat[far] == ways.most(off)[segment]]
     _, one_each = np.unique(ways.before[farthest], return_index=True)
     result = kept.copy()
     result.ravel()[farthest[one_each]] = True
     return result
 
 
-def _remove_some(values: Any, weight: Any, kept: Any, lines: Any, most: float, parity: int) -> None:
+def _remove_some(values: Any, weight: Any, kept: Any, lines: Any, parity: int) -> None:
     """Take keys away, of two neighbors one at most, where lines stay close enough without them; in place."""
     fewer = kept & (kept.cumsum(1) % 2 == parity)
     fewer[:, [0, -1]] = True
@@ -123,18 +125,17 @@ def _remove_some(values: Any, weight: Any, kept: Any, lines: Any, most: float, p
     bridged = ways.lines(lines.ravel()[ways.starts])
     off = np.abs(values - bridged) * weight
     off[fewer] = 0
-    needed = (ways.most(off) > most)[ways.before].reshape(kept.shape)
+    needed = (ways.most(off) > 1)[ways.before].reshape(kept.shape)
     fewer |= kept & needed
     tried = np.flatnonzero((fewer != kept).any(1))
     if not len(tried):
         return
     own, importance = values[tried], weight[tried]
     found = _fitted(own, importance, _Ways(fewer[tried]))
-    if most <= 1:  # then they are close enough as they are, too
-        far = (np.abs(own - found) * importance).max(1) > _CLOSE
-        found[far] = np.where(needed, lines, bridged)[tried[far]]
-    fine = (np.abs(own - found) * importance).max(1) <= _CLOSE
-    kept[tried[fine]], lines[tried[fine]] = fewer[tried[fine]], found[fine]
+    # The fit is better in all, and may be too far off in one frame.
+    far = (np.abs(own - found) * importance).max(1) > _CLOSE
+    found[far] = np.where(needed, lines, bridged)[tried[far]]
+    kept[tried], lines[tried] = fewer[tried], found
 
 
 def _through(values: Any, weight: Any, ways: _Ways) -> Any:
