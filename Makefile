@@ -110,11 +110,11 @@ lint: $(READY) packages
 	$(BIN)/clang-format --dry-run --Werror $(NATIVE_CODE)
 	MYPYPATH=$(PACKAGES) $(BIN)/mypy -p smalti.engine -p smalti.bridge -p smalti_addon
 	MYPYPATH=$(PACKAGES):tests:tests/golden:benchmarks/quality:benchmarks/gpu $(BIN)/mypy \
-		--exclude '^((tests|benchmarks)/blender/|tests/window/|docs/(in_blender/|make_blender))' \
+		--exclude '^((tests|benchmarks)/blender/|tests/window/|docs/(in_blender/|make_blender|make_window))' \
 		tests benchmarks docs examples addon/build_extension.py
 	MYPYPATH=$(PACKAGES):tests/blender:tests/blender/scripts:addon $(BIN)/mypy tests/blender benchmarks/blender \
 		docs/make_blender_pictures.py docs/in_blender
-	MYPYPATH=$(PACKAGES):tests/window $(BIN)/mypy tests/window
+	MYPYPATH=$(PACKAGES):tests/window $(BIN)/mypy tests/window docs/make_window_pictures.py
 	PYTHONPATH=$(PACKAGES):$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') \
 		$(BIN)/python -S -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 	$(BIN)/pytest -n 0 -q tests/test_house_rules.py
@@ -138,7 +138,7 @@ WITHOUT_COMPILER = cd build/wheel-$*/empty && env -i HOME=$(CURDIR)/build/wheel-
 
 wheels: kernels
 	rm -rf $(WHEELS)
-	@for version in 3.11 $(LATER_PYTHON); do $(MAKE) --no-print-directory wheel-$$version || exit 1; done
+	@$(MAKE) --no-print-directory -j 2 wheel-3.11 wheel-$(LATER_PYTHON)
 	@ls -l $(WHEELS)/*.whl
 
 wheel-%: kernels
