@@ -2,7 +2,7 @@
 """Remake the pictures of README.md and gallery.md: `make pictures`, or `python docs/make_pictures.py [PICTURE...]`.
 
 Everything but what shows Blender: `blender.jpg` and `depth.jpg` are photographs of a window (make_window_pictures.py),
-and the others rendered by make_blender_pictures.py. All from what comes with Smalti, what is drawn by code, and three of
+and the others rendered by make_blender_pictures.py. All from what comes with Smalti, what code draws, and three of
 scikit-image's photographs. It takes the extra `quality`, and a quarter of an hour on two cores.
 """
 
