@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..arrays import AnyArray
+from ..arrays import AnyArray, Float32Array, Int32Array, Int64Array
 from ..raster.candidates import COEFFICIENTS, Candidates, CandidateScores, merged_stack
 from ..raster.scene import Gradients, Scene, loss_scale
 from ..thread_count import threads
@@ -19,7 +19,15 @@ from .fused_step import FusedStep
 from .native_arrays import picture
 from .native_arrays import scene as native_scene
 
-__all__ = ["FusedStep", "backward", "evaluate_candidates", "forward", "instruction_set", "loss_and_gradients"]
+__all__ = [
+    "FusedStep",
+    "backward",
+    "blending_weights",
+    "evaluate_candidates",
+    "forward",
+    "instruction_set",
+    "loss_and_gradients",
+]
 
 
 def instruction_set() -> str:
@@ -40,6 +48,11 @@ def backward(saved: tuple[_native.Scene, _native.Plan], grad_image: AnyArray) ->
     gradients = _empty_gradients(native.sprites)
     _native.backward(native, plan, picture(grad_image), gradients.affine, gradients.opacity, gradients.tint, threads())
     return gradients
+
+
+def blending_weights(scene: Scene[AnyArray], least: float) -> tuple[Int64Array, Int32Array, Float32Array]:
+    """The start, pixel and weight of `smalti.engine.raster.blending_weights.BlendingWeights`."""
+    return _native.blending_weights(native_scene(scene), least, threads())
 
 
 def loss_and_gradients(

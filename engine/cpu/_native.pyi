@@ -2,7 +2,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from numpy import float32, float64, int32, uint64
+from numpy import float32, float64, int32, int64, uint64
 from numpy.typing import NDArray
 
 class Scene:
@@ -38,6 +38,9 @@ class AdamParameter:
 
 def instruction_set() -> str: ...
 def forward(scene: Scene, image: NDArray[Any], threads: int) -> Plan: ...
+def blending_weights(
+    scene: Scene, least: float, threads: int
+) -> tuple[NDArray[int64], NDArray[int32], NDArray[float32]]: ...
 def backward(
     scene: Scene,
     plan: Plan,
@@ -113,6 +116,7 @@ def optimise(
     scale_in_pixels: bool,
     penalty_affine: NDArray[float64] | None,
     penalty_opacity: NDArray[float64] | None,
+    gates: NDArray[float64] | None,
     threads: int,
 ) -> float: ...
 def picture_loss(

@@ -92,6 +92,28 @@ Plan forward(const Scene& scene, int threads, float* image) {
     return plan;
 }
 
+BlendingWeights blending_weights(const Scene& scene, int threads, float least) {
+    Plan plan;
+    make_plan(scene, threads, plan);
+    std::vector<std::vector<BlendingWeight>> of_tiles(plan.tiles());
+    parallel_for(plan.tiles(), threads, [&](std::int64_t tile, int) {
+        kernels().blending_weights(scene, plan, static_cast<int>(tile), least, of_tiles[tile]);
+    });
+    BlendingWeights all;
+    all.start.assign(scene.sprites + 1, 0);
+    for (const auto& some : of_tiles)
+        for (const BlendingWeight& one : some) ++all.start[one.sprite + 1];
+    std::partial_sum(all.start.begin(), all.start.end(), all.start.begin());
+    all.pixel.resize(all.start.back()), all.weight.resize(all.start.back());
+    std::vector<std::int64_t> next(all.start.begin(), all.start.end() - 1);
+    for (const auto& some : of_tiles)
+        for (const BlendingWeight& one : some) {
+            const std::int64_t at = next[one.sprite]++;
+            all.pixel[at] = one.pixel, all.weight[at] = one.weight;
+        }
+    return all;
+}
+
 void backward(const Scene& scene, const Plan& plan, int threads, const float* grad_image, const Gradients& out) {
     std::vector<PairGradient> pairs(plan.pair_tile.size());
     std::vector<Scratch> scratch(std::max(threads, 1));
@@ -113,8 +135,16 @@ void show(const Scene& scene, int threads, const Goal& goal, Workspace& work, fl
     });
 }
 
-double differentiate(const Scene& scene, int threads, const Goal& goal, Workspace& work) {
+double differentiate(const Scene& scene, int threads, const Goal& goal, const double* gates, Workspace& work) {
     const Plan& plan = work.plan;
+    const bool is_first = work.open.size() != static_cast<std::size_t>(plan.tiles());
+    if (is_first) work.open.assign(plan.tiles(), 1);
+    const auto is_open = [&](std::int64_t tile) {
+        if (gates == nullptr) return true;
+        for (std::int64_t at = plan.tile_start[tile]; at < plan.tile_start[tile + 1]; ++at)
+            if (gates[plan.pair_sprite[plan.tile_pair[at]]] != 0.0) return true;
+        return false;
+    };
     work.pairs.resize(plan.pair_tile.size());
     if (work.scratch.size() < static_cast<std::size_t>(std::max(threads, 1))) work.scratch.resize(std::max(threads, 1));
     // Any thread may get the deepest tile next time.
@@ -124,6 +154,9 @@ double differentiate(const Scene& scene, int threads, const Goal& goal, Workspac
     for (Scratch& s : work.scratch) s.values.resize(values), s.rows.reserve(rows);
     work.losses.resize(plan.tiles());
     parallel_for(plan.tiles(), threads, [&](std::int64_t tile, int worker) {
+        const bool was_open = work.open[tile] != 0;
+        work.open[tile] = is_open(tile);
+        if (!was_open && !work.open[tile]) return;  // what has left a tile has changed it too
         work.losses[tile] =
             kernels().step(scene, plan, static_cast<int>(tile), goal, work.pairs.data(), work.scratch[worker]);
     });
@@ -138,7 +171,7 @@ RasterGradient<double> reduce_gradient(const Workspace& work, std::int64_t k) {
 double step(const Scene& scene, int threads, const Goal& goal, const Gradients& out) {
     Workspace work;
     make_plan(scene, threads, work.plan);
-    const double loss = differentiate(scene, threads, goal, work);
+    const double loss = differentiate(scene, threads, goal, nullptr, work);
     reduce_gradients(scene, work.plan, work.pairs.data(), threads, out);
     return loss;
 }

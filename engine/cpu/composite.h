@@ -17,8 +17,19 @@ struct Workspace {
     std::vector<PairGradient> pairs;
     std::vector<Scratch> scratch;  // [threads]
     std::vector<double> losses;    // [tiles]
+    std::vector<char> open;        // [tiles], whether the last step could change something there
     std::vector<float> image;      // [height, width, 4]
 };
+
+// All blending_weights of at least `least` to the pixels of a scene, sprite by sprite: those of sprite k are those from
+// start[k] to start[k + 1], tile by tile. The result is the same for any number of threads.
+struct BlendingWeights {
+    std::vector<std::int64_t> start;  // [sprites + 1]
+    std::vector<std::int32_t> pixel;  // row * width + column
+    std::vector<float> weight;
+};
+
+BlendingWeights blending_weights(const Scene& scene, int threads, float least);
 
 // image [height, width, 4], premultiplied. Returns the plan that `backward` wants.
 Plan forward(const Scene& scene, int threads, float* image);
@@ -42,8 +53,9 @@ double step(const Scene& scene, int threads, const Goal& goal, const Gradients& 
 void show(const Scene& scene, int threads, const Goal& goal, Workspace& work, float* shown, float* expected);
 
 // As `step` for the workspace's plan, up to the gradients of pairs, which stay in the workspace; `reduce_gradient` adds up those of sprite k, by a
-// map whose constants c and f are held constant instead of its center (see `about_centre`).
-double differentiate(const Scene& scene, int threads, const Goal& goal, Workspace& work);
+// map whose constants c and f are held constant instead of its center (see `about_centre`). With gates [sprites], tiles
+// where every sprite's is 0 are left out: their pairs get no gradients, and their loss is that of the step before.
+double differentiate(const Scene& scene, int threads, const Goal& goal, const double* gates, Workspace& work);
 
 RasterGradient<double> reduce_gradient(const Workspace& work, std::int64_t k);
 

@@ -33,6 +33,7 @@ class FusedStep:
         self._values = {name: value.reshape(-1) for name, value in sprites.parameters.items()}
         self._moments = {name: (means[name].reshape(-1), squares[name].reshape(-1)) for name in means}
         self._template, self._extent = integers(sprites.template), doubles(sprites.extent)
+        self._gates = None if sprites.gates is None else doubles(sprites.gates)
 
     def fetch(self) -> None:
         """Nothing to do: the arrays are those of the kernels."""
@@ -80,6 +81,7 @@ class FusedStep:
             step.scale_in_pixels,
             of_affine,
             of_opacity,
+            self._gates,
             threads(),
         )
         return total * scale if math.isfinite(other) else other

@@ -140,6 +140,24 @@ smalti::Plan forward(const OwnedScene& scene, Image image, int threads) {
     return smalti::forward(scene.complete(), threads, image.data());
 }
 
+// A vector as an array that owns it.
+template <class T>
+nb::ndarray<nb::numpy, T, nb::ndim<1>> array_of(std::vector<T>&& values) {
+    auto* const kept = new std::vector<T>(std::move(values));
+    const nb::capsule owner(kept, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
+    return {kept->data(), {kept->size()}, owner};
+}
+
+nb::tuple blending_weights(const OwnedScene& scene, double least, int threads) {
+    smalti::BlendingWeights found;
+    {
+        nb::gil_scoped_release unlocked;
+        found = smalti::blending_weights(scene.complete(), threads, static_cast<float>(least));
+    }
+    return nb::make_tuple(array_of(std::move(found.start)), array_of(std::move(found.pixel)),
+                          array_of(std::move(found.weight)));
+}
+
 void backward(const OwnedScene& scene, const smalti::Plan& plan, ConstImage grad_image, Affine affine, Numbers opacity,
               Colours tint, int threads) {
     require(has_size(grad_image, scene.view), "the gradient must have the scene's size");
@@ -265,7 +283,7 @@ void show(smalti::OptimiserWorkspace& work, const OwnedScene& scene, const Owned
 double optimise(smalti::OptimiserWorkspace& work, const OwnedScene& scene, const OwnedSprites& owned,
                 const OwnedGoal& owned_goal, const OwnedTerms* owned_terms, double scale, AdamNumbers adam,
                 BoundNumbers bounds, bool scale_in_pixels, std::optional<ConstAffine> penalty_affine,
-                std::optional<ConstNumbers> penalty_opacity, int threads) {
+                std::optional<ConstNumbers> penalty_opacity, std::optional<ConstNumbers> gates, int threads) {
     smalti::Goal goal = owned_goal.view(scene, scale);
     smalti::LossTerms terms{};
     if (owned_terms) terms = owned_terms->view(scene), goal.terms = &terms;
@@ -274,6 +292,7 @@ double optimise(smalti::OptimiserWorkspace& work, const OwnedScene& scene, const
     require(penalty_affine.has_value() == penalty_opacity.has_value() &&
                 (!penalty_affine || (penalty_affine->shape(0) == n && penalty_opacity->shape(0) == n)),
             "one gradient of the penalty for each sprite");
+    require(!gates || gates->shape(0) == n, "one gate for each sprite");
     smalti::PenaltyGradient penalty{};
     if (penalty_affine) penalty = {penalty_affine->data(), penalty_opacity->data()};
     const smalti::StepSettings settings{{adam[0], adam[1], adam[2], adam[3]},
@@ -281,6 +300,7 @@ double optimise(smalti::OptimiserWorkspace& work, const OwnedScene& scene, const
                                         {owned.pixel[0], owned.pixel[1]},
                                         owned.alpha_max,
                                         penalty,
+                                        gates ? gates->data() : nullptr,
                                         scale_in_pixels};
     const smalti::SpriteParameters sprites = owned.view(n);
     nb::gil_scoped_release unlocked;
@@ -326,6 +346,7 @@ void bind_operations(nb::module_& m) {
         .def_prop_ro("sprites", [](const OwnedScene& s) { return s.view.sprites; });
     nb::class_<smalti::Plan>(m, "Plan", "Which sprites touch which tiles: what `backward` needs of the forward pass.");
     m.def("forward", &forward, "scene"_a, "image"_a, "threads"_a);
+    m.def("blending_weights", &blending_weights, "scene"_a, "least"_a, "threads"_a);
     m.def("backward", &backward, "scene"_a, "plan"_a, "grad_image"_a, "grad_affine"_a, "grad_opacity"_a, "grad_tint"_a,
           "threads"_a);
     m.def("loss_and_gradients", &loss_and_gradients, "scene"_a, "goal"_a, "absolute"_a, "encoded"_a, "scale"_a,
@@ -353,7 +374,8 @@ void bind_optimiser(nb::module_& m) {
     m.def("prepare", &prepare, "workspace"_a, "scene"_a, "sprites"_a, "threads"_a);
     m.def("show", &show, "workspace"_a, "scene"_a, "goal"_a, "shown"_a, "expected"_a, "threads"_a);
     m.def("optimise", &optimise, "workspace"_a, "scene"_a, "sprites"_a, "goal"_a, "terms"_a.none(), "scale"_a, "adam"_a,
-          "bounds"_a, "scale_in_pixels"_a, "penalty_affine"_a.none(), "penalty_opacity"_a.none(), "threads"_a);
+          "bounds"_a, "scale_in_pixels"_a, "penalty_affine"_a.none(), "penalty_opacity"_a.none(), "gates"_a.none(),
+          "threads"_a);
     bind_picture_loss<float>(m, "LossWorkspace");
     bind_picture_loss<double>(m, "DoubleLossWorkspace");
 }

@@ -17,9 +17,11 @@ Parameters<double> parameters(const SpriteParameters& s, std::int64_t k) {
 
 Extent<double> extent_of(const SpriteParameters& s, std::int64_t k) { return {s.extent[2 * k], s.extent[2 * k + 1]}; }
 
-void step_one(const Adam<double>& adam, const AdamParameter& p, std::int64_t i, double gradient, double& value) {
+void step_one(const Adam<double>& adam, const AdamParameter& p, std::int64_t i, double gradient, double gate,
+              double& value) {
     if (p.learning_rate == 0.0) return;
-    adam_step(adam, p.learning_rate, gradient, std::numeric_limits<double>::min(), value, p.mean[i], p.square[i]);
+    adam_step(adam, gate * p.learning_rate, gradient, std::numeric_limits<double>::min(), value, p.mean[i],
+              p.square[i]);
 }
 
 // Adds the gradient of a penalty, before it is taken about the sprite's center.
@@ -59,25 +61,27 @@ void prepare(const Scene& canvas, const SpriteParameters& sprites, const Pixel<d
 
 double optimise(const Scene& scene, const SpriteParameters& sprites, const StepSettings& settings, int threads,
                 const Goal& goal, OptimiserWorkspace& work) {
-    const double loss = differentiate(scene, threads, goal, work.step);
+    const double loss = differentiate(scene, threads, goal, settings.gates, work.step);
     const Free free{sprites.x.learning_rate != 0.0, sprites.y.learning_rate != 0.0,
                     sprites.log_scale.learning_rate != 0.0, sprites.opacity.learning_rate != 0.0,
                     sprites.tint.learning_rate != 0.0};
     for_each_sprite(scene.sprites, threads, [&](std::int64_t k) {
+        const double gate = settings.gates == nullptr ? 1.0 : settings.gates[k];
+        if (gate == 0.0) return;
         Parameters<double> p = parameters(sprites, k);
         RasterGradient<double> gradient = reduce_gradient(work.step, k);
         if (settings.penalty.affine != nullptr) add_penalty(settings.penalty, k, gradient);
         gradient.placement = about_centre(work.input[k].placement, gradient.placement);
         const Parameters<double> g = parameter_gradient(work.input[k], gradient, settings.pixel, settings.alpha_max);
-        step_one(settings.adam, sprites.x, k, g.x, p.x);
-        step_one(settings.adam, sprites.y, k, g.y, p.y);
+        step_one(settings.adam, sprites.x, k, g.x, gate, p.x);
+        step_one(settings.adam, sprites.y, k, g.y, gate, p.y);
         AdamParameter log_scale = sprites.log_scale;
         // Adam's steps do not depend on the unit of a gradient, so its length is what changes.
         if (settings.scale_in_pixels) log_scale.learning_rate *= exp(-p.log_scale);
-        step_one(settings.adam, log_scale, k, g.log_scale, p.log_scale);
-        step_one(settings.adam, sprites.theta, k, g.theta, p.theta);
-        step_one(settings.adam, sprites.opacity, k, g.opacity, p.opacity);
-        for (int i = 0; i < 3; ++i) step_one(settings.adam, sprites.tint, 3 * k + i, g.tint[i], p.tint[i]);
+        step_one(settings.adam, log_scale, k, g.log_scale, gate, p.log_scale);
+        step_one(settings.adam, sprites.theta, k, g.theta, gate, p.theta);
+        step_one(settings.adam, sprites.opacity, k, g.opacity, gate, p.opacity);
+        for (int i = 0; i < 3; ++i) step_one(settings.adam, sprites.tint, 3 * k + i, g.tint[i], gate, p.tint[i]);
         keep_in_bounds(settings.bounds, extent_of(sprites, k), free, p);
         sprites.x.value[k] = p.x, sprites.y.value[k] = p.y, sprites.log_scale.value[k] = p.log_scale;
         sprites.theta.value[k] = p.theta, sprites.opacity.value[k] = p.opacity;

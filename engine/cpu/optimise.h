@@ -34,6 +34,7 @@ struct StepSettings {
     Pixel<double> pixel;
     double alpha_max;
     PenaltyGradient penalty;
+    const double* gates;   // [sprites], factors of the learning rates, 0 to 1; null for 1 everywhere
     bool scale_in_pixels;  // the learning rate of log_scale is divided by the scale: steps are as long in pixels
 };
 

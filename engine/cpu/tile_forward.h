@@ -67,6 +67,40 @@ void forward_as(const Scene& scene, const Plan& plan, int tile, float* image) {
     }
 }
 
+template <int levels>
+void weigh_rows(const Scene& scene, const Local& s, unsigned rows, State& state, const TileArea& area,
+                std::int32_t sprite, float least, std::vector<BlendingWeight>& to) {
+    for (; rows; rows &= rows - 1) {
+        const int i = __builtin_ctz(rows);
+        const Reals t = Reals::load(state.transmittance[i].v);
+        const TexelFootprint<levels> footprint = texel_footprint<levels>(s, i, t, scene.stop);
+        const Reals weight = s.opacity * footprint.scale * t * sample_alpha(scene, s, footprint).value;
+        Row weights;
+        weight.store(weights.v);
+        attenuate(state.transmittance[i].v, t, weight);
+        const std::int32_t first = (area.y + i) * scene.width + area.x;
+        for (int j = 0; j < area.columns; ++j)
+            if (weights.v[j] >= least) to.push_back({sprite, first + j, weights.v[j]});
+    }
+}
+
+void blending_weights(const Scene& scene, const Plan& plan, int tile, float least, std::vector<BlendingWeight>& to) {
+    const TileArea area = area_of(scene, plan, tile);
+    State state;
+    reset(state, area);
+    int visited = 0;
+    for (std::int64_t at = plan.tile_start[tile + 1] - 1; at >= plan.tile_start[tile] && state.active_rows; --at) {
+        const std::int32_t sprite = plan.pair_sprite[plan.tile_pair[at]];
+        const Local s = localise(plan.sprites[sprite], area.x + 0.5, scene.first_row + area.y + 0.5);
+        const unsigned rows = rows_touched(s) & state.active_rows;
+        if (s.fraction > 0.0f)
+            weigh_rows<2>(scene, s, rows, state, area, sprite, least, to);
+        else
+            weigh_rows<1>(scene, s, rows, state, area, sprite, least, to);
+        if (++visited % kCheckEvery == 0) update_active_rows(state, scene.stop);
+    }
+}
+
 void forward(const Scene& scene, const Plan& plan, int tile, float* image) {
     by_colour(scene, [&](auto kind) { forward_as<kind()>(scene, plan, tile, image); });
 }

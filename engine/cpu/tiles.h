@@ -52,10 +52,19 @@ struct Goal {
     const LossTerms* terms = nullptr;
 };
 
+// How much of a pixel's color is a sprite's: its alpha there times the transmittance of what lies above it.
+struct BlendingWeight {
+    std::int32_t sprite, pixel;  // pixel: row * width + column
+    float weight;
+};
+
 struct TileKernels {
     const char* name;
     // Composites one tile into image [height, width, 4], premultiplied.
     void (*forward)(const Scene& scene, const Plan& plan, int tile, float* image);
+    // Appends the blending_weights of at least `least` to one tile's pixels.
+    void (*blending_weights)(const Scene& scene, const Plan& plan, int tile, float least,
+                             std::vector<BlendingWeight>& to);
     // Writes the gradients of the tile's pairs into gradients[pair]; grad_image has the image's shape.
     void (*backward)(const Scene& scene, const Plan& plan, int tile, const float* grad_image, PairGradient* gradients,
                      Scratch& scratch);

@@ -104,7 +104,8 @@ class FusedStep:
 
         arrays: list[tuple[AnyArray, Any]] = [(parameters[name], np.float32) for name in PARAMETERS]
         arrays += [(table(sprites.means), np.float32), (table(sprites.squares), np.float32)]
-        arrays += [(sprites.template, np.int32), (sprites.extent, np.float32)]
+        gates = np.ones(count) if sprites.gates is None else sprites.gates
+        arrays += [(sprites.template, np.int32), (sprites.extent, np.float32), (gates, np.float32)]
         if self._arrays and count == self._sprites:
             # Into the same memory, so that what was captured stays good.
             for to, (array, _) in zip(self._arrays, arrays):
@@ -112,7 +113,8 @@ class FusedStep:
             return
         device = self._launcher.device
         self._arrays = [copied(array.astype(dtype), device) for array, dtype in arrays]
-        self._values, (self._means, self._squares, self._template, self._extent) = self._arrays[:6], self._arrays[6:]
+        self._values, others = self._arrays[:6], self._arrays[6:]
+        self._means, self._squares, self._template, self._extent, self._gates = others
         self._sprites = count
         self._replay = None
 
@@ -289,6 +291,7 @@ class FusedStep:
             self._means,
             self._squares,
             self._extent,
+            self._gates,
             self._bins.sprites,
             self._bins.pair_start,
             self._bins.status,

@@ -181,24 +181,24 @@ extern "C" __global__ void reduce_candidates(int count, const int* pair_start, c
 // losses [tiles] into the one of `sums` that `control` says.
 extern "C" __global__ void __launch_bounds__(kTileThreads)
     update_parameters(int count, float* x, float* y, float* log_scale, float* theta, float* opacity, float* tint,
-                      float* means, float* squares, const float* extent, const ProjectedSprite* sprites,
-                      const int* pair_start, const Status* status, const float* pair_sums, const Control* control,
-                      const double* penalty_affine, const double* penalty_opacity, int tiles, const float* losses,
-                      float scale, double* sums) {
+                      float* means, float* squares, const float* extent, const float* gates,
+                      const ProjectedSprite* sprites, const int* pair_start, const Status* status,
+                      const float* pair_sums, const Control* control, const double* penalty_affine,
+                      const double* penalty_opacity, int tiles, const float* losses, float scale, double* sums) {
     if (is_unusable(status)) return;
     if (blockIdx.x == gridDim.x - 1) {
         sum_losses_of(tiles, losses, scale, sums + control->loss_slot);
         return;
     }
     const int k = thread_of_grid() / kWarp;
-    if (k >= count) return;
+    if (k >= count || gates[k] == 0.0f) return;
     float sum[kReduced<kStepSums>];
     reduce_pairs<kStepSums>(pair_start[k], pair_start[k + 1], pair_sums, sum);
     if (lane_of_warp() != 0) return;
     const Extent<float> of_one{extent[2 * k], extent[2 * k + 1]};
     const Parameters<float> g =
         step_gradient(*control, sprites[k], of_one, sum, {penalty_affine, penalty_opacity}, k, tint);
-    update_one(*control, of_one, g, k, {x, y, log_scale, theta, opacity, tint}, means, squares);
+    update_one(*control, of_one, g, gates[k], k, {x, y, log_scale, theta, opacity, tint}, means, squares);
 }
 
 // Scale times the sum of losses [tiles]. One block of 256 threads.

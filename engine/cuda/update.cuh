@@ -104,14 +104,14 @@ __device__ inline Parameters<float> step_gradient(const Control& control, const 
     return g;
 }
 
-// One sprite's step. Means and squares [sprites, 8] each: x, y, log_scale, theta, opacity, tint.
+// One sprite's step, this part of the way (gate, above 0). Means and squares [sprites, 8] each: x, y, log_scale, theta, opacity, tint.
 __device__ inline void update_one(const Control& control, const Extent<float>& extent, const Parameters<float>& g,
-                                  int k, const ParameterArrays& arrays, float* means, float* squares) {
+                                  float gate, int k, const ParameterArrays& arrays, float* means, float* squares) {
     Parameters<float> p = parameters_of(arrays, k);
     float* const value[8] = {&p.x, &p.y, &p.log_scale, &p.theta, &p.opacity, &p.tint[0], &p.tint[1], &p.tint[2]};
     const float slope[8] = {g.x, g.y, g.log_scale, g.theta, g.opacity, g.tint[0], g.tint[1], g.tint[2]};
     for (int i = 0; i < 8; ++i) {
-        float rate = control.learning_rates[i < 5 ? i : 5];
+        float rate = gate * control.learning_rates[i < 5 ? i : 5];
         if (rate == 0.0f) continue;
         // Adam's steps do not depend on the unit of a gradient, so its length is what changes.
         if (i == 2 && control.scale_in_pixels) rate *= exp(-p.log_scale);

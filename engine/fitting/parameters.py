@@ -54,6 +54,7 @@ class Parameters:
         self._max_logit = max_logit
         self._fused: FusedStep | None = None
         self.memory: Float64Array | None = None
+        self._gates: Float64Array | None = None
         self.locked = frozenset(locked)
         self._set_template(sprites.template.astype(np.int32), sprites.aspect.astype(np.float64))
         start = self._of_sprites(sprites)
@@ -174,6 +175,11 @@ class Parameters:
         self.fetch()
         return self.values[name]
 
+    def gate(self, gates: Float64Array | None) -> None:
+        """Let steps move each sprite this part of the way, [N] of 0 to 1; None for all of it."""
+        self._edit()
+        self._gates = gates
+
     def changed(self) -> None:
         """Say that arrays were written to, so that the next fused step takes them."""
         self._fused = None
@@ -182,7 +188,7 @@ class Parameters:
         """Let a fused step take these parameters, where it does not have them already."""
         if self._fused is not fused:
             moments = self.moments
-            fused.bind(SpriteArrays(self.values, moments.mean, moments.square, self.template, self.extent))
+            fused.bind(SpriteArrays(self.values, moments.mean, moments.square, self.template, self.extent, self._gates))
             self._fused = fused
 
     def fetch(self) -> None:

@@ -30,6 +30,7 @@ class FusedStep:
     def bind(self, sprites: SpriteArrays) -> None:
         """See `smalti.engine.raster.FusedStep`. The arrays change at every step."""
         self._values, self._means, self._squares = sprites.parameters, sprites.means, sprites.squares
+        self._gates = np.ones(len(sprites)) if sprites.gates is None else sprites.gates
         self._template, self._extent = (torch.from_numpy(np.array(a)) for a in (sprites.template, sprites.extent))
 
     def fetch(self) -> None:
@@ -61,11 +62,16 @@ class FusedStep:
             of_affine, of_opacity = map(torch.from_numpy, step.penalty)
             loss = loss + (affine * of_affine).sum() + (opacity * of_opacity).sum()
         names = [name for name in PARAMETERS if name in self._means and step.learning_rates[name]]
+        shut = np.flatnonzero(self._gates == 0)
+        arrays = [*self._values.values(), *self._means.values(), *self._squares.values()]
+        before = [array[shut] for array in arrays]
         leaves_to_step = [leaves[name] for name in names]
         gradients = torch.autograd.grad(loss, leaves_to_step, allow_unused=True) if leaves_to_step else ()
         for name, gradient in zip(names, gradients):
             self._update(name, step, np.zeros_like(self._values[name]) if gradient is None else gradient.numpy())
         self._keep_in_bounds(step, frozenset(names))
+        for array, kept in zip(arrays, before):
+            array[shut] = kept
         return float(returned.detach())
 
     def _drawn(self, leaves: Mapping[str, Tensor], step: Step) -> tuple[Tensor, Tensor, Tensor]:
@@ -108,7 +114,8 @@ class FusedStep:
         direction = mean / np.maximum(np.sqrt(square / second_bias), np.finfo(np.float64).tiny)
         if name == "log_scale" and step.scale_in_pixels:
             direction = direction * np.exp(-self._values[name])
-        self._values[name] -= step.learning_rates[name] / first_bias * direction
+        gates = self._gates.reshape(-1, *(1,) * (direction.ndim - 1))
+        self._values[name] -= gates * step.learning_rates[name] / first_bias * direction
 
     def _keep_in_bounds(self, step: Step, free: frozenset[str]) -> None:
         low, high, logit, width, height, min_opacity = step.bounds

@@ -10,6 +10,7 @@ from __future__ import annotations
 from ..devices import BACK_ENDS
 from .atlas import Atlas, build_atlas
 from .backends import FINISHED_BACK_END, fused_step
+from .blending_weights import BlendingWeights, blending_weights
 from .candidates import Candidates, CandidateScores, StackPosition, optimal_opacity_and_tint
 from .loss import StepLoss
 from .operations import Drawing, draw, drawing, evaluate_candidates, image_loss, removal_errors
@@ -21,6 +22,7 @@ __all__ = [
     "FINISHED_BACK_END",
     "STOP",
     "Atlas",
+    "BlendingWeights",
     "CandidateScores",
     "Candidates",
     "Drawing",
@@ -31,6 +33,7 @@ __all__ = [
     "StackPosition",
     "Step",
     "StepLoss",
+    "blending_weights",
     "build_atlas",
     "draw",
     "drawing",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol, cast
 
-from ..arrays import AnyArray
+from ..arrays import AnyArray, Float32Array, Int32Array, Int64Array
 from ..devices import BACK_ENDS
 from .atlas import Atlas
 from .candidates import Candidates, CandidateScores
@@ -97,6 +97,11 @@ def operations(back_end: str) -> Operations:
     if back_end not in BACK_ENDS:
         raise ValueError(f"no back end {back_end!r}; there are {', '.join(BACK_ENDS)}")
     return cast(Operations, import_module(BACK_ENDS[back_end].module))
+
+
+def blending_weights_of(scene: Scene[Any], least: float) -> tuple[Int64Array, Int32Array, Float32Array]:
+    """What `smalti.engine.raster.blending_weights` is made of, by what draws finished pictures."""
+    return cast(Any, operations(FINISHED_BACK_END)).blending_weights(scene, least)  # type: ignore[no-any-return]
 
 
 def fused_step(back_end: str, atlas: Atlas) -> FusedStep:

@@ -63,6 +63,8 @@ class SpriteArrays:
         means, squares: Adam's first and second moments, likewise; a name that they lack is frozen.
         template: [N] index into the atlas.
         extent: [N, 2] half the width and height of a sprite whose scale is 1, canvas pixels.
+        gates: [N] float64, factors of each sprite's learning rates, 0 to 1: one with 0 stays exactly as it is, and
+            where there are none but those no work is done. None for 1 everywhere.
     """
 
     parameters: Mapping[str, Float64Array]
@@ -70,6 +72,7 @@ class SpriteArrays:
     squares: Mapping[str, Float64Array]
     template: IntegerArray
     extent: Float64Array
+    gates: Float64Array | None = None
 
     def __len__(self) -> int:
         return len(self.template)

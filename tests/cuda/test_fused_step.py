@@ -117,6 +117,23 @@ def test_a_step_with_a_penalty_is_that_of_the_cpu(shade: float) -> None:
             assert np.linalg.norm(free[name] - true[name]) > 0.1 * moved, name
 
 
+def test_gated_steps_are_those_of_the_cpu() -> None:
+    ours, cpu = (optimiser(True, settings(back_end=back_end)) for back_end in ("cuda", "cpu"))
+    gates = np.random.default_rng(2).uniform(0, 1, len(ours.parameters))
+    gates[::2] = 0
+    before = ours.state()
+    for fitting in (ours, cpu):
+        fitting.restore(before)
+        fitting.parameters.gate(gates)
+        fitting.step()
+    found, true = ours.state(), cpu.state()
+    for name in ("parameter.x", "parameter.log_scale", "parameter.tint"):
+        moved = np.linalg.norm(true[name] - before[name])
+        assert np.linalg.norm(found[name] - true[name]) < 3e-2 * moved, name
+        still = np.asarray(before[name], np.float32)[gates == 0]
+        np.testing.assert_array_equal(np.asarray(found[name], np.float32)[gates == 0], still, name)
+
+
 def test_steps_go_on_from_a_checkpoint_as_if_nothing_had_happened() -> None:
     through = optimiser(True, settings(back_end="cuda"))
     for _ in range(6):

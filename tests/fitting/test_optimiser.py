@@ -12,8 +12,10 @@ from fits import PALETTE
 from optimisers import check_step, off, on_both, optimiser, settings
 from pairwise import pairwise
 
+from smalti.engine.arrays import Float64Array
 from smalti.engine.fitting.objective.canvas import reduced_canvas
 from smalti.engine.fitting.parameters import NAMES
+from smalti.engine.fitting.schedule import Schedule
 from smalti.engine.raster import draw
 
 STEPS = 3
@@ -38,6 +40,40 @@ def test_steps_are_those_of_the_reference(background: bool, changes: dict[str, A
     fittings = on_both(background, {}, **changes)
     for _ in range(STEPS):
         check_step(*fittings)
+
+
+def gates_of(count: int) -> Float64Array:
+    """Two of three shut, all of one half of the stack among them, and the others open to different widths."""
+    gates = np.random.default_rng(6).uniform(0, 1, count)
+    gates[np.arange(count) % 3 > 0] = 0
+    gates[count // 2 :] = 0
+    return gates
+
+
+@pytest.mark.parametrize("changes", [{}, {"lock_scale": True, "colour_mix": 1.0}], ids=str)
+def test_gated_steps_are_those_of_the_reference(changes: dict[str, Any]) -> None:
+    fittings = on_both(True, {}, schedule=Schedule(lod_bias=0.0), **changes)
+    gates = gates_of(len(fittings[0].parameters))
+    before = fittings[0].state()
+    for fitting in fittings:
+        fitting.parameters.gate(gates)
+    for _ in range(STEPS):
+        check_step(*fittings)
+    after = fittings[0].state()
+    for name in after:
+        if name.startswith(("parameter.", "adam.mean.", "adam.square.")):
+            np.testing.assert_array_equal(after[name][gates == 0], before[name][gates == 0], name)
+    assert (after["parameter.x"] != before["parameter.x"])[gates > 0].all()
+
+
+def test_tiles_without_an_open_sprite_are_left_out_and_the_loss_is_the_same() -> None:
+    gated, open_ = (optimiser(True, settings(schedule=Schedule(lod_bias=0.0))) for _ in range(2))
+    x = gated.parameters.array("x")
+    gates = np.where(x < 0.3 * gated.size[1], 1.0, 0.0)
+    gated.parameters.gate(gates)
+    for _ in range(4):
+        open_.restore(gated.state())
+        assert float(gated.step()) == pytest.approx(float(open_.step()), rel=1e-6)
 
 
 CONSTRAINTS: dict[str, dict[str, Any]] = {

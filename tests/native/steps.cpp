@@ -67,11 +67,18 @@ struct Fit {
         const auto parameter = [&](int i) {
             return smalti::AdamParameter{value[i].data(), mean[i].data(), square[i].data(), i == 3 ? 0.0 : 0.05};
         };
+        std::vector<double> gates(extent.size() / 2);
+        for (std::size_t k = 0; k < gates.size(); ++k) gates[k] = k % 3 == 0 ? 0.7 : 0.0;
         const smalti::SpriteParameters sprites{parameter(0), parameter(1), parameter(2), parameter(3),
                                                parameter(4), parameter(5), extent.data()};
         const double first = 1 - std::pow(0.8, number), second = 1 - std::pow(0.95, number);
-        const smalti::StepSettings settings{
-            {0.8, 0.95, first, second}, {-1, 4, 6, 1.0 * scene.width, 1.0 * scene.height, -6}, {1, 1}, 1, {}, false};
+        const smalti::StepSettings settings{{0.8, 0.95, first, second},
+                                            {-1, 4, 6, 1.0 * scene.width, 1.0 * scene.height, -6},
+                                            {1, 1},
+                                            1,
+                                            {},
+                                            with_terms ? gates.data() : nullptr,
+                                            false};
         smalti::Goal goal;
         goal.image = scene.grad_image.data();
         const smalti::Scene view = scene.view();
