@@ -152,7 +152,8 @@ wheel-%: kernels
 		-C cmake.define.SMALTI_STATIC_RUNTIME=ON -w build/wheel-$* .
 	PATH=$(CURDIR)/build/wheel-$*/tools/bin:$$PATH auditwheel repair -w build/wheel-$*/found build/wheel-$*/smalti-*.whl
 	build/wheel-$*/tools/bin/python -m pip download -q --disable-pip-version-check -c constraints.txt \
-		--only-binary :all: -d build/wheel-$*/found build/wheel-$*/found/smalti-*.whl
+		--only-binary :all: -d build/wheel-$*/found \
+		"$$(echo build/wheel-$*/found/smalti-*.whl)[film]"
 	$(call python_of_version,$*) -m venv build/wheel-$*/empty
 	$(WITHOUT_COMPILER) bin/python -m pip install -q --disable-pip-version-check --no-index --find-links ../found smalti
 	$(WITHOUT_COMPILER) bin/python -P $(CURDIR)/tests/wheels/small_job.py

@@ -19,6 +19,7 @@ from smalti.bridge.job import JobSpec
 from ..composition import read_arrays, write_arrays
 from ..fitting.fit import Fit
 from ..fitting.placement import Placement
+from ..motion.measures import FilmMeasures
 from .fingerprints import Fingerprints
 from .inputs import Inputs
 
@@ -33,11 +34,13 @@ class Findings:
         seconds: how long it has run.
         psnrs: dB of the frames that are finished and have their pictures, by their indices.
         legibility: of the first frame, as report.json has it; empty as long as it is not known.
+        film: what frames have in common.
     """
 
     seconds: float = 0.0
     psnrs: dict[int, float] = field(default_factory=dict)
     legibility: dict[str, float | int | None] = field(default_factory=dict)
+    film: FilmMeasures = field(default_factory=FilmMeasures)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """As arrays, for `of`."""
@@ -45,6 +48,7 @@ class Findings:
             "seconds": np.array(self.seconds),
             "psnrs": np.array([[frame, decibels] for frame, decibels in self.psnrs.items()]).reshape(-1, 2),
             "legibility": np.array(json.dumps(self.legibility)),
+            **{f"film.{name}": array for name, array in self.film.state().items()},
         }
 
     @classmethod
@@ -52,7 +56,10 @@ class Findings:
         """Of what `state` returned; earlier versions kept the seconds alone. Raises KeyError, TypeError, ValueError."""
         psnrs = {int(frame): float(decibels) for frame, decibels in state["psnrs"]} if "psnrs" in state else {}
         legibility = json.loads(str(state["legibility"])) if "legibility" in state else {}
-        return cls(float(state["seconds"]), psnrs, legibility)
+        film = FilmMeasures()
+        if "film.sums" in state:
+            film.restore({name: state[f"film.{name}"] for name in film.state()})
+        return cls(float(state["seconds"]), psnrs, legibility, film)
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,6 +37,7 @@ from ..fitting.fit import Fit
 from ..memory import release_freed_memory
 from ..templates import read_template, save_templates
 from .checkpoint import Findings, must_fit, read_checkpoint, write_checkpoint
+from .film_quality import measure
 from .fingerprints import Fingerprints
 from .folder import begun, check_free, id_of, locked, make_folder, new_folder, still_there
 from .footage import footage_of
@@ -270,7 +271,7 @@ class _Run:
             now = time.monotonic()
             if now - loss_read > LOSS_SECONDS or self.fitting.finished:
                 loss_read, loss = now, float(step_loss)
-            self._report_step(loss, (now - self.began) / (self.fitting.steps_done - first_step))
+            self._report_step(loss, (now - self.began) / max(self.fitting.steps_done - first_step, 1))
             if now - shown > PREVIEW_SECONDS:
                 self._write_preview()
                 shown = time.monotonic()
@@ -335,6 +336,8 @@ class _Run:
         if path.parent != self.out:  # which must not come back where it was moved away
             make_folder(path.parent, parents=False)
         write_png(path, rendered)
+        if frame not in self.found.psnrs and self.fitting.frames > 1:
+            measure(frame, rendered, self.out, self.inputs, self.fitting, self.found.film)
         self.found.psnrs[frame] = self._likeness(frame, rendered)
         if frame == 0:
             self.found.legibility = legibility_of(composition, self.inputs.drawable_target(frame)).as_json()
@@ -363,6 +366,9 @@ class _Run:
             self.found.legibility,
             Ended(fitting.steps_done, self.seconds, cancelled),
         )
+        if fitting.frames > 1:
+            report["cuts"] = [frame + 1 for frame in fitting.cuts]
+            report["film"] = self.found.film.as_json()
         if hidden := max((frame.get("hidden", 0) for frame in constraints), default=0):
             logger.warning(
                 "%d sprites are less visible than required: choose fewer or smaller ones, or a smaller visible share.",
