@@ -149,6 +149,13 @@ class JobSpec:
     """With a step, the result has as many frames fewer a second, so that it is as fast as the target."""
     frame_rate: float | None = frame_range.frame_rate
     """The result has as many, unless `frames` has a step."""
+    coherence: float = setting(
+        1.0,
+        "Coherence",
+        "How much the frames of a film hold together: 0 begins each where the one before ended, and flickers",
+        low=0,
+        high=1,
+    )
     mask: Mask = setting("auto", "Mask", "Where the transparency of the bitmaps comes from", choices=MASKS)
     """See `smalti.engine.templates.load_templates`."""
     outline: float = share("Outline", "Keep the outlines of bitmaps alone, this thick for a longer side of 1", high=0.5)

@@ -11,22 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smalti.bridge.composition import PER_FRAME
-from smalti.bridge.job import BlendSpace
 
-from ..arrays import Float32Array, Int32Array
+from ..arrays import AnyArray, Float32Array, Int32Array
 from ..raster import Atlas, Scene, draw
 from ..raster.atlas import texels_for
 from ..sprites import Sprites
 from .allotment import allotted
+from .coherence import CoherentFilm
 from .constraints import ConstraintContext, Constraints, Refinement
 from .constraints.overflow import FINER
+from .cuts import is_new_scene
 from .initialise import SpriteSampler
 from .objective import ImageObjective
-from .objective.canvas import display_encode
 from .objective.losses import Needs
 from .optimiser import Optimiser, OptimiserSettings
 from .plan import FitPlan
-from .strategy import FrameSettings
 from .strategy.importance import pruned_sprites
 from .template_levels import TemplateLevels, TemplateMeasures
 from .tiles import tiles
@@ -45,6 +44,7 @@ class Fit:
         frames: F.
         frame: index of the frame of now.
         optimiser: of that frame.
+        cuts: indices of the frames, so far, that begin another scene.
 
     Raises:
         SmaltiError: a constraint leaves no room (see `smalti.engine.fitting.constraints.region.Region`).
@@ -53,6 +53,7 @@ class Fit:
     def __init__(self, plan: FitPlan, tracks: Tracks | None = None) -> None:
         self.frames = plan.frames
         self.frame = 0
+        self.cuts: list[int] = []
         self._plan = plan
         self._settings = plan.settings
         self._frame_settings = replace(
@@ -66,6 +67,7 @@ class Fit:
         self._done = TracksInMemory() if tracks is None else tracks
         self._reports: list[dict[str, float]] = []
         self._finished: Sprites | None = None
+        self._loss: SupportsFloat = 0.0
         self._largest = texels_for(plan.settings.size_range[1])
         whole = plan.atlases.holds_all(self._largest)
         # What is confined is so in pictures of twice the size too.
@@ -87,6 +89,7 @@ class Fit:
         if self._constraints is not None:
             self._first = self._constraints.start(self._first)
         self.optimiser = self._optimiser_of(first, self._first, plan.settings)
+        self._coherence = CoherentFilm.of(plan, self._scene, self._constraints is not None)
 
     @property
     def atlas(self) -> Atlas:
@@ -123,17 +126,26 @@ class Fit:
     def step(self) -> SupportsFloat:
         """Make one gradient step, of the next frame where this one is finished. Returns as `Optimiser.step`."""
         if self.optimiser.finished:
-            self._done.append(self._sprites())
-            if self._constraints is not None:
-                self._reports.append(self._report_of(self._done[-1]))
-            self.frame += 1
-            self._skipped_before = self._skipped
-            # Sprites that are pruned there may be of use in the next frame, which begins with all of them.
-            self._begin_frame(self._done[-1] if self._constraints is not None else self.optimiser.sprites())
+            self._next_frame()
+            if self.optimiser.finished:  # nothing moves in it
+                return self._loss
         elif self.frame == 0:  # only there: in later frames a sprite that jumps would be seen to jump
             self._refine()
         self._follow_sprites()
-        return self.optimiser.step()
+        self._loss = self.optimiser.step()
+        if self._coherence is not None and self.frame:
+            self._coherence.after_step(self.optimiser)
+        return self._loss
+
+    def _next_frame(self) -> None:
+        """Keep the frame of now, and begin the next one."""
+        self._done.append(self._sprites())
+        if self._constraints is not None:
+            self._reports.append(self._report_of(self._done[-1]))
+        self.frame += 1
+        self._skipped_before = self._skipped
+        # Sprites that are pruned there may be of use in the next frame, which begins with all of them.
+        self._begin_frame(self._done[-1] if self._constraints is not None else self.optimiser.sprites())
 
     def _follow_sprites(self) -> None:
         """Bring levels of templates that the sprites have come to need."""
@@ -227,12 +239,15 @@ class Fit:
             "frame": np.array(self.frame),
             "count": np.array(len(self._first)),
             "skipped": np.array([self._skipped, self._skipped_before]),
+            "cuts": np.array(self.cuts, np.int64),
         }
         names = [*self._reports[0]] if self._reports else []
         state |= {f"report.{name}": np.array([report[name] for report in self._reports]) for name in names}
         state["reported"] = np.array(names, np.str_)
         if self._levels is not None:
             state["levels"] = self._levels.halvings
+        if self._coherence is not None:
+            state |= self._coherence.state()
         return state | self._done.state() | self.optimiser.state()
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
@@ -250,8 +265,13 @@ class Fit:
         names = state["reported"].tolist() if "reported" in state else []
         self._reports = [{name: state[f"report.{name}"][i].item() for name in names} for i in range(self.frame)]
         self._finished = None
+        if self._coherence is not None:
+            self._coherence.restore(state)
         if self.frame:
+            skipped = self._skipped
             self._begin_frame(self._done[-1])
+            self._skipped = skipped
+        self.cuts = state["cuts"].tolist() if "cuts" in state else []
         if self._constraints is not None and "reported" not in state:  # of an earlier version, which kept no reports
             done = range(self.frame)
             self._reports = [self._constraints.report(self._done[i], self._plan.target(i)) for i in done]
@@ -267,16 +287,29 @@ class Fit:
             self._levels.suit(self._done[-1])
         before, target = plan.target(self.frame - 1), plan.target(self.frame)
         is_new = is_new_scene(before, target, settings.blend_space, plan.strategy.frames)
-        if is_new:  # with full learning rates
-            settings = replace(self._settings, steps=settings.steps)
-        self._constraints = self._constraints_of(settings)
-        if self._constraints is not None:
-            target = self._constraints.visible_target(target)
         if is_new:
-            sprites = self._placed_again(target, sprites)
+            self.cuts.append(self.frame)
+            # As a first frame, but for moves that would change the stack.
+            self._skipped -= self._settings.steps - settings.steps
+            settings = self._settings
+        self._constraints = self._constraints_of(settings)
+        goal, goal_before = target, before
+        if self._constraints is not None:
+            goal, goal_before = (self._constraints.visible_target(picture) for picture in (target, before))
+        coherence = None if is_new else self._coherence
+        if is_new:
+            sprites = self._placed_again(goal, sprites)
+            if self._coherence is not None:
+                self._coherence.cut()
+        if coherence is not None:
+            sprites, goal = coherence.start(self._done[-1], goal_before, goal)
         if self._constraints is not None:
             sprites = self._constraints.start(sprites)
-        self.optimiser = self._optimiser_of(target, sprites, settings)
+            if coherence is not None:  # the flow knows of no constraint
+                sprites = self._constraints.carried(sprites, self._done[-1].double())
+        self.optimiser = self._optimiser_of(goal, sprites, settings)
+        if coherence is not None and not coherence.begin(self.optimiser, self.frame):
+            self.stop_frame()
         self._finished = None
         objective = self.optimiser.objective
         if objective.loss is not None and Needs.PREVIOUS in objective.loss.needs and not is_new:
@@ -284,8 +317,12 @@ class Fit:
 
     def _drawn(self, sprites: Sprites) -> Float32Array:
         """Sprites without a background, [H, W, 4] premultiplied, in the blend space."""
+        return np.asarray(draw(self._scene(sprites), self._settings.back_end), np.float32)
+
+    def _scene(self, sprites: Sprites) -> Scene[AnyArray]:
+        """Sprites on the whole canvas, without a background."""
         settings = self._settings
-        scene = Scene(
+        return Scene(
             sprites.affine(self._shapes),
             sprites.opacity,
             sprites.tint,
@@ -295,7 +332,6 @@ class Fit:
             mix=settings.colour_mix,
             shade=settings.shade,
         )
-        return np.asarray(draw(scene, settings.back_end), np.float32)
 
     def _placed_again(self, target: Float32Array, sprites: Sprites) -> Sprites:
         """The same templates where a new scene has use for them, float64."""
@@ -353,24 +389,3 @@ class Fit:
             self._templates.signatures,
         )
         return [first, *(first.of_group(group) for group in plan.groups[1:])]
-
-
-def is_new_scene(
-    before: Float32Array, now: Float32Array, space: BlendSpace, settings: FrameSettings = FrameSettings()
-) -> bool:
-    """Whether what suited one frame is of no use in the next.
-
-    So it is after a cut, and when a picture appears out of a single color, as in a fade from black.
-
-    Args:
-        before, now: [H, W, 4] premultiplied, in `space`.
-        space: their blend space.
-        settings: thresholds.
-    """
-    a, b = (display_encode(frame, space).astype(np.float64) for frame in (before, now))
-    changed = float(((a - b) ** 2).mean()) > settings.cut
-    a, b = (frame - frame.mean(axis=(0, 1)) for frame in (a, b))
-    was, now_is, both = (float((one * other).mean()) for one, other in ((a, a), (b, b), (a, b)))
-    if min(was, now_is) < settings.flat:
-        return changed or was < settings.flat <= now_is
-    return changed and both < settings.alike * (was * now_is) ** 0.5

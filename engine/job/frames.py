@@ -17,8 +17,8 @@ from ..files.resampling import resize
 from .footage import rate_of
 from .masks import BothSizes, Masks, alpha_of, resize_finely
 
-KEPT = 2
-"""Frames that stay in memory: a film is fitted from one to the next."""
+KEPT = 3
+"""Frames that stay in memory: a film is fitted from one to the next, and measured a frame later."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ class Frame:
 
 
 class TargetFrames:
-    """The target's frames by index, from 0. Each is decoded when it is first needed; the last two are kept.
+    """The target's frames by index, from 0. Each is decoded when it is first needed; the last few are kept.
 
     Args:
         footage: the frames as they are in files.

@@ -28,7 +28,7 @@ from smalti.engine.colour import into_space
 from smalti.engine.composition import Composition
 from smalti.engine.composition.render import picture
 from smalti.engine.files.images import premultiply
-from smalti.engine.fitting.fit import is_new_scene
+from smalti.engine.fitting.cuts import is_new_scene
 from smalti.engine.fitting.objective import ImageObjective
 from smalti.engine.fitting.optimiser import Optimiser
 from smalti.engine.fitting.strategy.importance import evaluate

@@ -32,7 +32,7 @@ THREADS = 2
 VOLATILE = ("seconds", "peak_memory_mb", "engine_version")
 """Keys of report.json that are never the same twice."""
 
-MEASURED = ("legibility",)
+MEASURED = ("legibility", "cuts", "film")
 """Keys of report.json that follow from the composition and its picture, whose hashes stand beside."""
 
 TOLERANCE = 1.0
@@ -110,7 +110,7 @@ def jobs(paths: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     return {
         "still": usual,
         "mixed": {**usual, "colour_mix": 0.5, "count": 20, "size": 192, "seed": 3, "preset": "best"},
-        "film": {**usual, "target": paths["film"], "frame_steps": 12},
+        "film": {**usual, "target": paths["film"], "frame_steps": 12, "coherence": 0.0},
         "cut_out": {**usual, "target": paths["cut_out"], "colour_mix": 0.3},
         "linear": {**usual, "blend_space": "linear", "colour_mix": 1.0},
         "regions": {
@@ -121,7 +121,14 @@ def jobs(paths: Mapping[str, str]) -> dict[str, dict[str, Any]]:
             ),
         },
         "palette": {**usual, "palette": palette, "rotation_steps": 12},
-        "palette_film": {**usual, "target": paths["film"], "frame_steps": 10, "palette": palette, "rotation_steps": 24},
+        "palette_film": {
+            **usual,
+            "target": paths["film"],
+            "frame_steps": 10,
+            "palette": palette,
+            "rotation_steps": 24,
+            "coherence": 0.0,
+        },
         "visibility": {**usual, "min_visibility": 0.2},
         "overlap": {**usual, "max_overlap": 1.2, "even_coverage": 0.5},
         "kept_in": {**usual, "keep_in": paths["middle"], "min_visibility": 0.1, "rotation_steps": 4},
@@ -179,6 +186,8 @@ def as_recorded(job: Mapping[str, Any]) -> dict[str, Any]:
     young[ID] = job.get(ID)
     if job["frame_rate"] is None:  # when the hashes were taken, it could not be left open
         job = {**job, "frame_rate": 24.0}
+    if job["coherence"] == 0:  # then no film was held together
+        young["coherence"] = 0.0
     return {name: value for name, value in job.items() if name not in young or value != young[name]}
 
 

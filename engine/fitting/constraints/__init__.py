@@ -107,6 +107,12 @@ class Constraints:
             after = item.project(after, before)
         parameters.place(after)
 
+    def carried(self, sprites: Sprites, before: Sprites) -> Sprites:
+        """Sprites that were moved from where they were `before`, as after a step (see `Constraint.project`)."""
+        for item in self._projections:
+            sprites = item.project(sprites, before)
+        return sprites
+
     def refine(self, at: Refinement, moved: int) -> None:
         """See `Constraint.refine`; `moved` sprites were put elsewhere before."""
         if moved:

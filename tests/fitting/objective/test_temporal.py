@@ -77,7 +77,8 @@ def test_later_frames_of_a_scene_are_compared_with_the_finished_frame_before(
     stillness: type[Stillness], grainy_film: Path, templates: list[Template], space: str
 ) -> None:
     composition = quick(grainy_film, templates, loss="mse+stillness", blend_space=space, background="#404040", **STEPS)
-    frame_of_step = [0] * STEPS["steps"] + [frame for frame in (1, 2, 3) for _ in range(STEPS["frame_steps"])]
+    steps = [STEPS["steps" if frame in (0, CUT) else "frame_steps"] for frame in range(4)]
+    frame_of_step = [frame for frame in range(4) for _ in range(steps[frame])]
     assert len(stillness.previous) == len(frame_of_step)
     for frame, previous in zip(frame_of_step, stillness.previous, strict=True):
         if frame in (0, CUT):
