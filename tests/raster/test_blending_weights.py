@@ -33,3 +33,13 @@ def test_sums_and_means_are_each_sprites() -> None:
             expected = np.average(plane.reshape(-1)[found.pixel[own]], weights=found.weight[own])
             np.testing.assert_allclose(found.means(plane)[k], expected, rtol=1e-5)
     assert (found.weight >= 1 / 255).all()
+
+
+def test_some_sprites_may_be_taken() -> None:
+    scene = optimiser(True, settings()).scene()
+    found = blending_weights(scene)
+    which = np.arange(1, len(scene), 3)
+    some = found.take(which)
+    np.testing.assert_array_equal(some.visible, found.visible[which])
+    own = found.sprite == which[2]
+    np.testing.assert_array_equal(some.pixel[some.sprite == 2], found.pixel[own])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The target blended with the last picture, moved by the flow: a coherence loss that costs nothing.
 
-For the squared error, |R - T|^2 + w |R - M|^2 is the fit to (T + w M) / (1 + w), but for a constant. So what is near
+For the squared error, ``|R - T|^2 + w |R - M|^2`` is the fit to ``(T + w M) / (1 + w)``, but for a constant. So what is near
 its moved predecessor comes out of an ordinary step.
 """
 
@@ -24,11 +24,13 @@ class BlendSettings:
         weight: of the last picture against the target, where nothing but noise has changed.
         noise, changed: change of the target along the flow, levels of 255, up to which the weight is whole, and from
             which on it is 0.
+        moving: part of the weight that remains where the target changes that much in place: what moves must not lag.
     """
 
-    weight: float = 1.0
+    weight: float = 1.3
     noise: float = 4.0
     changed: float = 14.0
+    moving: float = 0.3
 
 
 def coherence_weight(before: FloatArray, now: FloatArray, flow: Flow, settings: BlendSettings) -> Float32Array:
@@ -40,7 +42,12 @@ def coherence_weight(before: FloatArray, now: FloatArray, flow: Flow, settings: 
         settings: see there.
     """
     change = 255 * blurred(np.abs(now - moved(before, flow.back, smooth=False)).mean(axis=-1) * 4 / 3, 3)
-    held = np.clip((settings.changed - change) / (settings.changed - settings.noise), 0, 1)
+    in_place = 255 * blurred(np.abs(now - before).mean(axis=-1) * 4 / 3, 3)
+    held, still = (
+        np.clip((settings.changed - levels) / (settings.changed - settings.noise), 0, 1)
+        for levels in (change, in_place)
+    )
+    held = held * (settings.moving + (1 - settings.moving) * still)
     return np.asarray(settings.weight * held * flow.back_agrees, np.float32)
 
 

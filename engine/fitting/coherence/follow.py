@@ -28,6 +28,8 @@ class FollowSettings:
         doubt: weight of pixels whose two flows do not agree.
         stiffness: pixels; sprites of which less than this is seen around their middle neither turn nor grow.
         growth, turn: most that a sprite grows (a factor) and turns (radians) from a frame to the next.
+        least: blending weight below which a pixel does not count.
+        still: mean speed, pixels, below which one stays exactly where it is.
     """
 
     rounds: int = 5
@@ -36,6 +38,8 @@ class FollowSettings:
     stiffness: float = 2.0
     growth: float = 1.3
     turn: float = 0.5
+    least: float = 0.03
+    still: float = 0.03
 
 
 def followed(sprites: Sprites, seen: BlendingWeights, flow: Flow, settings: FollowSettings) -> Sprites:
@@ -47,6 +51,19 @@ def followed(sprites: Sprites, seen: BlendingWeights, flow: Flow, settings: Foll
         flow: from there to the frame of now.
         settings: see there.
     """
+    speed = np.linalg.norm(flow.ahead, axis=-1)
+    own = np.where(
+        seen.visible > 0, seen.means(speed), np.linalg.norm(at_points(flow.ahead, sprites.x, sprites.y), axis=1)
+    )
+    moving = np.flatnonzero(own > settings.still)
+    now = sprites.double()
+    if not len(moving):
+        return now
+    return now.put(moving, _followed(now.take(moving), seen.take(moving), flow, settings))
+
+
+def _followed(sprites: Sprites, seen: BlendingWeights, flow: Flow, settings: FollowSettings) -> Sprites:
+    """`followed`, of sprites all of which may move."""
     now = sprites.double()
     count = len(now)
     which, pixel = seen.sprite, seen.pixel

@@ -125,7 +125,7 @@ class CoherentStart:
         flow = flow_between(grey(shown_before), grey(shown))
         self.sprites = last.double()
         if liberties.follow:
-            moving = followed(last, blending_weights(before.scene), flow, settings.follow)
+            moving = followed(last, blending_weights(before.scene, settings.follow.least), flow, settings.follow)
             self.sprites = replace(
                 moving,
                 theta=moving.theta if liberties.turn else self.sprites.theta,

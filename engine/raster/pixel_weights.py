@@ -45,6 +45,15 @@ class BlendingWeights:
         """[N]: how much of each sprite is seen, in pixels."""
         return self.sums(self.weight)
 
+    def take(self, which: Int64Array) -> BlendingWeights:
+        """Those of the sprites `which`, in ascending order, numbered from 0."""
+        length = np.diff(self.start)
+        chosen = np.zeros(len(self), np.bool_)
+        chosen[which] = True
+        kept = np.repeat(chosen, length)
+        start = np.concatenate([[0], np.cumsum(length[which])])
+        return BlendingWeights(start, self.pixel[kept], self.weight[kept], self.width)
+
     def sums(self, values: FloatArray) -> Float64Array:
         """[N]: the sum over each sprite's entries of values [M]."""
         return np.bincount(self.sprite, values.astype(np.float64), len(self)).astype(np.float64)
