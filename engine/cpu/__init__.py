@@ -51,7 +51,7 @@ def backward(saved: tuple[_native.Scene, _native.Plan], grad_image: AnyArray) ->
 
 
 def blending_weights(scene: Scene[AnyArray], least: float) -> tuple[Int64Array, Int32Array, Float32Array]:
-    """The start, pixel and weight of `smalti.engine.raster.blending_weights.BlendingWeights`."""
+    """The start, pixel and weight of `smalti.engine.raster.pixel_weights.BlendingWeights`."""
     return _native.blending_weights(native_scene(scene), least, threads())
 
 

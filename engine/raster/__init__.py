@@ -10,10 +10,10 @@ from __future__ import annotations
 from ..devices import BACK_ENDS
 from .atlas import Atlas, build_atlas
 from .backends import FINISHED_BACK_END, fused_step
-from .pixel_weights import BlendingWeights, blending_weights
 from .candidates import Candidates, CandidateScores, StackPosition, optimal_opacity_and_tint
 from .loss import StepLoss
 from .operations import Drawing, draw, drawing, evaluate_candidates, image_loss, removal_errors
+from .pixel_weights import BlendingWeights, blending_weights
 from .scene import STOP, Gradients, Scene
 from .step import FusedStep, SpriteArrays, Step
 

@@ -100,7 +100,7 @@ def operations(back_end: str) -> Operations:
 
 
 def blending_weights_of(scene: Scene[Any], least: float) -> tuple[Int64Array, Int32Array, Float32Array]:
-    """What `smalti.engine.raster.blending_weights` is made of, by what draws finished pictures."""
+    """What `smalti.engine.raster.pixel_weights` is made of, by what draws finished pictures."""
     return cast(Any, operations(FINISHED_BACK_END)).blending_weights(scene, least)  # type: ignore[no-any-return]
 
 

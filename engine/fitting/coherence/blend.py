@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The target blended with the last picture, moved by the flow: a coherence loss that costs nothing.
 
-For the squared error, ``|R - T|^2 + w |R - M|^2`` is the fit to ``(T + w M) / (1 + w)``, but for a constant. So what is near
-its moved predecessor comes out of an ordinary step.
+For the squared error, ``|R - T|^2 + w |R - M|^2`` is the fit to ``(T + w M) / (1 + w)``, but for a constant. So what is
+near its moved predecessor comes out of an ordinary step.
 """
 
 from __future__ import annotations
