@@ -4,12 +4,16 @@
 #include <atomic>
 #include <condition_variable>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
+#endif
+#if !defined(_WIN32)
+#include <pthread.h>
 #endif
 
 namespace smalti {
@@ -101,6 +105,28 @@ class Pool {
     std::exception_ptr fault_;
 };
 
+std::unique_ptr<Pool>& holder() {
+    static std::unique_ptr<Pool> pool = std::make_unique<Pool>();
+    return pool;
+}
+
+// A forked process has none of its parent's threads, and would wait for them forever: it gets a pool of its own. The
+// old one stays as it is, for nothing of it can be ended there.
+void renew() {
+    static_cast<void>(holder().release());
+    holder() = std::make_unique<Pool>();
+}
+
+Pool& the_pool() {
+#if !defined(_WIN32)
+    static const int watched = (holder(), pthread_atfork(nullptr, nullptr, renew));
+    static_cast<void>(watched);
+#else
+    static_cast<void>(renew);
+#endif
+    return *holder();
+}
+
 }  // namespace
 
 void run_loop(std::int64_t count, int threads, const LoopBody& body) {
@@ -108,8 +134,7 @@ void run_loop(std::int64_t count, int threads, const LoopBody& body) {
         for (std::int64_t i = 0; i < count; ++i) body.call(body.body, i, 0);
         return;
     }
-    static Pool pool;
-    pool.run(count, threads, body);
+    the_pool().run(count, threads, body);
 }
 
 }  // namespace smalti

@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,7 @@ def play_all(todo: list[Round], extension: Path, base: Path) -> Iterator[Found]:
     homes = [base / f"round {number}" for number in range(len(todo))]
     for home in homes:
         home.mkdir()
-    with ProcessPoolExecutor(AT_ONCE) as pool:
+    with ProcessPoolExecutor(AT_ONCE, mp_context=get_context("spawn")) as pool:
         played = [pool.submit(play, one, installed[one.environment], extension, home) for one, home in zip(todo, homes)]
         for one in played:
             yield one.result()

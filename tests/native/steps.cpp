@@ -26,7 +26,7 @@ namespace {
 
 // Parameters of a scene's size, and the step that moves them.
 struct Fit {
-    std::vector<double> value[6], mean[6], square[6], extent;
+    std::vector<double> value[6], mean[6], square[6], extent, gates;
     smalti::OptimiserWorkspace work;
     bool with_terms = false;
     std::vector<float> shown, expected, gradient, plane;
@@ -47,6 +47,8 @@ struct Fit {
                              : among(-2, 2);
         }
         extent.assign(2 * n, 1.0);
+        gates.assign(n, 0.0);
+        for (std::size_t k = 0; k < gates.size(); k += 3) gates[k] = 0.7;
     }
 
     // Terms of every kind: of pixels, of neighborhoods, of alpha, with weights.
@@ -67,8 +69,6 @@ struct Fit {
         const auto parameter = [&](int i) {
             return smalti::AdamParameter{value[i].data(), mean[i].data(), square[i].data(), i == 3 ? 0.0 : 0.05};
         };
-        std::vector<double> gates(extent.size() / 2);
-        for (std::size_t k = 0; k < gates.size(); ++k) gates[k] = k % 3 == 0 ? 0.7 : 0.0;
         const smalti::SpriteParameters sprites{parameter(0), parameter(1), parameter(2), parameter(3),
                                                parameter(4), parameter(5), extent.data()};
         const double first = 1 - std::pow(0.8, number), second = 1 - std::pow(0.95, number);

@@ -14,7 +14,7 @@ for job, pictures in given["jobs"]:
     bpy.ops.wm.read_homefile(use_empty=True)
     scene = bpy.context.scene
     scene.smalti.output = job
-    bpy.ops.smalti.import_layers(camera=True, form=given.get("form", 'LAYERS'))
+    bpy.ops.smalti.import_layers(camera=True, form=given.get("form", 'LAYERS'), key_tolerance=0.0)
     collection = imported.find_collection(scene, Path(job))
     before = view.differing(scene, collection)
     for frame, picture in pictures:
