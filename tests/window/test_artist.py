@@ -15,7 +15,7 @@ from readme import Guide
 from walk import Walk
 from window import ROOT, VIEWPORT, Window, blender
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]  # a minute for each step where much else runs
 
 LONG = 200  # characters of the user folder's path, which has a space and an umlaut besides
 
@@ -49,6 +49,7 @@ def test_the_page_for_artists_is_what_the_window_shows(
     walk = Walk(guide, home, archive, shots, figures)
     began = time.monotonic()
     window.press("Continue")
+    walk.took("start of Blender", began)
     window.display.click(*VIEWPORT)
     window.gone("Getting Started")
     steps.install(walk)
@@ -66,7 +67,9 @@ def test_the_page_for_artists_is_what_the_window_shows(
         steps.ways_in,
         steps.remove,
     ):
+        began = time.monotonic()
         step(walk)
+        walk.took(f"step {step.__name__}", began)
     assert not steps.left_behind(walk)
     assert not guide.undone, "steps of README.md that this test does not follow"
     assert not guide.left, "names in README.md that the window does not have"

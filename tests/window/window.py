@@ -17,12 +17,15 @@ from PIL import Image
 from reading import Page, Place
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0  # seconds after which what is waited for does not come any more
-LONG_PATIENCE = 300.0  # where Blender compiles shaders, which a processor does slowly
+PATIENCE = 120.0  # seconds after which what is waited for does not come any more
+LONG_PATIENCE = 600.0  # where Blender compiles shaders, which a processor does slowly
 DEAF = 4.0  # seconds of rest after which what shows no effect is done again
 WHEEL_UP, WHEEL_DOWN = 4, 5  # buttons
-SCROLLS = 15  # turns of the wheel from one end of a sidebar to the other
+WHEEL_TURNS = 4  # at once
+SCROLLS = 8  # such turns from one end of a sidebar to the other
 LOOK = 0.2  # seconds between two looks at the screen
+RESTS = 3  # looks in a row at which Blender has nothing to do when it rests
+SIDEBAR = 330  # pixels: more than the width of the sidebar, without its tabs
 VIEWPORT = 300.0, 850.0  # a place in the 3D viewport where there is nothing to be pressed
 BROWSER = "Blender File View"  # the title of a window with a file browser
 FOLDER = 13  # pixels: the width of the icon
@@ -56,6 +59,7 @@ class Window:
     def __init__(self, display: Display, process: subprocess.Popen[str], font: Path, output: Path) -> None:
         self.display, self.process, self._font, self._output = display, process, font, output
         self._shown: Pixels | None = None
+        self._side: tuple[Pixels, Page] | None = None
         self._pages: dict[bool, Page] = {}
         self.tabs = display.width  # where the middle of the sidebar's tabs is, once one was pressed
 
@@ -136,14 +140,45 @@ class Window:
                     return True
         return False
 
-    def scroll_to(self, text: str) -> Place:
-        """Turn the mouse's wheel over the sidebar until a text is to be read, downwards first."""
+    def scroll_to(self, text: str, must: bool = True) -> Place | None:
+        """Turn the mouse's wheel over the sidebar until a text is to be read, downwards first; None if it is not."""
+        if found := self.places(text):  # also in a menu beside it
+            return self.see(text) if must else found[0]
         for button in [WHEEL_DOWN] * SCROLLS + [WHEEL_UP] * 2 * SCROLLS:
-            if self.places(text):
+            if found := self._sidebar().places(text, self._font):
+                return self.see(text) if must else found[0]
+            if not self._scroll(button) and button == WHEEL_UP:
                 break
-            self.display.click(self.tabs - FIELD, self.display.height / 2, button)
+        return self.see(text) if must else None
+
+    def _sidebar(self) -> Page:
+        """The sidebar as it is now, which takes a fifth of the time to read; the whole screen before it is found."""
+        if self.tabs == self.display.width:
+            return self._page(turned=False)
+        left, shown = self.tabs - SIDEBAR, self.display.pixels()
+        if self._side is None or not np.array_equal(shown[:, left : self.tabs], self._side[0]):
+            part = shown[:, left : self.tabs]
+            self._side = part, Page(part, left=left)
+        return self._side[1]
+
+    def scroll_up(self) -> None:
+        """Turn the mouse's wheel until the sidebar is at its head."""
+        while self._scroll(WHEEL_UP):
+            pass
+
+    def _scroll(self, button: int) -> bool:
+        """Turn the wheel over the sidebar, and say whether anything moved."""
+        column = slice(self.tabs - 2 * FIELD, self.tabs - FIELD)
+        self.display.move(self.tabs - FIELD, self.display.height / 2)
+        before = self.display.pixels()[:, column]
+        self.display.click(self.tabs - FIELD, self.display.height / 2, button, times=WHEEL_TURNS)
+        rests = 0
+        while rests < RESTS:
             time.sleep(LOOK)
-        return self.see(text)
+            if not np.array_equal(before, self.display.pixels()[:, column]):
+                return True
+            rests = 0 if self.busy() else rests + 1
+        return False
 
     def settle(self) -> None:
         """Wait until Blender rests."""
@@ -152,7 +187,7 @@ class Window:
         def resting() -> bool:
             nonlocal rests
             rests = 0 if self.busy() else rests + 1
-            return rests > 2
+            return rests >= RESTS
 
         self.wait(resting, "Blender rests", LONG_PATIENCE)
 

@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 import inside
 
 given = inside.arguments()
-LIMIT = 180  # seconds after which nobody waits any more
+LIMIT = 480  # seconds after which nobody waits any more
 KINDS = ("objects", "meshes", "materials", "images", "collections", "node_groups", "cameras")
 
 
@@ -98,6 +98,6 @@ def step() -> Any:
         os._exit(1)
 
 
-inside.enable(os.environ["SMALTI_PYTHON"])
+inside.enable(os.environ.get("SMALTI_PYTHON"))
 running, began = steps(), time.monotonic()
 bpy.app.timers.register(step, first_interval=1.0, persistent=True)
