@@ -79,7 +79,7 @@ _PAGES: dict[str, tuple[Column, ...]] = {
         Column(("lock_rotation", "lock_scale"), heading="Lock"),
         Column(("min_size", "max_size"), align=True),
         Column(("alpha_max", "alpha_min", "target_mask", "lighten", "weight_map", "detail_weight")),
-        Column(("target_frame", "frames", "frame_rate", "frame_steps"), align=True),
+        Column(("target_frame", "frames", "frame_rate", "frame_steps", "coherence"), align=True),
     ),
     "limits": (
         Column((Item("palette", draw=palettes.draw), "rotation_steps", "keep_in", "keep_out", "inside_outline")),

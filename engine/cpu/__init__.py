@@ -22,11 +22,11 @@ from .native_arrays import scene as native_scene
 __all__ = [
     "FusedStep",
     "backward",
-    "blending_weights",
     "evaluate_candidates",
     "forward",
     "instruction_set",
     "loss_and_gradients",
+    "pixel_weights",
 ]
 
 
@@ -50,9 +50,9 @@ def backward(saved: tuple[_native.Scene, _native.Plan], grad_image: AnyArray) ->
     return gradients
 
 
-def blending_weights(scene: Scene[AnyArray], least: float) -> tuple[Int64Array, Int32Array, Float32Array]:
-    """The start, pixel and weight of `smalti.engine.raster.pixel_weights.BlendingWeights`."""
-    return _native.blending_weights(native_scene(scene), least, threads())
+def pixel_weights(scene: Scene[AnyArray], least: float) -> tuple[Int64Array, Int32Array, Float32Array]:
+    """The start, pixel and weight of `smalti.engine.raster.visible_pixels.PixelWeights`."""
+    return _native.pixel_weights(native_scene(scene), least, threads())
 
 
 def loss_and_gradients(

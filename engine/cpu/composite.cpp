@@ -92,22 +92,22 @@ Plan forward(const Scene& scene, int threads, float* image) {
     return plan;
 }
 
-BlendingWeights blending_weights(const Scene& scene, int threads, float least) {
+PixelWeights pixel_weights(const Scene& scene, int threads, float least) {
     Plan plan;
     make_plan(scene, threads, plan);
-    std::vector<std::vector<BlendingWeight>> of_tiles(plan.tiles());
+    std::vector<std::vector<PixelWeight>> of_tiles(plan.tiles());
     parallel_for(plan.tiles(), threads, [&](std::int64_t tile, int) {
-        kernels().blending_weights(scene, plan, static_cast<int>(tile), least, of_tiles[tile]);
+        kernels().pixel_weights(scene, plan, static_cast<int>(tile), least, of_tiles[tile]);
     });
-    BlendingWeights all;
+    PixelWeights all;
     all.start.assign(scene.sprites + 1, 0);
     for (const auto& some : of_tiles)
-        for (const BlendingWeight& one : some) ++all.start[one.sprite + 1];
+        for (const PixelWeight& one : some) ++all.start[one.sprite + 1];
     std::partial_sum(all.start.begin(), all.start.end(), all.start.begin());
     all.pixel.resize(all.start.back()), all.weight.resize(all.start.back());
     std::vector<std::int64_t> next(all.start.begin(), all.start.end() - 1);
     for (const auto& some : of_tiles)
-        for (const BlendingWeight& one : some) {
+        for (const PixelWeight& one : some) {
             const std::int64_t at = next[one.sprite]++;
             all.pixel[at] = one.pixel, all.weight[at] = one.weight;
         }

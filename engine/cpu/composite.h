@@ -21,15 +21,15 @@ struct Workspace {
     std::vector<float> image;      // [height, width, 4]
 };
 
-// All blending_weights of at least `least` to the pixels of a scene, sprite by sprite: those of sprite k are those from
+// All blending weights of at least `least` at the pixels of a scene, sprite by sprite: those of sprite k are those from
 // start[k] to start[k + 1], tile by tile. The result is the same for any number of threads.
-struct BlendingWeights {
+struct PixelWeights {
     std::vector<std::int64_t> start;  // [sprites + 1]
     std::vector<std::int32_t> pixel;  // row * width + column
     std::vector<float> weight;
 };
 
-BlendingWeights blending_weights(const Scene& scene, int threads, float least);
+PixelWeights pixel_weights(const Scene& scene, int threads, float least);
 
 // image [height, width, 4], premultiplied. Returns the plan that `backward` wants.
 Plan forward(const Scene& scene, int threads, float* image);

@@ -148,11 +148,11 @@ nb::ndarray<nb::numpy, T, nb::ndim<1>> array_of(std::vector<T>&& values) {
     return {kept->data(), {kept->size()}, owner};
 }
 
-nb::tuple blending_weights(const OwnedScene& scene, double least, int threads) {
-    smalti::BlendingWeights found;
+nb::tuple pixel_weights(const OwnedScene& scene, double least, int threads) {
+    smalti::PixelWeights found;
     {
         nb::gil_scoped_release unlocked;
-        found = smalti::blending_weights(scene.complete(), threads, static_cast<float>(least));
+        found = smalti::pixel_weights(scene.complete(), threads, static_cast<float>(least));
     }
     return nb::make_tuple(array_of(std::move(found.start)), array_of(std::move(found.pixel)),
                           array_of(std::move(found.weight)));
@@ -346,7 +346,7 @@ void bind_operations(nb::module_& m) {
         .def_prop_ro("sprites", [](const OwnedScene& s) { return s.view.sprites; });
     nb::class_<smalti::Plan>(m, "Plan", "Which sprites touch which tiles: what `backward` needs of the forward pass.");
     m.def("forward", &forward, "scene"_a, "image"_a, "threads"_a);
-    m.def("blending_weights", &blending_weights, "scene"_a, "least"_a, "threads"_a);
+    m.def("pixel_weights", &pixel_weights, "scene"_a, "least"_a, "threads"_a);
     m.def("backward", &backward, "scene"_a, "plan"_a, "grad_image"_a, "grad_affine"_a, "grad_opacity"_a, "grad_tint"_a,
           "threads"_a);
     m.def("loss_and_gradients", &loss_and_gradients, "scene"_a, "goal"_a, "absolute"_a, "encoded"_a, "scale"_a,

@@ -69,7 +69,7 @@ void forward_as(const Scene& scene, const Plan& plan, int tile, float* image) {
 
 template <int levels>
 void weigh_rows(const Scene& scene, const Local& s, unsigned rows, State& state, const TileArea& area,
-                std::int32_t sprite, float least, std::vector<BlendingWeight>& to) {
+                std::int32_t sprite, float least, std::vector<PixelWeight>& to) {
     for (; rows; rows &= rows - 1) {
         const int i = __builtin_ctz(rows);
         const Reals t = Reals::load(state.transmittance[i].v);
@@ -84,7 +84,7 @@ void weigh_rows(const Scene& scene, const Local& s, unsigned rows, State& state,
     }
 }
 
-void blending_weights(const Scene& scene, const Plan& plan, int tile, float least, std::vector<BlendingWeight>& to) {
+void pixel_weights(const Scene& scene, const Plan& plan, int tile, float least, std::vector<PixelWeight>& to) {
     const TileArea area = area_of(scene, plan, tile);
     State state;
     reset(state, area);

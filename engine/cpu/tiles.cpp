@@ -9,7 +9,7 @@
 namespace smalti {
 
 TileKernels SMALTI_JOIN(SMALTI_ISA, _kernels)() {
-    return {SMALTI_TEXT(SMALTI_ISA), SMALTI_ISA::forward, SMALTI_ISA::blending_weights, SMALTI_ISA::backward,
+    return {SMALTI_TEXT(SMALTI_ISA), SMALTI_ISA::forward, SMALTI_ISA::pixel_weights, SMALTI_ISA::backward,
             SMALTI_ISA::step,        SMALTI_ISA::show,    SMALTI_ISA::candidates};
 }
 

@@ -53,7 +53,7 @@ struct Goal {
 };
 
 // How much of a pixel's color is a sprite's: its alpha there times the transmittance of what lies above it.
-struct BlendingWeight {
+struct PixelWeight {
     std::int32_t sprite, pixel;  // pixel: row * width + column
     float weight;
 };
@@ -62,9 +62,8 @@ struct TileKernels {
     const char* name;
     // Composites one tile into image [height, width, 4], premultiplied.
     void (*forward)(const Scene& scene, const Plan& plan, int tile, float* image);
-    // Appends the blending_weights of at least `least` to one tile's pixels.
-    void (*blending_weights)(const Scene& scene, const Plan& plan, int tile, float least,
-                             std::vector<BlendingWeight>& to);
+    // Appends the blending weights of at least `least` at one tile's pixels.
+    void (*pixel_weights)(const Scene& scene, const Plan& plan, int tile, float least, std::vector<PixelWeight>& to);
     // Writes the gradients of the tile's pairs into gradients[pair]; grad_image has the image's shape.
     void (*backward)(const Scene& scene, const Plan& plan, int tile, const float* grad_image, PairGradient* gradients,
                      Scratch& scratch);

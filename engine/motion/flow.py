@@ -40,10 +40,6 @@ class Flow:
     back_agrees: BoolArray
     ahead_agrees: BoolArray
 
-    def reversed(self) -> Flow:
-        """The motion of the film played backwards."""
-        return Flow(self.ahead, self.back, self.ahead_agrees, self.back_agrees)
-
 
 def can_see() -> bool:
     """Whether OpenCV is installed."""

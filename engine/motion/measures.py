@@ -78,20 +78,19 @@ class FilmMeasures:
         """The next frame begins a new shot."""
         self._before = None
 
-    def add(self, target: FloatArray, rendered: FloatArray, sprites: Sprites, flow: Flow | None = None) -> None:
+    def add(self, target: FloatArray, rendered: FloatArray, sprites: Sprites) -> None:
         """Take a frame.
 
         Args:
             target, rendered: [H, W, 4] premultiplied, display-encoded, 0 to 1.
             sprites: those of the frame, the same ones in the same order in every frame.
-            flow: of the target, from the frame before to this one.
 
         Raises:
             SmaltiError: code ``"no_opencv"``.
         """
         now = _frame(target, rendered, sprites)
         if self._before is not None and len(self._before.sprites) == len(sprites):
-            self._compare(self._before, now, flow or flow_between(self._before.target_grey, now.target_grey))
+            self._compare(self._before, now, flow_between(self._before.target_grey, now.target_grey))
         self._before = now
 
     def as_json(self) -> dict[str, float | None]:
@@ -191,6 +190,14 @@ def _flow_distance(before: _Frame, now: _Frame) -> Float32Array:
 def _levels(picture: FloatArray) -> Float32Array:
     """[H, W, 3] in levels, over mid-grey."""
     return np.asarray(_PEAK * (picture[..., :3] + (1 - picture[..., 3:]) * MID_GREY), np.float32)
+
+
+def difference(one: FloatArray, other: FloatArray) -> Float32Array:
+    """[H, W]: how far two pictures [H, W, 4], premultiplied, display-encoded, 0 to 1, are apart, in levels.
+
+    The mean of the colors' absolute differences, to which a third of that of alpha is added.
+    """
+    return np.asarray(_PEAK / 3 * np.abs(one - other).sum(axis=-1), np.float32)
 
 
 def blurred(picture: FloatArray, side: int) -> Float32Array:

@@ -13,27 +13,26 @@ from .backends import FINISHED_BACK_END, fused_step
 from .candidates import Candidates, CandidateScores, StackPosition, optimal_opacity_and_tint
 from .loss import StepLoss
 from .operations import Drawing, draw, drawing, evaluate_candidates, image_loss, removal_errors
-from .pixel_weights import BlendingWeights, blending_weights
 from .scene import STOP, Gradients, Scene
 from .step import FusedStep, SpriteArrays, Step
+from .visible_pixels import PixelWeights, pixel_weights
 
 __all__ = [
     "BACK_ENDS",
     "FINISHED_BACK_END",
     "STOP",
     "Atlas",
-    "BlendingWeights",
     "CandidateScores",
     "Candidates",
     "Drawing",
     "FusedStep",
     "Gradients",
+    "PixelWeights",
     "Scene",
     "SpriteArrays",
     "StackPosition",
     "Step",
     "StepLoss",
-    "blending_weights",
     "build_atlas",
     "draw",
     "drawing",
@@ -41,5 +40,6 @@ __all__ = [
     "fused_step",
     "image_loss",
     "optimal_opacity_and_tint",
+    "pixel_weights",
     "removal_errors",
 ]

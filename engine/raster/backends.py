@@ -99,9 +99,9 @@ def operations(back_end: str) -> Operations:
     return cast(Operations, import_module(BACK_ENDS[back_end].module))
 
 
-def blending_weights_of(scene: Scene[Any], least: float) -> tuple[Int64Array, Int32Array, Float32Array]:
-    """What `smalti.engine.raster.pixel_weights` is made of, by what draws finished pictures."""
-    return cast(Any, operations(FINISHED_BACK_END)).blending_weights(scene, least)  # type: ignore[no-any-return]
+def pixel_weights_of(scene: Scene[Any], least: float) -> tuple[Int64Array, Int32Array, Float32Array]:
+    """What `smalti.engine.raster.visible_pixels` is made of, by what draws finished pictures."""
+    return cast(Any, operations(FINISHED_BACK_END)).pixel_weights(scene, least)  # type: ignore[no-any-return]
 
 
 def fused_step(back_end: str, atlas: Atlas) -> FusedStep:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...arrays import Float32Array, FloatArray
 from ...motion import Flow, moved
-from ...motion.measures import blurred
+from ...motion.measures import blurred, difference
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ def coherence_weight(before: FloatArray, now: FloatArray, flow: Flow, settings: 
         flow: between them.
         settings: see there.
     """
-    change = 255 * blurred(np.abs(now - moved(before, flow.back, smooth=False)).mean(axis=-1) * 4 / 3, 3)
-    in_place = 255 * blurred(np.abs(now - before).mean(axis=-1) * 4 / 3, 3)
+    change = blurred(difference(now, moved(before, flow.back, smooth=False)), 3)
+    in_place = blurred(difference(now, before), 3)
     held, still = (
         np.clip((settings.changed - levels) / (settings.changed - settings.noise), 0, 1)
         for levels in (change, in_place)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...arrays import AnyArray, BoolArray, Float32Array
+from ...motion.flow import vision
 from ...raster import Scene
 from ...sprites import Sprites
 from ..optimiser import Optimiser
@@ -45,10 +46,14 @@ class CoherentFilm:
             plan: of the fit.
             scene_of: see `Stage`.
             constrained: whether there are constraints.
+
+        Raises:
+            SmaltiError: code ``"no_opencv"``.
         """
         settings = plan.settings
         if plan.frames == 1 or not plan.job.coherence:
             return None
+        vision()  # before the first frame is fitted for nothing
         bound = plan.keeps_order or plan.is_tiled
         liberties = Liberties(
             follow=not bound,
@@ -60,7 +65,7 @@ class CoherentFilm:
         return cls(plan.job.coherence, stage, liberties, plan.seed)
 
     def cut(self) -> None:
-        """The frame of now begins a new shot, or is not held to the one before."""
+        """The frame of now begins a new shot."""
         self._dying = self._dying_before = np.zeros(0, np.bool_)
         self._now = None
 
@@ -74,7 +79,7 @@ class CoherentFilm:
         Raises:
             SmaltiError: code ``"no_opencv"``.
         """
-        shown = Shown(before, self._stage.scene(last))
+        shown = Shown(before, self._stage.scene_of(last))
         self._now = CoherentStart(last, shown, target, self._stage, self._settings, self._liberties)
         return self._now.sprites, self._now.target
 

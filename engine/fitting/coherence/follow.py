@@ -14,7 +14,7 @@ import numpy as np
 from ...arrays import Float64Array, Int64Array
 from ...motion import Flow
 from ...motion.measures import at_points
-from ...raster import BlendingWeights
+from ...raster import PixelWeights
 from ...sprites import Sprites
 
 
@@ -42,7 +42,7 @@ class FollowSettings:
     still: float = 0.03
 
 
-def followed(sprites: Sprites, seen: BlendingWeights, flow: Flow, settings: FollowSettings) -> Sprites:
+def followed(sprites: Sprites, seen: PixelWeights, flow: Flow, settings: FollowSettings) -> Sprites:
     """The sprites where the flow takes them, float64. What is not seen goes where its middle goes.
 
     Args:
@@ -62,7 +62,7 @@ def followed(sprites: Sprites, seen: BlendingWeights, flow: Flow, settings: Foll
     return now.put(moving, _followed(now.take(moving), seen.take(moving), flow, settings))
 
 
-def _followed(sprites: Sprites, seen: BlendingWeights, flow: Flow, settings: FollowSettings) -> Sprites:
+def _followed(sprites: Sprites, seen: PixelWeights, flow: Flow, settings: FollowSettings) -> Sprites:
     """`followed`, of sprites all of which may move."""
     now = sprites.double()
     count = len(now)

@@ -13,7 +13,7 @@ import numpy as np
 from ...arrays import Float32Array, Float64Array, FloatArray
 from ...motion import Flow, moved
 from ...motion.measures import blurred
-from ...raster import BlendingWeights
+from ...raster import PixelWeights
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def worsening(error: FloatArray, error_before: FloatArray, change: FloatArray, f
     return np.maximum(blurred(worse, side), 0)
 
 
-def gates(worse: Float32Array, seen: BlendingWeights, settings: GateSettings) -> Float64Array:
+def gates(worse: Float32Array, seen: PixelWeights, settings: GateSettings) -> Float64Array:
     """[N]: how far each sprite may move, 0 to 1; 0 for what is not seen.
 
     Args:

@@ -74,9 +74,11 @@ def give_birth(
         rng: of the frame.
     """
     now = optimiser.parameters.placed()
-    asleep = np.flatnonzero(now.opacity < settings.asleep)
-    density = np.where(worse > settings.bad, squared_error(optimiser).astype(np.float64), 0.0).ravel()
-    if not len(asleep) or density.sum() <= 0:
+    asleep, places = np.flatnonzero(now.opacity < settings.asleep), worse > settings.bad
+    if not len(asleep) or not places.any():
+        return np.zeros(0, np.int64)
+    density = np.where(places, squared_error(optimiser).astype(np.float64), 0.0).ravel()
+    if density.sum() <= 0:
         return np.zeros(0, np.int64)
     replaces = np.tile(asleep, settings.places)
     offered = _candidates(now, replaces, density / density.sum(), worse.shape, optimiser, rng, settings)

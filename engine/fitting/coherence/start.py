@@ -12,7 +12,8 @@ from smalti.bridge.job import BlendSpace
 
 from ...arrays import AnyArray, BoolArray, Float32Array
 from ...motion import flow_between, grey, moved
-from ...raster import Scene, blending_weights, draw
+from ...motion.measures import difference
+from ...raster import Scene, draw, pixel_weights
 from ...sprites import Sprites
 from ..objective.canvas import display_encode, over
 from ..optimiser import Optimiser
@@ -78,17 +79,13 @@ class Stage:
     space: BlendSpace
     back_end: str
 
-    def scene(self, sprites: Sprites) -> Scene[AnyArray]:
-        """The scene of these sprites."""
-        return self.scene_of(sprites)
+    def drawn(self, scene: Scene[AnyArray]) -> Float32Array:
+        """[H, W, 4] premultiplied, in the blend space."""
+        return np.asarray(draw(scene, self.back_end), np.float32)
 
     def encoded(self, picture: Float32Array) -> Float32Array:
         """[H, W, 4]: a picture over the background, display-encoded."""
         return display_encode(picture if self.background is None else over(picture, self.background), self.space)
-
-    def difference(self, one: Float32Array, other: Float32Array) -> Float32Array:
-        """[H, W]: the mean absolute difference of two pictures, levels of 255."""
-        return np.asarray(255 * np.abs(self.encoded(one) - self.encoded(other)).mean(axis=-1) * 4 / 3, np.float32)
 
 
 class CoherentStart:
@@ -125,21 +122,21 @@ class CoherentStart:
         flow = flow_between(grey(shown_before), grey(shown))
         self.sprites = last.double()
         if liberties.follow:
-            moving = followed(last, blending_weights(before.scene, settings.follow.least), flow, settings.follow)
+            moving = followed(last, pixel_weights(before.scene, settings.follow.least), flow, settings.follow)
             self.sprites = replace(
                 moving,
                 theta=moving.theta if liberties.turn else self.sprites.theta,
                 scale=moving.scale if liberties.grow else self.sprites.scale,
             )
-        picture = np.asarray(draw(before.scene, stage.back_end), np.float32)
+        picture = stage.drawn(before.scene)
         weight = coherence_weight(shown_before, shown, flow, settings.blend)
         self.target = blended(target, moved(picture, flow.back), weight)
-        scene = stage.scene(self.sprites)
-        error_before = stage.difference(picture, before.target)
-        error = stage.difference(np.asarray(draw(scene, stage.back_end), np.float32), target)
-        change = stage.difference(before.target, target)
+        scene = stage.scene_of(self.sprites)
+        error_before = difference(stage.encoded(picture), shown_before)
+        error = difference(stage.encoded(stage.drawn(scene)), shown)
+        change = difference(shown_before, shown)
         self._worse = worsening(error, error_before, change, flow, settings.gate.neighborhood)
-        self.gates = gates(self._worse, blending_weights(scene), settings.gate)
+        self.gates = gates(self._worse, pixel_weights(scene), settings.gate)
         self.continuity = Continuity(last, self.sprites, settings.continuity)
         self._settings = settings
 

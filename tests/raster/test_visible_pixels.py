@@ -6,12 +6,12 @@ from __future__ import annotations
 import numpy as np
 from optimisers import optimiser, settings
 
-from smalti.engine.raster import blending_weights, draw
+from smalti.engine.raster import draw, pixel_weights
 
 
 def test_weights_times_tints_are_the_picture() -> None:
     scene = optimiser(True, settings()).scene()
-    found = blending_weights(scene, least=1e-7)
+    found = pixel_weights(scene, least=1e-7)
     height, width = scene.size
     picture = np.zeros((height * width, 4))
     for channel in range(3):
@@ -23,7 +23,7 @@ def test_weights_times_tints_are_the_picture() -> None:
 
 def test_sums_and_means_are_each_sprites() -> None:
     scene = optimiser(True, settings()).scene()
-    found = blending_weights(scene)
+    found = pixel_weights(scene)
     assert (np.diff(found.sprite) >= 0).all()
     plane = np.arange(scene.size[0] * scene.size[1], dtype=np.float64).reshape(scene.size)
     for k in (0, len(scene) // 2, len(scene) - 1):
@@ -37,7 +37,7 @@ def test_sums_and_means_are_each_sprites() -> None:
 
 def test_some_sprites_may_be_taken() -> None:
     scene = optimiser(True, settings()).scene()
-    found = blending_weights(scene)
+    found = pixel_weights(scene)
     which = np.arange(1, len(scene), 3)
     some = found.take(which)
     np.testing.assert_array_equal(some.visible, found.visible[which])

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from ..arrays import AnyArray, Float32Array, Float64Array, FloatArray, Int32Array, Int64Array
-from .backends import blending_weights_of
+from .backends import pixel_weights_of
 from .scene import Scene
 
 LEAST = 1 / 255
@@ -17,8 +17,8 @@ LEAST = 1 / 255
 
 
 @dataclass(frozen=True, eq=False)
-class BlendingWeights:
-    """The blending_weights of N sprites to a picture of W columns, sprite by sprite.
+class PixelWeights:
+    """The blending weights of N sprites at the pixels of a picture of W columns, sprite by sprite.
 
     Attributes:
         start: [N + 1]: those of sprite k are the ones from start[k] to start[k + 1].
@@ -45,14 +45,14 @@ class BlendingWeights:
         """[N]: how much of each sprite is seen, in pixels."""
         return self.sums(self.weight)
 
-    def take(self, which: Int64Array) -> BlendingWeights:
+    def take(self, which: Int64Array) -> PixelWeights:
         """Those of the sprites `which`, in ascending order, numbered from 0."""
         length = np.diff(self.start)
         chosen = np.zeros(len(self), np.bool_)
         chosen[which] = True
         kept = np.repeat(chosen, length)
         start = np.concatenate([[0], np.cumsum(length[which])])
-        return BlendingWeights(start, self.pixel[kept], self.weight[kept], self.width)
+        return PixelWeights(start, self.pixel[kept], self.weight[kept], self.width)
 
     def sums(self, values: FloatArray) -> Float64Array:
         """[N]: the sum over each sprite's entries of values [M]."""
@@ -64,9 +64,9 @@ class BlendingWeights:
         return np.where(self.visible > 0, total / np.maximum(self.visible, 1e-12), unseen)
 
 
-def blending_weights(scene: Scene[AnyArray], least: float = LEAST) -> BlendingWeights:
-    """All blending_weights of at least `least` to the pixels of a scene of NumPy arrays.
+def pixel_weights(scene: Scene[AnyArray], least: float = LEAST) -> PixelWeights:
+    """All blending weights of at least `least` at the pixels of a scene of NumPy arrays.
 
     The CPU finds them, whatever device a fit uses: it is as much work as drawing the picture once.
     """
-    return BlendingWeights(*blending_weights_of(scene, least), scene.size[1])
+    return PixelWeights(*pixel_weights_of(scene, least), scene.size[1])
